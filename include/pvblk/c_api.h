@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only header that C sees: a virtio-blk device on a blkif frontend, as
+ * one opaque object, and the operations that it needs from its host.
+ *
+ * Threads: everything is called, in both directions, on one thread at a time
+ * (QEMU: the main loop with the BQL held). Ownership: `opaque` and `ops`
+ * outlive the device; strings passed in are copied, strings passed out are
+ * valid until the next call. Errors: 0 or a negative errno.
+ */
+#ifndef PVBLK_C_API_H
+#define PVBLK_C_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pvblk_device pvblk_device;
+
+/* ---- what the host provides ---------------------------------------------- */
+
+/* What a trace call is about; the arguments are those of TraceKind (front.h). */
+enum pvblk_trace_kind {
+    PVBLK_TRACE_STATE,
+    PVBLK_TRACE_BACKEND,
+    PVBLK_TRACE_REQUEST,
+    PVBLK_TRACE_RESPONSE,
+    PVBLK_TRACE_PUBLISH,
+    PVBLK_TRACE_EVENT,
+    PVBLK_TRACE_VERDICT,
+    PVBLK_TRACE_PLAN,
+    PVBLK_TRACE_FAULT,
+};
+
+struct pvblk_ops {
+    /* XenStore, as the frontend's domain. Paths are absolute. */
+    /* Copies up to `cap` bytes; returns the value's length, or -ENOENT. */
+    int (*store_read)(void *opaque, const char *path, char *buf, size_t cap);
+    int (*store_write)(void *opaque, const char *path, const char *value);
+    void (*store_remove)(void *opaque, const char *path);
+    /* At most one; a change calls pvblk_device_store_changed(), never from
+     * inside store_watch() or store_write(). */
+    int (*store_watch)(void *opaque, const char *path);
+    void (*store_unwatch)(void *opaque);
+
+    /* Grants, numbered from 0 to config.grants - 1. */
+    uint32_t (*grant_ref)(void *opaque, uint32_t index);
+    int (*grant_frame)(void *opaque, uint32_t index, uint64_t gfn, bool readonly);
+    int (*grant_page)(void *opaque, uint32_t index, uint32_t page, bool readonly);
+    int (*grant_revoke)(void *opaque, uint32_t index); /* -EBUSY: still mapped */
+
+    /* One event channel; an event calls pvblk_device_event(), never from
+     * inside event_send(). */
+    int (*event_open)(void *opaque, uint32_t *port);
+    int (*event_send)(void *opaque);
+    void (*event_close)(void *opaque);
+
+    /* Monotonic, nanoseconds. A passed deadline calls
+     * pvblk_device_deadline(); at_ns < 0 disarms. */
+    int64_t (*clock_now)(void *opaque);
+    void (*clock_deadline)(void *opaque, int64_t at_ns);
+
+    /* Virtqueues: see ShimOwner in shim.h. */
+    void (*give_back)(void *opaque, void *element, uint32_t queue, uint32_t written);
+    void (*forget)(void *opaque, void *element, uint32_t queue);
+    void (*batch_done)(void *opaque);
+    void (*config_changed)(void *opaque);
+
+    void (*log)(void *opaque, const char *text);
+    void (*trace)(void *opaque, enum pvblk_trace_kind kind, uint64_t a, uint64_t b, uint64_t c,
+                  const char *text);
+};
+
+/* How many grants and private pages of 4 KiB a device needs at least. */
+uint32_t pvblk_wanted_grants(void);
+uint32_t pvblk_wanted_pages(void);
+
+struct pvblk_config {
+    const char *frontend_path;
+    const char *backend_path;
+    const char *serial; /* NULL: none; 20 bytes at most count */
+    uint32_t virtual_device;
+    uint32_t grants;
+    uint32_t pages;
+    void *pages_base; /* `pages` times 4 KiB, page aligned, zeroed */
+    uint32_t num_queues;
+    uint32_t queue_size;
+    uint32_t handshake_timeout_ms;
+    uint32_t request_timeout_ms; /* 0: none */
+    bool config_wce;
+    bool use_discard;
+    bool device_sector_units; /* where sector-size is above 512: see plan.h */
+    bool always_notify;
+};
+
+/* ---- the device ---------------------------------------------------------- */
+
+/*
+ * NULL on error: then `error` holds one sentence. Reads the backend's nodes;
+ * writes nothing before pvblk_device_start().
+ */
+pvblk_device *pvblk_device_new(const struct pvblk_config *config, const struct pvblk_ops *ops,
+                               void *opaque, char *error, size_t error_size);
+/* Cancels what is in flight (ops->forget) and tears the connection down. */
+void pvblk_device_free(pvblk_device *dev);
+
+void pvblk_device_start(pvblk_device *dev);
+void pvblk_device_reconnect(pvblk_device *dev);
+/* Leave the backend in good order, as far as that goes without waiting. */
+void pvblk_device_stop(pvblk_device *dev);
+
+void pvblk_device_event(pvblk_device *dev);
+void pvblk_device_store_changed(pvblk_device *dev);
+void pvblk_device_deadline(pvblk_device *dev);
+
+/* ---- virtio side --------------------------------------------------------- */
+
+enum { PVBLK_VIRTIO_CONFIG_SIZE = 60, PVBLK_VIRTIO_WCE_OFFSET = 32 };
+
+uint64_t pvblk_device_features(const pvblk_device *dev);
+void pvblk_device_read_config(const pvblk_device *dev, uint8_t *config);
+void pvblk_device_write_wce(pvblk_device *dev, bool writeback);
+/* DRIVER_OK. `direct`: an element's gpa are guest-physical addresses, so that
+ * its pages can be granted as they are; otherwise (an IOMMU is between) data
+ * is copied through private pages. */
+void pvblk_device_driver_ok(pvblk_device *dev, uint64_t features, bool direct);
+void pvblk_device_reset(pvblk_device *dev);
+
+/* True while pvblk_device_take() will take another element. */
+bool pvblk_device_has_room(const pvblk_device *dev);
+
+struct pvblk_element {
+    void *element;
+    uint32_t queue;
+    uint32_t out_num, in_num;
+    const uint64_t *out_gpa, *in_gpa; /* one per iovec */
+    const struct iovec *out_iov, *in_iov;
+};
+/* Takes an element, or (false) leaves it with the caller. */
+bool pvblk_device_take(pvblk_device *dev, const struct pvblk_element *element);
+/* After a batch of takes: sends to the backend, gives back what is done. */
+void pvblk_device_pump(pvblk_device *dev);
+
+/* ---- seen from outside --------------------------------------------------- */
+
+const char *pvblk_device_state(const pvblk_device *dev);
+/* "" unless the state is "broken". */
+const char *pvblk_device_broken_because(const pvblk_device *dev);
+
+/* Calls `emit` for each field, in a fixed order. */
+struct pvblk_field {
+    const char *name;
+    enum { PVBLK_FIELD_U64, PVBLK_FIELD_BOOL, PVBLK_FIELD_TEXT } kind;
+    uint64_t number;
+    const char *text;
+};
+typedef void pvblk_emit(void *opaque, const struct pvblk_field *field);
+void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
+void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
+
+/* Names for trace output. */
+const char *pvblk_front_state_name(uint64_t state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PVBLK_C_API_H */

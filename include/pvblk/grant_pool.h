@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `grant`: which grant references and private pages are free, used or
+ * in quarantine. Both pools are LIFO, so that the entries used last, which a
+ * backend may still have in its caches, are used again first (blkif.h
+ * feature-persistent).
+ *
+ * A page whose grant a peer still has mapped when access ends is put in
+ * quarantine with its reference: neither is reused until the peer let go
+ * (XSA-396). All storage is sized when the pool is made.
+ */
+#pragma once
+
+#include "pvblk/ports.h"
+
+#include <optional>
+#include <vector>
+
+namespace pvblk {
+
+class GrantPool {
+public:
+    GrantPool(Grants &grants, Memory &memory);
+
+    uint32_t free_grants() const { return static_cast<uint32_t>(grants_free_.size()); }
+    uint32_t free_pages() const { return static_cast<uint32_t>(pages_free_.size()); }
+    uint32_t quarantined() const { return static_cast<uint32_t>(quarantine_.size()); }
+
+    std::optional<PageIndex> take_page();
+    void give_page(PageIndex page) { pages_free_.push_back(page); }
+
+    /* Grant a page; the result is an index for release(). nullopt: none is
+     * free, or the provider refused. */
+    std::optional<uint32_t> grant(Gfn gfn, bool readonly);
+    std::optional<uint32_t> grant(PageIndex page, bool readonly);
+    GrantRef ref(uint32_t index) const { return port_.ref(index); }
+
+    /* End access; `page` (if any) becomes free with the grant, now (true) or
+     * when the peer lets go (false: in quarantine). */
+    bool release(uint32_t index, std::optional<PageIndex> page);
+    /* Look at a few quarantined entries; returns whether one came free. */
+    bool sweep();
+    /* Look at all of them: for the slow path. */
+    bool sweep_all();
+
+private:
+    struct Held {
+        uint32_t index;
+        std::optional<PageIndex> page;
+    };
+    void set_free(uint32_t index, std::optional<PageIndex> page);
+
+    Grants &port_;
+    std::vector<uint32_t> grants_free_;
+    std::vector<PageIndex> pages_free_;
+    std::vector<Held> quarantine_;
+    size_t sweep_at_{0};
+};
+
+} // namespace pvblk

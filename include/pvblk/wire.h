@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `wire`: what lies in shared memory, byte by byte.
+ *
+ * blkif.h defines requests and responses as C structs, so their layout is
+ * that of the frontend's ABI. The offsets below are checked against Xen's
+ * public headers at build time (tests/unit/layout_test.cc).
+ *
+ * This is the only layer that loads from or stores to memory that a peer can
+ * change. Every field is loaded once, into a copy; no function hands out a
+ * pointer into a ring (XSA-155).
+ */
+#pragma once
+
+#include "pvblk/result.h"
+#include "pvblk/types.h"
+
+#include <array>
+#include <cstdint>
+
+namespace pvblk {
+
+/* blkif: XEN_IO_PROTO_ABI_* of protocols.h. */
+enum class Abi : uint8_t { X86_32, X86_64 };
+#if defined(__x86_64__) || defined(__aarch64__)
+inline constexpr Abi kNativeAbi = Abi::X86_64; /* same alignment rules */
+#else
+inline constexpr Abi kNativeAbi = Abi::X86_32;
+#endif
+const char *abi_name(Abi abi);
+
+/* blkif: BLKIF_OP_*. Any other value a peer writes is kept as it is. */
+enum class Op : uint8_t {
+    Read = 0,
+    Write = 1,
+    WriteBarrier = 2,
+    FlushDiskcache = 3,
+    Reserved = 4,
+    Discard = 5,
+    Indirect = 6,
+};
+
+/* blkif: BLKIF_RSP_*. */
+enum class RspStatus : int16_t { Okay = 0, Error = -1, EOpNotSupp = -2 };
+
+inline constexpr uint32_t kMaxDirectSegments = 11; /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
+inline constexpr uint32_t kMaxRingPages = 16;
+
+/* blkif_request_segment, decoded. first and last are inclusive, in units of
+ * 512 bytes (or of sector-size under SectorUnits::Device). */
+struct WireSegment {
+    GrantRef gref{};
+    uint8_t first_sect{};
+    uint8_t last_sect{};
+};
+
+/* blkif_request and blkif_request_discard, decoded. `sector` and
+ * `nr_sectors` are raw: what the peer means by them is the plan's business. */
+struct WireRequest {
+    Op op{Op::Read};
+    uint8_t nr_segments{}; /* for Discard: the flag byte */
+    uint16_t handle{};
+    RequestId id{};
+    uint64_t sector{};
+    uint64_t nr_sectors{}; /* Discard only */
+    std::array<WireSegment, kMaxDirectSegments> seg{};
+};
+
+struct WireResponse {
+    RequestId id{};
+    Op op{Op::Read};
+    int16_t status{}; /* raw: a peer may write anything */
+};
+
+/* Where the fields lie, in bytes. */
+struct WireLayout {
+    uint32_t entry_size; /* union blkif_sring_entry */
+    uint32_t req_id, req_sector, req_seg;
+    uint32_t discard_nr_sectors;
+    uint32_t rsp_id, rsp_op, rsp_status, rsp_size;
+};
+
+inline constexpr WireLayout kLayoutX86_64{112, 8, 16, 24, 24, 0, 8, 10, 16};
+inline constexpr WireLayout kLayoutX86_32{108, 4, 12, 20, 20, 0, 8, 10, 12};
+
+constexpr const WireLayout &wire_layout(Abi abi)
+{
+    return abi == Abi::X86_32 ? kLayoutX86_32 : kLayoutX86_64;
+}
+
+inline constexpr uint32_t kSringHeader = 64; /* ring.h: struct name_sring up to ring[] */
+inline constexpr uint32_t kSegmentSize = 8;
+
+/* ring.h __CONST_RING_SIZE: the largest power of two of entries that fit. */
+constexpr uint32_t ring_entries(Abi abi, uint32_t pages)
+{
+    uint32_t fit = (pages * kPageSize - kSringHeader) / wire_layout(abi).entry_size;
+    uint32_t n = 1;
+    while (n * 2 <= fit)
+        n *= 2;
+    return n;
+}
+
+/* The four indices of ring.h's sring header: their byte offsets. */
+enum class SringField : uint32_t { ReqProd = 0, ReqEvent = 4, RspProd = 8, RspEvent = 12 };
+
+/*
+ * The shared area of one ring: up to 16 pages that need not be contiguous in
+ * this process. Owns nothing: the pages belong to the Memory port (frontend)
+ * or to the backend's mapping, and outlive the SharedRing.
+ *
+ * Threads: any number of processes or vCPUs may touch the memory at the same
+ * time; one thread at a time uses one SharedRing object.
+ */
+class SharedRing {
+public:
+    SharedRing() = default;
+    SharedRing(Abi abi, const std::array<std::byte *, kMaxRingPages> &pages, uint32_t nr_pages);
+
+    uint32_t entries() const { return entries_; }
+    Abi abi() const { return abi_; }
+
+    /* A frontend calls this before it grants the pages: SHARED_RING_INIT. */
+    void init();
+
+    /* Index accesses. Ordering is the ring layer's business, which pairs
+     * each of these with a fence and names the partner. */
+    RingIndex load(SringField f) const;
+    void store(SringField f, RingIndex i);
+    static void fence_full() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+    static void fence_acquire() { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+    static void fence_release() { __atomic_thread_fence(__ATOMIC_RELEASE); }
+
+    void put_request(RingIndex i, const WireRequest &req);
+    WireRequest get_request(RingIndex i) const;
+    void put_response(RingIndex i, const WireResponse &rsp);
+    WireResponse get_response(RingIndex i) const;
+
+private:
+    uint32_t slot_offset(RingIndex i) const;
+    void copy_out(uint32_t offset, void *dst, uint32_t len) const;
+    void copy_in(uint32_t offset, const void *src, uint32_t len);
+
+    std::array<std::byte *, kMaxRingPages> pages_{};
+    uint32_t entries_{0};
+    Abi abi_{kNativeAbi};
+};
+
+/* Encode and decode one entry, for those who hold bytes of their own (the
+ * ring above, fuzzers, dissectors). `buf` holds an entry_size entry. Returns
+ * the number of bytes that the request occupies. */
+uint32_t encode_request(Abi abi, const WireRequest &req, uint8_t *buf);
+WireRequest decode_request(Abi abi, const uint8_t *buf);
+void encode_response(Abi abi, const WireResponse &rsp, uint8_t *buf);
+WireResponse decode_response(Abi abi, const uint8_t *buf);
+
+} // namespace pvblk
