@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which backend a xen-pvblk device talks to.
+ *
+ * drive=NODE: a backend of its own. It is QEMU's xen-disk or xen-cdrom in all
+ * but one thing: its frontend directory is not below device/, where a
+ * Xen-aware guest enumerates its devices, or two frontends would fight for
+ * one backend. For the same reason its virtual device number is one that no
+ * guest and no user has a name for.
+ *
+ * vdev=NAME: a backend that exists, made by -device xen-disk.
+ */
+#include "xen-pvblk.h"
+
+#include "hw/block/block.h"
+#include "hw/qdev-properties.h"
+#include "hw/xen/xen-block.h"
+#include "hw/xen/xen-bus.h"
+#include "hw/xen/xen.h"
+#include "qapi/error.h"
+#include "qapi/qapi-visit-common.h"
+#include "qemu/cutils.h"
+
+#define TYPE_XEN_PVBLK_DISK "xen-pvblk-disk"
+#define TYPE_XEN_PVBLK_CDROM "xen-pvblk-cdrom"
+
+/* "d524288p0" and up: within xen-vbd-interface(7)'s extended numbers, beyond
+ * what Linux takes (2^19 of 2^20 disks are left for names). */
+#define FIRST_HOSTED_DISK (1u << 19)
+#define HOSTED_DISKS 4096u
+
+static XenBus *find_xen_bus(void)
+{
+    Object *bus = object_resolve_path_type("", TYPE_XEN_BUS, NULL);
+
+    return bus ? XEN_BUS(bus) : NULL;
+}
+
+static XenDevice *next_block_device(XenBus *bus, BusChild **pos)
+{
+    BusChild *kid = *pos ? QTAILQ_NEXT(*pos, sibling)
+                         : QTAILQ_FIRST(&BUS(bus)->children);
+
+    for (; kid; kid = QTAILQ_NEXT(kid, sibling)) {
+        if (object_dynamic_cast(OBJECT(kid->child), TYPE_XEN_BLOCK_DEVICE)) {
+            *pos = kid;
+            return XEN_DEVICE(kid->child);
+        }
+    }
+    return NULL;
+}
+
+static bool disk_in_use(XenBus *bus, unsigned long disk)
+{
+    BusChild *pos = NULL;
+    XenDevice *xendev;
+
+    while ((xendev = next_block_device(bus, &pos))) {
+        if (XEN_BLOCK_DEVICE(xendev)->props.vdev.disk == disk) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool choose_disk(XenBus *bus, unsigned long *disk, Error **errp)
+{
+    for (unsigned long i = 0; i < HOSTED_DISKS; i++) {
+        *disk = FIRST_HOSTED_DISK + i;
+        if (!disk_in_use(bus, *disk)) {
+            return true;
+        }
+    }
+    error_setg(errp, "there are %u xen-pvblk disks already", HOSTED_DISKS);
+    return false;
+}
+
+static bool set_backend_props(XenPvblk *s, Object *be, Error **errp)
+{
+    const struct {
+        const char *name;
+        uint32_t value;
+    } sizes[] = {
+        { "logical_block_size", s->logical_block_size },
+        { "physical_block_size", s->physical_block_size },
+        { "discard_granularity", s->discard_granularity },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        if (sizes[i].value &&
+            !object_property_set_uint(be, sizes[i].name, sizes[i].value,
+                                      errp)) {
+            return false;
+        }
+    }
+    return object_property_set_str(be, "write-cache",
+                                   OnOffAuto_str(s->write_cache), errp) &&
+           object_property_set_bool(be, "share-rw", s->share_rw, errp) &&
+           object_property_set_str(be, "drive", s->drive, errp);
+}
+
+static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
+{
+    ERRP_GUARD();
+    const char *type;
+    g_autofree char *vdev = NULL;
+    unsigned long disk;
+    DeviceState *be;
+
+    if (g_str_equal(s->backend, TYPE_XEN_DISK_DEVICE)) {
+        type = TYPE_XEN_PVBLK_DISK;
+    } else if (g_str_equal(s->backend, TYPE_XEN_CDROM_DEVICE)) {
+        type = TYPE_XEN_PVBLK_CDROM;
+    } else {
+        error_setg(errp, "backend=%s is not known; use xen-disk or xen-cdrom",
+                   s->backend);
+        return false;
+    }
+    if (!choose_disk(bus, &disk, errp)) {
+        return false;
+    }
+    vdev = g_strdup_printf("d%lup0", disk);
+
+    be = qdev_new(type);
+    object_property_add_child(OBJECT(s), "xen-backend", OBJECT(be));
+    object_unref(OBJECT(be));
+    if (!object_property_set_str(OBJECT(be), "vdev", vdev, errp) ||
+        !set_backend_props(s, OBJECT(be), errp) ||
+        !qdev_realize(be, BUS(bus), errp)) {
+        error_prepend(errp, "drive=%s: ", s->drive);
+        object_unparent(OBJECT(be));
+        return false;
+    }
+    s->own_backend = be;
+    s->frontend_path = g_strdup(XEN_DEVICE(be)->frontend_path);
+    s->backend_path = g_strdup(XEN_DEVICE(be)->backend_path);
+    return true;
+}
+
+static bool find_backend(XenPvblk *s, XenBus *bus, Error **errp)
+{
+    BusChild *pos = NULL;
+    XenDevice *xendev;
+
+    while ((xendev = next_block_device(bus, &pos))) {
+        g_autofree char *name =
+            object_property_get_str(OBJECT(xendev), "vdev", NULL);
+        g_autofree char *with_partition = g_strdup_printf("%s0", s->vdev);
+
+        /* xen-block spells the whole disk xvdb as xvdb0. */
+        if (name && xendev->frontend_path &&
+            (g_str_equal(name, s->vdev) || g_str_equal(name, with_partition))) {
+            s->frontend_path = g_strdup(xendev->frontend_path);
+            s->backend_path = g_strdup(xendev->backend_path);
+            return true;
+        }
+    }
+    error_setg(errp, "vdev=%s: there is no such backend; put -device xen-disk,"
+               "drive=…,vdev=%s before this device, or give drive= instead "
+               "of vdev=", s->vdev, s->vdev);
+    return false;
+}
+
+bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
+{
+    XenBus *bus = find_xen_bus();
+
+    if (xen_mode != XEN_EMULATE || !bus) {
+        error_setg(errp, "xen-pvblk needs QEMU's Xen emulation: add xen-emu=on "
+                   "to -machine (for example -machine pc,xen-emu=on), or use "
+                   "-accel kvm,xen-version=0x40011");
+        return false;
+    }
+    if (!s->drive == !s->vdev) {
+        error_setg(errp, "give either drive= (a block node or drive; the "
+                   "backend is made for it) or vdev= (a xen-disk that exists)");
+        return false;
+    }
+    return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);
+}
+
+void xen_pvblk_backend_detach(XenPvblk *s)
+{
+    if (s->own_backend) {
+        object_unparent(OBJECT(s->own_backend));
+        s->own_backend = NULL;
+    }
+    g_clear_pointer(&s->frontend_path, g_free);
+    g_clear_pointer(&s->backend_path, g_free);
+}
+
+uint32_t xen_pvblk_backend_number(XenPvblk *s)
+{
+    const char *slash = strrchr(s->frontend_path, '/');
+    unsigned int number = 0;
+
+    if (slash) {
+        qemu_strtoui(slash + 1, NULL, 10, &number);
+    }
+    return number;
+}
+
+static char *hosted_frontend_path(XenDevice *xendev, Error **errp)
+{
+    return g_strdup_printf("/local/domain/%u/xen-pvblk/vbd/%s",
+                           xendev->frontend_id, xendev->name);
+}
+
+static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    dc->user_creatable = false; /* comes with xen-pvblk-device */
+    dc->desc = "Xen block backend of a xen-pvblk device";
+    XEN_DEVICE_CLASS(klass)->get_frontend_path = hosted_frontend_path;
+}
+
+static const TypeInfo hosted_types[] = {
+    {
+        .name = TYPE_XEN_PVBLK_DISK,
+        .parent = TYPE_XEN_DISK_DEVICE,
+        .class_init = hosted_class_init,
+    },
+    {
+        .name = TYPE_XEN_PVBLK_CDROM,
+        .parent = TYPE_XEN_CDROM_DEVICE,
+        .class_init = hosted_class_init,
+    },
+};
+
+DEFINE_TYPES(hosted_types)

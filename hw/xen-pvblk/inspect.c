@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What can be seen of a xen-pvblk device from outside:
+ *   state     what the connection is, and why it is broken       qom-get, info qtree
+ *   summary   plan and traffic in one line                        qom-get, info qtree
+ *   plan      what was negotiated, a dictionary                   qom-get
+ *   counters  a dictionary                                        qom-get
+ *   reconnect write true: close, and connect again                qom-set
+ */
+#include "xen-pvblk.h"
+
+#include "hw/qdev-properties.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+
+static void visit_text(Visitor *v, const char *name, const char *text,
+                       Error **errp)
+{
+    char *copy = g_strdup(text);
+
+    visit_type_str(v, name, &copy, errp);
+    g_free(copy);
+}
+
+static void get_state(Object *obj, Visitor *v, const char *name, void *opaque,
+                      Error **errp)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    const char *why = s->dev ? pvblk_device_broken_because(s->dev) : "";
+    g_autofree char *text =
+        g_strdup_printf("%s%s%s", s->dev ? pvblk_device_state(s->dev) : "unrealized",
+                        *why ? ": " : "", why);
+
+    visit_text(v, name, text, errp);
+}
+
+const PropertyInfo xen_pvblk_prop_state = {
+    .type = "str",
+    .description = "state of the connection to the backend (read only)",
+    .get = get_state,
+};
+
+/* ---- dictionaries -------------------------------------------------------- */
+
+typedef void FieldSource(const pvblk_device *dev, pvblk_emit *emit,
+                         void *opaque);
+
+struct visit {
+    Visitor *v;
+    Error **errp;
+    bool failed;
+};
+
+static void visit_field(void *opaque, const struct pvblk_field *field)
+{
+    struct visit *visit = opaque;
+    uint64_t number = field->number;
+    bool flag = field->number;
+
+    if (visit->failed) {
+        return;
+    }
+    switch (field->kind) {
+    case PVBLK_FIELD_U64:
+        visit->failed = !visit_type_uint64(visit->v, field->name, &number,
+                                           visit->errp);
+        break;
+    case PVBLK_FIELD_BOOL:
+        visit->failed = !visit_type_bool(visit->v, field->name, &flag,
+                                         visit->errp);
+        break;
+    case PVBLK_FIELD_TEXT: {
+        char *copy = g_strdup(field->text);
+
+        visit->failed = !visit_type_str(visit->v, field->name, &copy,
+                                        visit->errp);
+        g_free(copy);
+        break;
+    }
+    }
+}
+
+static void get_dict(Object *obj, Visitor *v, const char *name, void *opaque,
+                     Error **errp)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    FieldSource *source = opaque;
+    struct visit visit = { .v = v, .errp = errp };
+
+    if (!visit_start_struct(v, name, NULL, 0, errp)) {
+        return;
+    }
+    if (s->dev) {
+        source(s->dev, visit_field, &visit);
+    }
+    if (!visit.failed) {
+        visit_check_struct(v, errp);
+    }
+    visit_end_struct(v, NULL);
+}
+
+/* ---- summary ------------------------------------------------------------- */
+
+static void append_field(void *opaque, const struct pvblk_field *field)
+{
+    GString *line = opaque;
+
+    if (field->kind == PVBLK_FIELD_TEXT) {
+        g_string_append_printf(line, "%s=%s ", field->name, field->text);
+    } else if (field->number) {
+        g_string_append_printf(line, "%s=%" PRIu64 " ", field->name,
+                               field->number);
+    }
+}
+
+static void get_summary(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    if (s->dev) {
+        pvblk_device_plan(s->dev, append_field, line);
+        pvblk_device_counters(s->dev, append_field, line);
+        g_string_truncate(line, line->len ? line->len - 1 : 0);
+    }
+    visit_text(v, name, line->str, errp);
+}
+
+const PropertyInfo xen_pvblk_prop_summary = {
+    .type = "str",
+    .description = "negotiated plan and counters, those that are not 0 "
+                   "(read only)",
+    .get = get_summary,
+};
+
+/* ---- reconnect ----------------------------------------------------------- */
+
+static void set_reconnect(Object *obj, bool value, Error **errp)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+
+    if (!s->dev) {
+        error_setg(errp, "the device is not realized");
+    } else if (value) {
+        pvblk_device_reconnect(s->dev);
+    }
+}
+
+void xen_pvblk_inspect_class_init(ObjectClass *klass)
+{
+    object_class_property_add(klass, "plan", "dict", get_dict, NULL, NULL,
+                              pvblk_device_plan);
+    object_class_property_set_description(klass, "plan",
+        "what was negotiated with the backend");
+    object_class_property_add(klass, "counters", "dict", get_dict, NULL, NULL,
+                              pvblk_device_counters);
+    object_class_property_set_description(klass, "counters",
+        "requests, segments, grants, events, bytes and time since the start");
+    object_class_property_add_bool(klass, "reconnect", NULL, set_reconnect);
+    object_class_property_set_description(klass, "reconnect",
+        "write true to close the connection and connect again");
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pvblk_ops on QEMU's Xen emulation: XenStore as the guest's domain, grants
+ * and an event channel that the device model owns (hw/xen/xen-emu-device.h),
+ * a virtual clock.
+ */
+#include "xen-pvblk.h"
+
+#include "hw/xen/xen_backend_ops.h"
+#include "hw/xen/xen-emu-device.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "trace.h"
+
+#define PAGE 4096
+
+/* ---- XenStore ---- */
+
+static int store_read(void *opaque, const char *path, char *buf, size_t cap)
+{
+    XenPvblk *s = opaque;
+    unsigned int len = 0;
+    char *value = qemu_xen_xs_read(s->provider.xsh, XBT_NULL, path, &len);
+
+    if (!value) {
+        return errno ? -errno : -EIO;
+    }
+    memcpy(buf, value, MIN(cap, len));
+    free(value);
+    return len;
+}
+
+static int store_write(void *opaque, const char *path, const char *value)
+{
+    XenPvblk *s = opaque;
+
+    if (!qemu_xen_xs_write(s->provider.xsh, XBT_NULL, path, value,
+                           strlen(value))) {
+        return errno ? -errno : -EIO;
+    }
+    return 0;
+}
+
+static void store_remove(void *opaque, const char *path)
+{
+    XenPvblk *s = opaque;
+
+    qemu_xen_xs_destroy(s->provider.xsh, XBT_NULL, path);
+}
+
+static void watch_fired(void *opaque, const char *path)
+{
+    XenPvblk *s = opaque;
+
+    if (s->dev) {
+        pvblk_device_store_changed(s->dev);
+    }
+}
+
+static int store_watch(void *opaque, const char *path)
+{
+    XenPvblk *s = opaque;
+
+    if (s->provider.watch) {
+        return 0; /* always the same path */
+    }
+    s->provider.watch = qemu_xen_xs_watch(s->provider.xsh, path, watch_fired,
+                                          s);
+    return s->provider.watch ? 0 : -errno;
+}
+
+static void store_unwatch(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    if (s->provider.watch) {
+        qemu_xen_xs_unwatch(s->provider.xsh, s->provider.watch);
+        s->provider.watch = NULL;
+    }
+}
+
+/* ---- grants ---- */
+
+static uint32_t grant_ref(void *opaque, uint32_t index)
+{
+    XenPvblk *s = opaque;
+
+    return s->provider.first_ref + index;
+}
+
+static int grant_frame(void *opaque, uint32_t index, uint64_t gfn,
+                       bool readonly)
+{
+    return xen_gnttab_device_grant_frame(grant_ref(opaque, index), gfn,
+                                         readonly);
+}
+
+static int grant_page(void *opaque, uint32_t index, uint32_t page,
+                      bool readonly)
+{
+    XenPvblk *s = opaque;
+
+    return xen_gnttab_device_grant_page(grant_ref(opaque, index),
+                                        &s->provider.pages,
+                                        (hwaddr)page * PAGE, readonly);
+}
+
+static int grant_revoke(void *opaque, uint32_t index)
+{
+    return xen_gnttab_device_revoke(grant_ref(opaque, index));
+}
+
+/* ---- events ---- */
+
+/* Any thread, with the event channel lock held: schedule, no more. */
+static void event_arrived(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    qemu_bh_schedule(s->provider.event_bh);
+}
+
+static void event_bh(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    if (s->dev) {
+        pvblk_device_event(s->dev);
+    }
+}
+
+static int event_open(void *opaque, uint32_t *port)
+{
+    XenPvblk *s = opaque;
+    evtchn_port_t p;
+    int ret = xen_evtchn_device_alloc(event_arrived, s, &p);
+
+    if (ret == 0) {
+        s->provider.port = *port = p;
+    }
+    return ret;
+}
+
+static int event_send(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    return xen_evtchn_device_send(s->provider.port);
+}
+
+static void event_close(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    if (s->provider.port) {
+        xen_evtchn_device_free(s->provider.port);
+        s->provider.port = 0;
+    }
+    qemu_bh_cancel(s->provider.event_bh);
+}
+
+/* ---- clock ---- */
+
+static int64_t clock_now(void *opaque)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
+static void clock_deadline(void *opaque, int64_t at_ns)
+{
+    XenPvblk *s = opaque;
+
+    if (at_ns < 0) {
+        timer_del(s->provider.deadline);
+    } else {
+        timer_mod_ns(s->provider.deadline, at_ns);
+    }
+}
+
+static void deadline_passed(void *opaque)
+{
+    XenPvblk *s = opaque;
+
+    if (s->dev) {
+        pvblk_device_deadline(s->dev);
+    }
+}
+
+/* ---- what people see ---- */
+
+static void log_line(void *opaque, const char *text)
+{
+    error_report("xen-pvblk: %s", text);
+}
+
+static void trace_event(void *opaque, enum pvblk_trace_kind kind, uint64_t a,
+                        uint64_t b, uint64_t c, const char *text)
+{
+    switch (kind) {
+    case PVBLK_TRACE_STATE:
+        trace_xen_pvblk_state(opaque, pvblk_front_state_name(a), text, b);
+        break;
+    case PVBLK_TRACE_BACKEND:
+        trace_xen_pvblk_backend(opaque, text);
+        break;
+    case PVBLK_TRACE_REQUEST:
+        trace_xen_pvblk_request(opaque, a, b >> 8, b & 0xff, c);
+        break;
+    case PVBLK_TRACE_RESPONSE:
+        trace_xen_pvblk_response(opaque, a, b, (int16_t)c);
+        break;
+    case PVBLK_TRACE_PUBLISH:
+        trace_xen_pvblk_publish(opaque, a, b);
+        break;
+    case PVBLK_TRACE_EVENT:
+        trace_xen_pvblk_event(opaque, a);
+        break;
+    case PVBLK_TRACE_VERDICT:
+        trace_xen_pvblk_verdict(opaque, a, b, c);
+        break;
+    case PVBLK_TRACE_PLAN:
+        trace_xen_pvblk_plan(opaque, a, b);
+        break;
+    case PVBLK_TRACE_FAULT:
+        trace_xen_pvblk_fault(opaque, text, a);
+        break;
+    }
+}
+
+const struct pvblk_ops xen_pvblk_ops = {
+    .store_read = store_read,
+    .store_write = store_write,
+    .store_remove = store_remove,
+    .store_watch = store_watch,
+    .store_unwatch = store_unwatch,
+    .grant_ref = grant_ref,
+    .grant_frame = grant_frame,
+    .grant_page = grant_page,
+    .grant_revoke = grant_revoke,
+    .event_open = event_open,
+    .event_send = event_send,
+    .event_close = event_close,
+    .clock_now = clock_now,
+    .clock_deadline = clock_deadline,
+    .give_back = xen_pvblk_give_back,
+    .forget = xen_pvblk_forget,
+    .batch_done = xen_pvblk_batch_done,
+    .config_changed = xen_pvblk_config_changed,
+    .log = log_line,
+    .trace = trace_event,
+};
+
+/* ---- resources ---- */
+
+bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
+{
+    XenPvblkProvider *p = &s->provider;
+    int ret;
+
+    p->event_bh = qemu_bh_new_guarded(event_bh, s,
+                                      &DEVICE(s)->mem_reentrancy_guard);
+    p->deadline = timer_new_ns(QEMU_CLOCK_VIRTUAL, deadline_passed, s);
+
+    p->xsh = xen_xenstore_open_device();
+    if (!p->xsh) {
+        error_setg_errno(errp, errno, "cannot open XenStore");
+        return false;
+    }
+    ret = xen_gnttab_device_alloc(pvblk_wanted_grants(), &p->first_ref);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "the grant table has no room for the %u "
+                         "references of one more xen-pvblk device",
+                         pvblk_wanted_grants());
+        return false;
+    }
+    p->refs = pvblk_wanted_grants();
+    if (!memory_region_init_ram_nomigrate(&p->pages, OBJECT(s),
+                                          "xen-pvblk.pages",
+                                          (uint64_t)pvblk_wanted_pages() * PAGE,
+                                          errp)) {
+        return false;
+    }
+    p->pages_made = true;
+    return true;
+}
+
+void xen_pvblk_provider_close(XenPvblk *s)
+{
+    XenPvblkProvider *p = &s->provider;
+
+    if (p->xsh) {
+        store_unwatch(s);
+        qemu_xen_xs_close(p->xsh);
+        p->xsh = NULL;
+    }
+    if (p->refs) {
+        xen_gnttab_device_free(p->first_ref, p->refs);
+        p->refs = 0;
+    }
+    if (p->pages_made) {
+        object_unparent(OBJECT(&p->pages));
+        p->pages_made = false;
+    }
+    g_clear_pointer(&p->event_bh, qemu_bh_delete);
+    g_clear_pointer(&p->deadline, timer_free);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xen-pvblk-device: a virtio block device whose disk is reached by a blkif
+ * frontend. QOM and virtio are here and in the .c files beside; what happens
+ * to a request is the C++ core's business (pvblk/c_api.h).
+ *
+ * Threads: all of it runs in the main loop, or in a vCPU thread, with the BQL
+ * held. The one exception is the event channel's handler, which only
+ * schedules a bottom half.
+ */
+#ifndef HW_XEN_PVBLK_H
+#define HW_XEN_PVBLK_H
+
+#include "compat.h"
+#include "hw/virtio/virtio.h"
+#include "pvblk/c_api.h"
+#include "qemu/timer.h"
+#include "qom/object.h"
+
+#define TYPE_XEN_PVBLK_DEVICE "xen-pvblk-device"
+OBJECT_DECLARE_SIMPLE_TYPE(XenPvblk, XEN_PVBLK_DEVICE)
+
+struct qemu_xs_handle;
+struct qemu_xs_watch;
+
+/* What the frontend stands on in QEMU's Xen emulation: provider.c. */
+typedef struct XenPvblkProvider {
+    struct qemu_xs_handle *xsh; /* acts as the guest's domain */
+    struct qemu_xs_watch *watch;
+    uint32_t first_ref, refs; /* grant references that are ours */
+    MemoryRegion pages;       /* ring and bounce pages, 4 KiB each; the guest
+                               * has no address for them */
+    bool pages_made;
+    uint32_t port;            /* event channel; 0: none */
+    QEMUBH *event_bh;
+    QEMUTimer *deadline;
+} XenPvblkProvider;
+
+struct XenPvblk {
+    VirtIODevice parent_obj;
+
+    /* Properties: docs/device.rst */
+    char *drive;
+    char *vdev;
+    char *backend;
+    char *serial;
+    uint16_t num_queues;
+    uint16_t queue_size;
+    uint32_t logical_block_size;
+    uint32_t physical_block_size;
+    uint32_t discard_granularity;
+    OnOffAuto write_cache;
+    bool share_rw;
+    bool discard;
+    bool config_wce;
+    char *sector_units;
+    OnOffAuto event_hold_off;
+    uint32_t handshake_timeout_ms;
+    uint32_t request_timeout_ms;
+    int32_t bootindex;
+
+    DeviceState *own_backend; /* made for drive=; a child of ours */
+    char *frontend_path, *backend_path;
+    XenPvblkProvider provider;
+    pvblk_device *dev;
+
+    uint32_t *filled;   /* per queue: elements filled and not yet flushed */
+    bool starved;       /* elements were left in a queue for lack of room */
+    QEMUBH *starved_bh;
+    QTAILQ_ENTRY(XenPvblk) next; /* all that are realized */
+};
+
+/* ---- backend.c: which backend, and where its nodes are ------------------- */
+
+/* Makes the backend for drive=, or finds the one that vdev= names. Sets
+ * own_backend, frontend_path, backend_path. */
+bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp);
+void xen_pvblk_backend_detach(XenPvblk *s);
+/* The number of the virtual device, from the end of its path. */
+uint32_t xen_pvblk_backend_number(XenPvblk *s);
+
+/* ---- provider.c: pvblk_ops on the Xen emulation --------------------------- */
+
+extern const struct pvblk_ops xen_pvblk_ops;
+bool xen_pvblk_provider_open(XenPvblk *s, Error **errp);
+void xen_pvblk_provider_close(XenPvblk *s);
+
+/* ---- device.c: virtqueues, called by provider.c's ops --------------------- */
+
+void xen_pvblk_give_back(void *opaque, void *element, uint32_t queue,
+                         uint32_t written);
+void xen_pvblk_forget(void *opaque, void *element, uint32_t queue);
+void xen_pvblk_batch_done(void *opaque);
+void xen_pvblk_config_changed(void *opaque);
+
+/* ---- inspect.c: properties that show what goes on ------------------------- */
+
+extern const PropertyInfo xen_pvblk_prop_state;
+extern const PropertyInfo xen_pvblk_prop_summary;
+void xen_pvblk_inspect_class_init(ObjectClass *klass);
+
+#endif /* HW_XEN_PVBLK_H */
