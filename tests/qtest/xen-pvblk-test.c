@@ -1,0 +1,1189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xen-pvblk-pci in a real QEMU: life cycle, reset, reconnect, unplug, errors,
+ * read-only and 4096-byte disks, bad properties, malformed requests.
+ *
+ * Each test plays the guest's virtio-blk driver through libqos. Under qtest
+ * the virtual clock stands still unless a test steps it: a throttled node
+ * holds requests in flight for exactly as long as the test wants, and a
+ * handshake's deadline passes when the test says so.
+ *
+ * Every test runs on pc and on q35, unless it says why not.
+ */
+#include "qemu/osdep.h"
+
+#include "libqos/libqos-pc.h"
+#include "libqos/pci-pc.h"
+#include "libqos/virtio-pci.h"
+#include "libqtest.h"
+#include "qemu/bswap.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "standard-headers/linux/virtio_blk.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_pci.h"
+#include "standard-headers/linux/pci_regs.h"
+
+#define TIMEOUT_US (30 * 1000 * 1000)
+#define SLOT 0x4
+#define DISK_SIZE (8 * 1024 * 1024)
+#define DISK_SECTORS (DISK_SIZE / 512)
+#define MS 1000000LL
+
+/* Driver that takes every feature but the rings' and legacy ones. */
+#define ALL_FEATURES (~(QVIRTIO_F_BAD_FEATURE | (1ull << VIRTIO_BLK_F_SCSI) | \
+                        (1ull << VIRTIO_RING_F_INDIRECT_DESC) | \
+                        (1ull << VIRTIO_RING_F_EVENT_IDX)))
+
+typedef struct Rig {
+    QOSState *qs;
+    QTestState *qts;
+    QVirtioPCIDevice *pci;
+    QVirtioDevice *dev;
+    QVirtQueue *vq;
+    char *image; /* raw file of DISK_SIZE; %s of the command line */
+} Rig;
+
+/* ---- the rig ------------------------------------------------------------- */
+
+static char *make_image(void)
+{
+    char *path;
+    int fd = g_file_open_tmp("pvblk.XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ftruncate(fd, DISK_SIZE), ==, 0);
+    close(fd);
+    return path;
+}
+
+/* A machine with `args`; the first %s in them is the image's path. */
+static Rig *rig_boot(const char *machine, const char *args)
+{
+    Rig *r = g_new0(Rig, 1);
+    g_autofree char *line = NULL;
+    g_auto(GStrv) parts = g_strsplit(args, "%s", 2);
+
+    r->image = make_image();
+    line = g_strjoin(parts[1] ? r->image : "", parts[0], parts[1], NULL);
+    r->qs = qtest_pc_boot("-nodefaults -machine %s,xen-emu=on %s", machine,
+                          line);
+    r->qts = r->qs->qts;
+    return r;
+}
+
+static void rig_shutdown(Rig *r)
+{
+    if (r->vq) {
+        qvirtqueue_cleanup(r->dev->bus, r->vq, &r->qs->alloc);
+    }
+    if (r->pci) {
+        qvirtio_pci_device_disable(r->pci);
+        qvirtio_pci_destructor(&r->pci->obj);
+        g_free(r->pci);
+    }
+    qtest_shutdown(r->qs);
+    unlink(r->image);
+    g_free(r->image);
+    g_free(r);
+}
+
+static char *get_string(Rig *r, const char *property)
+{
+    QDict *rsp = qtest_qmp(r->qts, "{'execute': 'qom-get', 'arguments': "
+                           "{'path': '/machine/peripheral/d0', "
+                           "'property': %s}}", property);
+    char *text = g_strdup(qdict_get_str(rsp, "return"));
+
+    qobject_unref(rsp);
+    return text;
+}
+
+static QDict *get_dict(Rig *r, const char *property)
+{
+    QDict *rsp = qtest_qmp(r->qts, "{'execute': 'qom-get', 'arguments': "
+                           "{'path': '/machine/peripheral/d0', "
+                           "'property': %s}}", property);
+    QDict *dict = qdict_get_qdict(rsp, "return");
+
+    g_assert_nonnull(dict);
+    qobject_ref(dict);
+    qobject_unref(rsp);
+    return dict;
+}
+
+static int64_t get_counter(Rig *r, const char *name)
+{
+    QDict *counters = get_dict(r, "counters");
+    int64_t v = qdict_get_int(counters, name);
+
+    qobject_unref(counters);
+    return v;
+}
+
+/* Each QMP command lets the main loop run once more. */
+static void wait_state(Rig *r, const char *state)
+{
+    int64_t end = g_get_monotonic_time() + TIMEOUT_US;
+
+    for (;;) {
+        g_autofree char *now = get_string(r, "state");
+
+        if (g_str_has_prefix(now, state)) {
+            return;
+        }
+        if (g_get_monotonic_time() > end) {
+            g_error("state is \"%s\", expected \"%s\"", now, state);
+        }
+    }
+}
+
+static void wait_counter(Rig *r, const char *name, int64_t at_least)
+{
+    int64_t end = g_get_monotonic_time() + TIMEOUT_US;
+
+    while (get_counter(r, name) < at_least) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+    }
+}
+
+static void driver_start(Rig *r, uint64_t features)
+{
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(SLOT, 0) };
+
+    if (!r->pci) {
+        r->pci = virtio_pci_new(r->qs->pcibus, &addr);
+        g_assert_nonnull(r->pci);
+        qvirtio_pci_device_enable(r->pci);
+        r->dev = &r->pci->vdev;
+    }
+    qvirtio_start_device(r->dev);
+    qvirtio_set_features(r->dev, qvirtio_get_features(r->dev) & features);
+    r->vq = qvirtqueue_setup(r->dev, &r->qs->alloc, 0);
+    qvirtio_set_driver_ok(r->dev);
+}
+
+/* The driver resets the device, as on a kexec or module reload. */
+static void driver_restart(Rig *r)
+{
+    qvirtqueue_cleanup(r->dev->bus, r->vq, &r->qs->alloc);
+    driver_start(r, ALL_FEATURES);
+}
+
+/* One disk on the image, driver running, connected. */
+static Rig *rig_start(const char *machine, const char *blockdev,
+                      const char *device)
+{
+    g_autofree char *args =
+        g_strdup_printf("%s -device xen-pvblk-pci,id=d0,addr=4.0,%s", blockdev,
+                        device);
+    Rig *r = rig_boot(machine, args);
+
+    wait_state(r, "connected");
+    driver_start(r, ALL_FEATURES);
+    return r;
+}
+
+#define RAW "-blockdev driver=file,filename=%s,node-name=n0,discard=unmap "
+
+static Rig *rig_raw(const char *machine)
+{
+    return rig_start(machine, RAW, "drive=n0");
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+typedef struct Request {
+    uint64_t header; /* 16 bytes, data, status: one guest allocation */
+    uint64_t data;
+    uint64_t status;
+    uint32_t head;
+    uint32_t bytes;
+} Request;
+
+/* Data at an offset within its page of its own: 0 is granted in place. */
+static Request request_alloc(Rig *r, uint32_t type, uint64_t sector,
+                             const void *data, uint32_t bytes,
+                             uint32_t page_offset)
+{
+    Request q = { .bytes = bytes };
+    uint8_t head[16];
+
+    stl_le_p(head, type);
+    stl_le_p(head + 4, 0);
+    stq_le_p(head + 8, sector);
+    q.data = QEMU_ALIGN_UP(qmalloc(r->qs, bytes + 3 * 4096), 4096) + page_offset;
+    q.header = qmalloc(r->qs, 32);
+    q.status = q.header + 16;
+    qtest_memwrite(r->qts, q.header, head, sizeof(head));
+    if (data && bytes) {
+        qtest_memwrite(r->qts, q.data, data, bytes);
+    }
+    qtest_writeb(r->qts, q.status, 0xff);
+    return q;
+}
+
+static void request_send(Rig *r, Request *q, bool to_device)
+{
+    q->head = qvirtqueue_add(r->qts, r->vq, q->header, 16, false, true);
+    if (q->bytes) {
+        qvirtqueue_add(r->qts, r->vq, q->data, q->bytes, !to_device, true);
+    }
+    qvirtqueue_add(r->qts, r->vq, q->status, 1, true, false);
+    qvirtqueue_kick(r->qts, r->dev, r->vq, q->head);
+}
+
+/* The status byte tells, in whatever order requests end; libqos's own wait
+ * wants an interrupt of its own for each. */
+static uint8_t request_wait(Rig *r, Request *q)
+{
+    int64_t end = g_get_monotonic_time() + TIMEOUT_US;
+    uint8_t status;
+
+    while ((status = qtest_readb(r->qts, q->status)) == 0xff) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        qtest_clock_step(r->qts, 100);
+    }
+    r->vq->last_used_idx++;
+    return status;
+}
+
+static uint8_t write_at(Rig *r, uint64_t sector, const void *data,
+                        uint32_t bytes, uint32_t page_offset)
+{
+    Request q = request_alloc(r, VIRTIO_BLK_T_OUT, sector, data, bytes,
+                              page_offset);
+
+    request_send(r, &q, true);
+    return request_wait(r, &q);
+}
+
+static uint8_t read_at(Rig *r, uint64_t sector, void *data, uint32_t bytes,
+                       uint32_t page_offset)
+{
+    Request q = request_alloc(r, VIRTIO_BLK_T_IN, sector, NULL, bytes,
+                              page_offset);
+    uint8_t status;
+
+    request_send(r, &q, false);
+    status = request_wait(r, &q);
+    qtest_memread(r->qts, q.data, data, bytes);
+    return status;
+}
+
+static uint8_t command(Rig *r, uint32_t type, const void *data, uint32_t bytes)
+{
+    Request q = request_alloc(r, type, 0, data, bytes, 0);
+
+    request_send(r, &q, true);
+    return request_wait(r, &q);
+}
+
+static uint8_t discard_at(Rig *r, uint64_t sector, uint32_t sectors,
+                          uint32_t flags)
+{
+    uint8_t segment[16];
+
+    stq_le_p(segment, sector);
+    stl_le_p(segment + 8, sectors);
+    stl_le_p(segment + 12, flags);
+    return command(r, VIRTIO_BLK_T_DISCARD, segment, sizeof(segment));
+}
+
+static void fill(uint8_t *data, size_t bytes, uint32_t seed)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        data[i] = (seed * 2654435761u + i * 40503u) >> 13;
+    }
+}
+
+/* What is in the image is what the guest wrote: no peeking by the device. */
+static void assert_image(Rig *r, uint64_t offset, const uint8_t *data,
+                         size_t bytes)
+{
+    g_autofree uint8_t *found = g_malloc(bytes);
+    int fd = open(r->image, O_RDONLY);
+
+    g_assert_cmpint(pread(fd, found, bytes, offset), ==, (ssize_t)bytes);
+    close(fd);
+    g_assert_cmpmem(found, bytes, data, bytes);
+}
+
+static void assert_works(Rig *r, uint32_t seed)
+{
+    uint8_t out[4096], in[4096] = {};
+
+    fill(out, sizeof(out), seed);
+    g_assert_cmpint(write_at(r, 64, out, sizeof(out), 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(read_at(r, 64, in, sizeof(in), 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpmem(in, sizeof(in), out, sizeof(out));
+}
+
+/* ---- throttling: the clock decides when a request is done ---------------- */
+
+/* One request now, then one per second of virtual time. */
+#define THROTTLED "-object throttle-group,id=tg,x-iops-total=1 " \
+    "-blockdev driver=file,filename=%s,node-name=f0,discard=unmap " \
+    "-blockdev driver=throttle,throttle-group=tg,file=f0,node-name=n0 "
+
+static void step_seconds(Rig *r, int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        qtest_clock_step(r->qts, 1000 * MS);
+    }
+}
+
+/* ---- tests --------------------------------------------------------------- */
+
+static void test_plan(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+    QDict *plan = get_dict(r, "plan");
+    g_autofree char *summary = get_string(r, "summary");
+    g_autofree char *qtree = qtest_hmp(r->qts, "info qtree");
+
+    g_assert_cmpstr(qdict_get_str(plan, "protocol"), ==, "x86_64-abi");
+    g_assert_cmpint(qdict_get_int(plan, "sectors"), ==, DISK_SECTORS);
+    g_assert_cmpint(qdict_get_int(plan, "sector-size"), ==, 512);
+    g_assert_cmpint(qdict_get_int(plan, "ring-entries"), ==, 32);
+    g_assert_true(qdict_get_bool(plan, "flush"));
+    g_assert_true(qdict_get_bool(plan, "discard"));
+    g_assert_false(qdict_get_bool(plan, "read-only"));
+    qobject_unref(plan);
+    g_assert_nonnull(strstr(summary, "sectors=16384"));
+    g_assert_nonnull(strstr(qtree, "state = \"connected\""));
+
+    g_assert_cmpint(qvirtio_config_readq(r->dev, 0), ==, DISK_SECTORS);
+    g_assert_cmpint(qvirtio_config_readl(r->dev, 20), ==, 512);
+    g_assert_cmpint(qvirtio_config_readl(r->dev, 40), ==, 1);
+    rig_shutdown(r);
+}
+
+static void test_pci_class(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+
+    /* Not STORAGE_SCSI: a Xen-aware guest would unplug it. */
+    g_assert_cmphex(qpci_config_readw(r->pci->pdev, PCI_CLASS_DEVICE), ==,
+                    0x0180);
+    rig_shutdown(r);
+}
+
+static void test_data(const void *machine)
+{
+    static const uint32_t sizes[] = { 512, 4096, 5 * 512, 45056, 65536,
+                                      1024 * 1024 };
+    static const uint32_t offsets[] = { 0, 512, 16, 4095 };
+    Rig *r = rig_raw(machine);
+    g_autofree uint8_t *out = g_malloc(sizes[5]);
+    g_autofree uint8_t *in = g_malloc(sizes[5]);
+    uint64_t sector = 3;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(offsets); j++) {
+            fill(out, sizes[i], i * 7 + j);
+            memset(in, 0, sizes[i]);
+            g_assert_cmpint(write_at(r, sector, out, sizes[i], offsets[j]), ==,
+                            VIRTIO_BLK_S_OK);
+            assert_image(r, sector * 512, out, sizes[i]);
+            g_assert_cmpint(read_at(r, sector, in, sizes[i], offsets[j]), ==,
+                            VIRTIO_BLK_S_OK);
+            g_assert_cmpmem(in, sizes[i], out, sizes[i]);
+            sector += 5;
+        }
+    }
+    rig_shutdown(r);
+}
+
+static void test_no_copy(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+    g_autofree uint8_t *out = g_malloc0(1024 * 1024);
+
+    /* Aligned: 256 pages, 11 a request, not one of them copied. */
+    g_assert_cmpint(write_at(r, 0, out, 1024 * 1024, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "bounced-segments"), ==, 0);
+    g_assert_cmpint(get_counter(r, "segments"), ==, 256);
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, (256 + 10) / 11);
+    g_assert_cmpint(get_counter(r, "bytes-written"), ==, 1024 * 1024);
+    /* All of it in one batch, with one event. */
+    g_assert_cmpint(get_counter(r, "batches"), ==, 1);
+    g_assert_cmpint(get_counter(r, "events-sent"), ==, 1);
+
+    /* 16 bytes off: all of it is. */
+    g_assert_cmpint(write_at(r, 0, out, 8192, 16), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "bounced-segments"), ==, 2);
+    rig_shutdown(r);
+}
+
+static void test_many_in_flight(const void *machine)
+{
+    enum { N = 60 }; /* three descriptors each, in a queue of 256 */
+    Rig *r = rig_raw(machine);
+    Request q[N];
+    uint8_t data[4096];
+
+    for (int i = 0; i < N; i++) {
+        fill(data, sizeof(data), i);
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i * 8, data, sizeof(data), 0);
+        q[i].head = qvirtqueue_add(r->qts, r->vq, q[i].header, 16, false, true);
+        qvirtqueue_add(r->qts, r->vq, q[i].data, q[i].bytes, false, true);
+        qvirtqueue_add(r->qts, r->vq, q[i].status, 1, true, false);
+    }
+    for (int i = 0; i < N; i++) {
+        qvirtqueue_kick(r->qts, r->dev, r->vq, q[i].head);
+    }
+    wait_counter(r, "responses", N);
+    for (int i = 0; i < N; i++) {
+        g_assert_cmpint(qtest_readb(r->qts, q[i].status), ==, VIRTIO_BLK_S_OK);
+        fill(data, sizeof(data), i);
+        assert_image(r, i * 4096, data, sizeof(data));
+    }
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, N);
+    g_assert_cmpint(get_counter(r, "in-flight"), ==, 0);
+    rig_shutdown(r);
+}
+
+static void test_multiqueue(const void *machine)
+{
+    Rig *r = rig_start(machine, RAW, "drive=n0,num-queues=4");
+    QVirtQueue *first = r->vq;
+    QVirtQueue *others[3];
+
+    g_assert_cmpint(qvirtio_config_readw(r->dev, 34), ==, 4);
+    for (int i = 0; i < 3; i++) {
+        others[i] = qvirtqueue_setup(r->dev, &r->qs->alloc, i + 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        r->vq = others[i];
+        assert_works(r, i);
+    }
+    r->vq = first;
+    assert_works(r, 9);
+    for (int i = 0; i < 3; i++) {
+        qvirtqueue_cleanup(r->dev->bus, others[i], &r->qs->alloc);
+    }
+    rig_shutdown(r);
+}
+
+static void test_driver_reset_in_flight(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0");
+    uint8_t data[4096];
+    Request q[3];
+
+    fill(data, sizeof(data), 1);
+    for (int i = 0; i < 3; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 4096, 0);
+        request_send(r, &q[i], false);
+    }
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "in-flight"), ==, 2);
+
+    driver_restart(r);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 0);
+    /* Old reads may not land in memory that the new driver uses. */
+    qtest_memset(r->qts, q[1].data, 0xa5, 4096);
+    qtest_memset(r->qts, q[2].data, 0xa5, 4096);
+
+    /* A new request waits for what the old ones hold up … */
+    Request w = request_alloc(r, VIRTIO_BLK_T_OUT, 8, data, 4096, 0);
+    request_send(r, &w, true);
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, 0);
+    /* … and is served then. */
+    step_seconds(r, 4);
+    g_assert_cmpint(request_wait(r, &w), ==, VIRTIO_BLK_S_OK);
+    assert_image(r, 8 * 512, data, 4096);
+    for (int i = 1; i < 3; i++) {
+        uint8_t seen[4096];
+
+        qtest_memread(r->qts, q[i].data, seen, sizeof(seen));
+        for (size_t j = 0; j < sizeof(seen); j++) {
+            g_assert_cmphex(seen[j], ==, 0xa5);
+        }
+        g_assert_cmphex(qtest_readb(r->qts, q[i].status), ==, 0xff);
+    }
+    rig_shutdown(r);
+}
+
+static void test_system_reset(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+
+    assert_works(r, 1);
+    for (int i = 0; i < 3; i++) {
+        qtest_qmp_assert_success(r->qts, "{'execute': 'system_reset'}");
+        qtest_qmp_eventwait(r->qts, "RESET");
+        wait_state(r, "connected");
+        qvirtio_pci_device_enable(r->pci);
+        driver_restart(r);
+        assert_works(r, i + 2);
+    }
+    /* The connection to the backend outlives the machine's reset. */
+    g_assert_cmpint(get_counter(r, "reconnects"), ==, 0);
+    g_assert_cmpint(get_counter(r, "violations"), ==, 0);
+    rig_shutdown(r);
+}
+
+static void reconnect(Rig *r)
+{
+    qtest_qmp_assert_success(r->qts, "{'execute': 'qom-set', 'arguments': "
+                             "{'path': '/machine/peripheral/d0', "
+                             "'property': 'reconnect', 'value': true}}");
+}
+
+static void test_reconnect(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+
+    for (int i = 0; i < 5; i++) {
+        assert_works(r, i);
+        reconnect(r);
+        assert_works(r, 100 + i);
+    }
+    wait_counter(r, "reconnects", 5);
+    rig_shutdown(r);
+}
+
+static void test_reconnect_in_flight(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0");
+    uint8_t data[3][512];
+    Request q[3];
+
+    for (int i = 0; i < 3; i++) {
+        fill(data[i], 512, i);
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i, data[i], 512, 0);
+        request_send(r, &q[i], true);
+    }
+    reconnect(r);
+    wait_state(r, "draining");
+    /* Accepted while it drains; sent on the new connection. */
+    Request late = request_alloc(r, VIRTIO_BLK_T_OUT, 9, data[0], 512, 0);
+    request_send(r, &late, true);
+    step_seconds(r, 5);
+    wait_state(r, "connected");
+    step_seconds(r, 5);
+    for (int i = 0; i < 3; i++) {
+        assert_image(r, i * 512, data[i], 512);
+        g_assert_cmpint(qtest_readb(r->qts, q[i].status), ==, VIRTIO_BLK_S_OK);
+    }
+    wait_counter(r, "responses", 4);
+    g_assert_cmpint(qtest_readb(r->qts, late.status), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, 4);
+    rig_shutdown(r);
+}
+
+/* Wait for the event of `id` itself: its children have events of their own. */
+static void wait_deleted(Rig *r, const char *id)
+{
+    for (;;) {
+        QDict *event = qtest_qmp_eventwait_ref(r->qts, "DEVICE_DELETED");
+        const char *device = qdict_get_try_str(qdict_get_qdict(event, "data"),
+                                               "device");
+        bool done = device && g_str_equal(device, id);
+
+        qobject_unref(event);
+        if (done) {
+            return;
+        }
+    }
+}
+
+/* Ask for the unplug and eject as a guest with ACPI does; pc only. */
+static void unplug(Rig *r)
+{
+    enum { ACPI_PCIHP_EJECT = 0xae08 };
+
+    qtest_qmp_device_del_send(r->qts, "d0");
+    qtest_outl(r->qts, ACPI_PCIHP_EJECT, 1 << SLOT);
+    wait_deleted(r, "d0");
+}
+
+static void test_unplug_in_flight(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0");
+    Request q[3];
+
+    for (int i = 0; i < 3; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i, NULL, 4096, 0);
+        request_send(r, &q[i], true);
+    }
+    g_assert_cmpint(get_counter(r, "in-flight"), >, 0);
+    qvirtqueue_cleanup(r->dev->bus, r->vq, &r->qs->alloc);
+    r->vq = NULL;
+    unplug(r);
+
+    /* The node is free again: same id, same node, same slot. */
+    qtest_qmp_device_add(r->qts, "xen-pvblk-pci", "d0",
+                         "{'drive': 'n0', 'addr': '4.0'}");
+    wait_state(r, "connected");
+    qtest_qmp_assert_success(r->qts, "{'execute': 'qom-get', 'arguments': "
+                             "{'path': '/machine/peripheral/d0', "
+                             "'property': 'counters'}}");
+    g_free(r->pci->pdev);
+    g_free(r->pci);
+    r->pci = NULL;
+    rig_shutdown(r);
+}
+
+static void test_plug_many_times(const void *machine)
+{
+    Rig *r = rig_boot(machine, RAW);
+
+    for (int i = 0; i < 40; i++) {
+        qtest_qmp_device_add(r->qts, "xen-pvblk-pci", "d0",
+                             "{'drive': 'n0', 'addr': '4.0'}");
+        wait_state(r, "connected");
+        unplug(r);
+    }
+    rig_shutdown(r);
+}
+
+static void test_io_error(const void *machine)
+{
+    Rig *r = rig_start(machine,
+        "-blockdev driver=file,filename=%s,node-name=f0 "
+        "-blockdev '{\"driver\":\"blkdebug\",\"node-name\":\"n0\","
+        "\"image\":\"f0\",\"inject-error\":["
+        "{\"event\":\"none\",\"iotype\":\"write\",\"sector\":100,\"once\":true},"
+        "{\"event\":\"none\",\"iotype\":\"read\",\"sector\":200,\"once\":true},"
+        "{\"event\":\"none\",\"iotype\":\"flush\",\"once\":true}]}' ",
+        "drive=n0");
+    uint8_t data[512] = {};
+
+    g_assert_cmpint(write_at(r, 100, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(write_at(r, 100, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(read_at(r, 200, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(read_at(r, 200, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "errors"), ==, 3);
+    wait_state(r, "connected");
+    rig_shutdown(r);
+}
+
+static void test_error_in_large_request(const void *machine)
+{
+    /* One of its 24 ring requests fails: the whole fails, once. */
+    Rig *r = rig_start(machine,
+        "-blockdev driver=file,filename=%s,node-name=f0 "
+        "-blockdev '{\"driver\":\"blkdebug\",\"node-name\":\"n0\","
+        "\"image\":\"f0\",\"inject-error\":["
+        "{\"event\":\"none\",\"iotype\":\"write\",\"sector\":1000,\"once\":true}]}' ",
+        "drive=n0");
+    g_autofree uint8_t *data = g_malloc0(1024 * 1024);
+
+    g_assert_cmpint(write_at(r, 0, data, 1024 * 1024, 0), ==,
+                    VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(write_at(r, 0, data, 1024 * 1024, 0), ==, VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
+static void test_read_only(const void *machine)
+{
+    Rig *r = rig_start(machine,
+        "-blockdev driver=file,filename=%s,node-name=n0,read-only=on ",
+        "drive=n0");
+    uint8_t data[512] = {};
+
+    g_assert_true(qvirtio_get_features(r->dev) & (1ull << VIRTIO_BLK_F_RO));
+    g_assert_false(qvirtio_get_features(r->dev) &
+                   (1ull << VIRTIO_BLK_F_DISCARD));
+    g_assert_cmpint(read_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(discard_at(r, 0, 8, 0), ==, VIRTIO_BLK_S_UNSUPP);
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, 0);
+    g_assert_cmpint(get_counter(r, "ring-discards"), ==, 0);
+    rig_shutdown(r);
+}
+
+static void test_cdrom(const void *machine)
+{
+    /* QEMU's xen-cdrom aborts on a discard to a writable node with
+     * discard=unmap; no guest gets one through us. */
+    Rig *r = rig_start(machine, RAW, "drive=n0,backend=xen-cdrom");
+    uint8_t data[2048] = {};
+
+    g_assert_true(qvirtio_get_features(r->dev) & (1ull << VIRTIO_BLK_F_RO));
+    g_assert_cmpint(read_at(r, 0, data, 2048, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(discard_at(r, 0, 8, 0), ==, VIRTIO_BLK_S_UNSUPP);
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    rig_shutdown(r);
+}
+
+static void test_4096(const void *machine)
+{
+    Rig *r = rig_start(machine, RAW, "drive=n0,logical_block_size=4096,"
+                       "physical_block_size=4096");
+    uint8_t out[8192], in[8192];
+
+    g_assert_cmpint(qvirtio_config_readq(r->dev, 0), ==, DISK_SECTORS);
+    g_assert_cmpint(qvirtio_config_readl(r->dev, 20), ==, 4096);
+    fill(out, sizeof(out), 4);
+    /* Sector 8 is byte 4096, whatever the unit on the ring. */
+    g_assert_cmpint(write_at(r, 8, out, 8192, 0), ==, VIRTIO_BLK_S_OK);
+    assert_image(r, 4096, out, 8192);
+    /* A buffer that is 512-aligned only has to be copied. */
+    g_assert_cmpint(read_at(r, 8, in, 8192, 512), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpmem(in, sizeof(in), out, sizeof(out));
+    g_assert_cmpint(write_at(r, 4, out, 4096, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(write_at(r, 8, out, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    /* The last sector, and one beyond. */
+    g_assert_cmpint(write_at(r, DISK_SECTORS - 8, out, 4096, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    assert_image(r, DISK_SIZE - 4096, out, 4096);
+    g_assert_cmpint(write_at(r, DISK_SECTORS, out, 4096, 0), ==,
+                    VIRTIO_BLK_S_IOERR);
+    rig_shutdown(r);
+}
+
+static void test_flush_and_id(const void *machine)
+{
+    Rig *r = rig_start(machine, RAW, "drive=n0,serial=pvblk-0123456789abcd");
+    Request q;
+    char id[20];
+
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "ring-flushes"), ==, 1);
+    q = request_alloc(r, VIRTIO_BLK_T_GET_ID, 0, NULL, 20, 0);
+    request_send(r, &q, false);
+    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_OK);
+    qtest_memread(r->qts, q.data, id, sizeof(id));
+    g_assert_cmpmem(id, 20, "pvblk-0123456789abcd", 20);
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_WRITE_ZEROES, NULL, 0), ==,
+                    VIRTIO_BLK_S_UNSUPP);
+    rig_shutdown(r);
+}
+
+static void test_writethrough(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+    uint8_t data[512] = {};
+
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "ring-flushes"), ==, 0);
+
+    /* A driver that cannot flush: each write is stable when it completes. */
+    qvirtqueue_cleanup(r->dev->bus, r->vq, &r->qs->alloc);
+    driver_start(r, ALL_FEATURES & ~((1ull << VIRTIO_BLK_F_FLUSH) |
+                                     (1ull << VIRTIO_BLK_F_CONFIG_WCE)));
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "ring-flushes"), ==, 1);
+    rig_shutdown(r);
+}
+
+static void test_discard(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+    g_autofree uint8_t *data = g_malloc(65536);
+    struct stat before, after;
+
+    memset(data, 0x5a, 65536);
+    g_assert_cmpint(write_at(r, 0, data, 65536, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    g_assert_cmpint(stat(r->image, &before), ==, 0);
+    g_assert_cmpint(discard_at(r, 0, 128, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "bytes-discarded"), ==, 65536);
+    g_assert_cmpint(stat(r->image, &after), ==, 0);
+    if (after.st_blocks >= before.st_blocks) {
+        g_test_message("this file system does not punch holes");
+    }
+
+    g_assert_cmpint(discard_at(r, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(discard_at(r, 0, 8, 1), ==, VIRTIO_BLK_S_UNSUPP);
+    g_assert_cmpint(discard_at(r, DISK_SECTORS - 8, 16, 0), ==,
+                    VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(discard_at(r, UINT64_MAX, 8, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(discard_at(r, 0, UINT32_MAX, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(get_counter(r, "ring-discards"), ==, 1);
+    rig_shutdown(r);
+}
+
+static void test_resize_in_flight(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0");
+    uint8_t data[512];
+    Request q[2];
+
+    fill(data, sizeof(data), 5);
+    for (int i = 0; i < 2; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i, data, 512, 0);
+        request_send(r, &q[i], true);
+    }
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    qtest_qmp_assert_success(r->qts, "{'execute': 'block_resize', 'arguments': "
+                             "{'node-name': 'n0', 'size': %d}}",
+                             2 * DISK_SIZE);
+    qvirtio_wait_config_isr(r->dev, TIMEOUT_US);
+    g_assert_cmpint(qvirtio_config_readq(r->dev, 0), ==, 2 * DISK_SECTORS);
+    step_seconds(r, 10);
+    g_assert_cmpint(request_wait(r, &q[1]), ==, VIRTIO_BLK_S_OK);
+    Request beyond = request_alloc(r, VIRTIO_BLK_T_OUT, 2 * DISK_SECTORS - 1,
+                                   data, 512, 0);
+    request_send(r, &beyond, true);
+    step_seconds(r, 10);
+    g_assert_cmpint(request_wait(r, &beyond), ==, VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
+/* ---- malformed requests --------------------------------------------------- */
+
+/* One descriptor chain, as given; {length, device-writable}. */
+typedef struct Piece {
+    uint32_t bytes;
+    bool in;
+} Piece;
+
+static uint8_t send_raw(Rig *r, uint32_t type, uint64_t sector,
+                        const Piece *pieces, int n, bool expect_status)
+{
+    uint64_t area = qmalloc(r->qs, 256 * 1024);
+    uint8_t header[16] = {};
+    uint32_t head = 0;
+    uint64_t at = area, last = area;
+
+    stl_le_p(header, type);
+    stq_le_p(header + 8, sector);
+    qtest_memset(r->qts, area, 0xee, 128 * 1024);
+    qtest_memwrite(r->qts, area, header, sizeof(header));
+    for (int i = 0; i < n; i++) {
+        uint32_t d = qvirtqueue_add(r->qts, r->vq, at, pieces[i].bytes,
+                                    pieces[i].in, i + 1 < n);
+
+        head = i == 0 ? d : head;
+        at += pieces[i].bytes;
+        last = at - 1;
+    }
+    qvirtqueue_kick(r->qts, r->dev, r->vq, head);
+    qvirtio_wait_used_elem(r->qts, r->dev, r->vq, head, NULL, TIMEOUT_US);
+    return expect_status ? qtest_readb(r->qts, last) : 0xff;
+}
+
+static void test_malformed(const void *machine)
+{
+    static const struct {
+        const char *what;
+        uint32_t type;
+        uint64_t sector;
+        Piece pieces[4];
+        int n;
+        bool has_status;
+    } cases[] = {
+        { "short header", VIRTIO_BLK_T_IN, 0, {{ 8, 0 }, { 513, 1 }}, 2, true },
+        { "no status byte", VIRTIO_BLK_T_OUT, 0, {{ 528, 0 }}, 1, false },
+        { "no header at all", VIRTIO_BLK_T_IN, 0, {{ 513, 1 }}, 1, true },
+        { "read into what the device may not write", VIRTIO_BLK_T_IN, 0,
+          {{ 16, 0 }, { 512, 0 }, { 1, 1 }}, 3, true },
+        { "write from what the device may not read", VIRTIO_BLK_T_OUT, 0,
+          {{ 16, 0 }, { 513, 1 }}, 2, true },
+        { "no whole sectors", VIRTIO_BLK_T_OUT, 0,
+          {{ 16, 0 }, { 100, 0 }, { 1, 1 }}, 3, true },
+        { "beyond the end", VIRTIO_BLK_T_OUT, DISK_SECTORS,
+          {{ 16, 0 }, { 512, 0 }, { 1, 1 }}, 3, true },
+        { "across the end", VIRTIO_BLK_T_OUT, DISK_SECTORS - 1,
+          {{ 16, 0 }, { 1024, 0 }, { 1, 1 }}, 3, true },
+        { "2^55 sectors wrap in bytes", VIRTIO_BLK_T_OUT, (1ull << 55) + 1,
+          {{ 16, 0 }, { 512, 0 }, { 1, 1 }}, 3, true },
+        { "2^64 sectors wrap", VIRTIO_BLK_T_OUT, UINT64_MAX,
+          {{ 16, 0 }, { 1024, 0 }, { 1, 1 }}, 3, true },
+        { "unknown type", 77, 0, {{ 16, 0 }, { 1, 1 }}, 2, true },
+        { "discard without a segment", VIRTIO_BLK_T_DISCARD, 0,
+          {{ 16, 0 }, { 1, 1 }}, 2, true },
+        { "discard with half a segment", VIRTIO_BLK_T_DISCARD, 0,
+          {{ 16, 0 }, { 8, 0 }, { 1, 1 }}, 3, true },
+        { "id with no room", VIRTIO_BLK_T_GET_ID, 0, {{ 16, 0 }, { 1, 1 }}, 2,
+          true },
+    };
+    Rig *r = rig_raw(machine);
+    g_autofree uint8_t *zero = g_malloc0(DISK_SIZE);
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint8_t status;
+
+        g_test_message("%s", cases[i].what);
+        status = send_raw(r, cases[i].type, cases[i].sector, cases[i].pieces,
+                          cases[i].n, cases[i].has_status);
+        g_assert_cmpint(status, !=, VIRTIO_BLK_S_OK);
+        g_assert_cmpint(get_counter(r, "in-flight"), ==, 0);
+    }
+    /* Not a byte was written, nothing reached the ring, and it goes on. */
+    assert_image(r, 0, zero, DISK_SIZE);
+    g_assert_cmpint(get_counter(r, "ring-writes"), ==, 0);
+    g_assert_cmpint(get_counter(r, "guest-requests"), ==, ARRAY_SIZE(cases));
+    g_assert_cmpint(get_counter(r, "guest-errors"), ==, ARRAY_SIZE(cases));
+    assert_works(r, 7);
+    rig_shutdown(r);
+}
+
+static void test_buffer_is_not_memory(const void *machine)
+{
+    /* Data in the hole below 4 GiB: a grant that cannot be mapped is the
+     * request's error and nobody's abort. */
+    Rig *r = rig_raw(machine);
+    Request q = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 4096, 0);
+
+    q.data = 0xfed40000;
+    request_send(r, &q, false);
+    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_IOERR);
+    assert_works(r, 3);
+    rig_shutdown(r);
+}
+
+/* ---- backends that come and go -------------------------------------------- */
+
+#define XEN_DISK RAW "-device xen-disk,id=be,drive=n0,vdev=xvdb "
+
+static void test_attach(const void *machine)
+{
+    Rig *r = rig_start(machine, XEN_DISK, "vdev=xvdb");
+
+    assert_works(r, 1);
+    rig_shutdown(r);
+}
+
+static void backend_gone(Rig *r)
+{
+    qtest_qmp_assert_success(r->qts, "{'execute': 'device_del', 'arguments': "
+                             "{'id': 'be'}}");
+    wait_deleted(r, "be");
+}
+
+static void test_backend_returns(const void *machine)
+{
+    Rig *r = rig_start(machine, XEN_DISK, "vdev=xvdb");
+    uint8_t data[512];
+    Request q;
+
+    assert_works(r, 1);
+    backend_gone(r);
+    fill(data, sizeof(data), 2);
+    q = request_alloc(r, VIRTIO_BLK_T_OUT, 5, data, 512, 0);
+    request_send(r, &q, true);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 1);
+    qtest_qmp_device_add(r->qts, "xen-disk", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb'}");
+    wait_state(r, "connected");
+    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_OK);
+    assert_image(r, 5 * 512, data, 512);
+    rig_shutdown(r);
+}
+
+static void test_backend_vanishes(const void *machine)
+{
+    Rig *r = rig_start(machine, XEN_DISK, "vdev=xvdb");
+    uint8_t data[512] = {};
+    Request q;
+
+    assert_works(r, 1);
+    backend_gone(r);
+    q = request_alloc(r, VIRTIO_BLK_T_OUT, 5, data, 512, 0);
+    request_send(r, &q, true);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 1);
+    /* The deadline of the wait for it passes: everything fails, at once. */
+    step_seconds(r, 11);
+    wait_state(r, "broken");
+    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+
+    /* A reset of the device recovers, once there is a backend. */
+    qtest_qmp_device_add(r->qts, "xen-disk", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb'}");
+    driver_restart(r);
+    wait_state(r, "connected");
+    assert_works(r, 2);
+    rig_shutdown(r);
+}
+
+static void test_second_frontend(const void *machine)
+{
+    /* Start over a live backend: the first frontend leaves, a second one
+     * takes over; unplugged on pc only, see test_unplug_in_flight(). */
+    Rig *r = rig_start(machine, XEN_DISK, "vdev=xvdb");
+
+    assert_works(r, 1);
+    qvirtqueue_cleanup(r->dev->bus, r->vq, &r->qs->alloc);
+    r->vq = NULL;
+    unplug(r);
+    g_free(r->pci->pdev);
+    g_free(r->pci);
+    r->pci = NULL;
+    qtest_qmp_device_add(r->qts, "xen-pvblk-pci", "d0",
+                         "{'vdev': 'xvdb', 'addr': '4.0'}");
+    wait_state(r, "connected");
+    rig_shutdown(r);
+}
+
+/* ---- bad properties -------------------------------------------------------- */
+
+static void assert_refused(Rig *r, const char *properties, const char *sentence)
+{
+    QDict *args = qdict_from_jsonf_nofail("{'driver': 'xen-pvblk-pci', "
+                                          "'id': 'bad'}");
+    g_auto(GStrv) pairs = g_strsplit(properties, ",", 0);
+    QDict *rsp;
+    const char *desc;
+
+    for (int i = 0; pairs[i]; i++) {
+        g_auto(GStrv) pair = g_strsplit(pairs[i], "=", 2);
+
+        if (pair[0] && pair[1] && !g_str_equal(pair[0], "serial") &&
+            strspn(pair[1], "0123456789") == strlen(pair[1])) {
+            qdict_put_int(args, pair[0], strtoull(pair[1], NULL, 10));
+        } else if (pair[0] && pair[1]) {
+            qdict_put_str(args, pair[0], pair[1]);
+        }
+    }
+    rsp = qtest_qmp(r->qts, "{'execute': 'device_add', 'arguments': %p}", args);
+    g_assert_true(qdict_haskey(rsp, "error"));
+    desc = qdict_get_str(qdict_get_qdict(rsp, "error"), "desc");
+    if (!strstr(desc, sentence)) {
+        g_error("%s: said \"%s\", expected \"%s\"", properties, desc, sentence);
+    }
+    qobject_unref(rsp);
+}
+
+static void test_bad_properties(const void *machine)
+{
+    static const struct {
+        const char *properties, *sentence;
+    } cases[] = {
+        { "", "either drive=" },
+        { "drive=n0,vdev=xvdb", "either drive=" },
+        { "drive=nosuch", "nosuch" },
+        { "drive=used", "Permission conflict on node 'used'" },
+        { "vdev=xvdq", "there is no such backend" },
+        { "vdev=nonsense", "there is no such backend" },
+        { "vdev=xvdb", "another xen-pvblk device uses this backend" },
+        { "drive=n0,backend=xen-floppy", "use xen-disk or xen-cdrom" },
+        { "drive=n0,num-queues=0", "num-queues=0" },
+        { "drive=n0,num-queues=65", "num-queues=65" },
+        { "drive=n0,queue-size=3", "queue-size=3" },
+        { "drive=n0,queue-size=100", "queue-size=100" },
+        { "drive=n0,queue-size=4096", "queue-size=4096" },
+        { "drive=n0,handshake-timeout-ms=0", "handshake-timeout-ms=0" },
+        { "drive=n0,serial=123456789012345678901", "longer than the 20 bytes" },
+        { "drive=n0,sector-units=4k", "use auto, 512 or device" },
+        { "drive=n0,logical_block_size=1000", "logical_block_size" },
+        { "drive=n0,logical_block_size=8192,physical_block_size=8192",
+          "power of two from 512 to 4096" },
+        { "drive=n0,logical_block_size=4096,physical_block_size=512",
+          "logical_block_size" },
+        { "drive=n0,discard_granularity=1000", "discard_granularity" },
+        { "vdev=xvde", "sectors is no whole number of sector-size" },
+    };
+    /* xvde: 4096-byte sectors in QEMU's unit, and nobody said so: what it
+     * publishes as sectors is no whole number of them in 512-byte units. */
+    Rig *r = rig_boot(machine, RAW
+        "-blockdev driver=null-co,size=1048576,node-name=used "
+        "-device virtio-blk-pci,drive=used "
+        "-blockdev driver=null-co,size=1048576,node-name=n1 "
+        "-device xen-disk,drive=n1,vdev=xvdb "
+        "-device xen-pvblk-pci,vdev=xvdb "
+        "-blockdev driver=null-co,size=1052672,node-name=n2 "
+        "-device xen-disk,drive=n2,vdev=xvde,logical_block_size=4096,"
+        "physical_block_size=4096 ");
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_refused(r, cases[i].properties, cases[i].sentence);
+    }
+    /* None of them left anything behind. */
+    qtest_qmp_device_add(r->qts, "xen-pvblk-pci", "d0",
+                         "{'drive': 'n0', 'addr': '9.0'}");
+    wait_state(r, "connected");
+    rig_shutdown(r);
+}
+
+static void test_no_xen(const void *machine)
+{
+    g_autofree char *image = make_image();
+    Rig r = { .qts = qtest_initf("-nodefaults -machine %s -blockdev "
+                                 "driver=file,filename=%s,node-name=n0",
+                                 (const char *)machine, image) };
+
+    assert_refused(&r, "drive=n0", "add xen-emu=on to -machine");
+    qtest_quit(r.qts);
+    unlink(image);
+}
+
+static void test_backend_closes_in_flight(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED
+                       "-device xen-disk,id=be,drive=n0,vdev=xvdb ",
+                       "vdev=xvdb");
+    Request q[3];
+
+    for (int i = 0; i < 3; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i, NULL, 512, 0);
+        request_send(r, &q[i], true);
+    }
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    /* The backend wants to close with two requests in flight: they finish
+     * first, then it goes. */
+    qtest_qmp_assert_success(r->qts, "{'execute': 'device_del', 'arguments': "
+                             "{'id': 'be'}}");
+    wait_state(r, "draining");
+    step_seconds(r, 4);
+    g_assert_cmpint(request_wait(r, &q[1]), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(request_wait(r, &q[2]), ==, VIRTIO_BLK_S_OK);
+    wait_deleted(r, "be");
+    rig_shutdown(r);
+}
+
+/* ---- main ------------------------------------------------------------------ */
+
+typedef void TestFn(const void *machine);
+
+static void add(const char *name, TestFn *fn, bool pc_only)
+{
+    static const char *const machines[] = { "pc", "q35" };
+
+    for (int i = 0; i < (pc_only ? 1 : 2); i++) {
+        g_autofree char *path = g_strdup_printf("/xen-pvblk/%s/%s",
+                                                machines[i], name);
+
+        qtest_add_data_func(path, machines[i], fn);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    add("plan", test_plan, false);
+    add("pci-class", test_pci_class, false);
+    add("data", test_data, false);
+    add("no-copy", test_no_copy, false);
+    add("many-in-flight", test_many_in_flight, false);
+    add("multiqueue", test_multiqueue, false);
+    add("driver-reset-in-flight", test_driver_reset_in_flight, false);
+    add("system-reset", test_system_reset, false);
+    add("reconnect", test_reconnect, false);
+    add("reconnect-in-flight", test_reconnect_in_flight, false);
+    add("unplug-in-flight", test_unplug_in_flight, true);
+    add("plug-many-times", test_plug_many_times, true);
+    add("io-error", test_io_error, false);
+    add("error-in-large-request", test_error_in_large_request, false);
+    add("read-only", test_read_only, false);
+    add("cdrom", test_cdrom, false);
+    add("4096-byte-sectors", test_4096, false);
+    add("flush-and-id", test_flush_and_id, false);
+    add("writethrough", test_writethrough, false);
+    add("discard", test_discard, false);
+    add("resize-in-flight", test_resize_in_flight, false);
+    add("malformed", test_malformed, false);
+    add("buffer-is-not-memory", test_buffer_is_not_memory, false);
+    add("attach", test_attach, false);
+    add("backend-returns", test_backend_returns, false);
+    add("backend-vanishes", test_backend_vanishes, false);
+    add("backend-closes-in-flight", test_backend_closes_in_flight, false);
+    add("second-frontend", test_second_frontend, true);
+    /* These two plug devices at run time, which q35 takes on bridges only. */
+    add("bad-properties", test_bad_properties, true);
+    add("no-xen", test_no_xen, true);
+    return g_test_run();
+}
