@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An in-process provider of all ports: one frontend domain and dom0 on one
+ * XenStore, one grant table, one event channel, one virtual clock and a disk
+ * in memory. No Xen, no QEMU, no threads; what happens depends on the calls
+ * alone, so a run repeats exactly. Others may test their frontend or backend
+ * against ours with it.
+ *
+ *     LoopbackHub hub;
+ *     BlockBack back(hub.back_ports(), …);
+ *     hub.attach(&back);
+ *     auto front = BlockFront::create(hub.front_ports(), …);
+ *     hub.attach(front.value().get());
+ *     hub.run();
+ *
+ * Nothing calls back from inside a port call: events and watches queue, and
+ * run() delivers them in order until all is quiet. advance() moves the clock.
+ *
+ * Oracles: what no honest pair does is counted in `oracle`, not refused with
+ * an assert. LoopbackHub::fail() makes the n-th call of a kind fail, so that
+ * every error path can be walked.
+ *
+ * Units: bytes, 512-byte sectors, nanoseconds as the ports say. Threads: one.
+ * Ownership: the hub outlives the front and the back. May allocate.
+ */
+#pragma once
+
+#include "pvblk/back.h"
+#include "pvblk/front.h"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pvblk
+{
+
+class LoopbackHub;
+
+/* Port calls that may fail on demand. */
+enum class HubCall : uint8_t {
+    StoreRead,
+    StoreWrite,
+    StoreWatch,
+    GrantFrame,
+    GrantPage,
+    Revoke,
+    EventOpen,
+    EventNotify,
+};
+inline constexpr uint32_t kHubCalls = 8;
+
+/* A tree of paths as both ends see it. Nodes are kept flat: a directory is
+ * the set of paths below it. */
+class LoopbackStore final : public Store
+{
+public:
+    /* `may_write`: the only subtree this domain may change; "" for dom0. */
+    LoopbackStore(LoopbackHub &hub, std::string may_write)
+        : hub_(hub), may_write_(std::move(may_write))
+    {
+    }
+    Result<size_t> read(std::string_view path, std::span<char> out) override;
+    Status write(std::string_view path, std::string_view value) override;
+    void remove(std::string_view path) override;
+    Status watch(std::string_view path) override;
+    void unwatch() override;
+
+private:
+    friend class LoopbackHub;
+    LoopbackHub &hub_;
+    std::string may_write_; /* not "": the frontend's, subject to fail() */
+    std::string watched_{};
+    uint64_t watch_id_{0}; /* 0: none; queued events of an old watch die */
+};
+
+/* The frontend domain's grant table, both ends. */
+class LoopbackGrants final : public Grants, public BackGrants
+{
+public:
+    LoopbackGrants(LoopbackHub &hub, uint32_t count) : hub_(hub), entries_(count) {}
+    uint32_t count() const override { return static_cast<uint32_t>(entries_.size()); }
+    GrantRef ref(uint32_t index) const override { return GrantRef(kFirst + index); }
+    Status grant_frame(uint32_t index, Gfn gfn, bool readonly) override;
+    Status grant_page(uint32_t index, PageIndex page, bool readonly) override;
+    Status revoke(uint32_t index) override;
+
+    Result<std::byte *> map(GrantRef ref, bool readonly) override;
+    void unmap(GrantRef ref, std::byte *page) override;
+
+    /* What a test asks at the end. */
+    uint32_t in_use() const;
+    uint32_t mapped() const;
+
+    /* Entries 0…7 of a grant table are Xen's own. */
+    static constexpr uint32_t kFirst = 8;
+
+private:
+    enum class Use : uint8_t { Free, Open, Ended };
+    struct Entry {
+        Use use{Use::Free};
+        bool readonly{false};
+        bool is_page{false};
+        uint64_t frame{0}; /* gfn, or page index */
+        uint32_t maps{0};
+    };
+    Status grant(uint32_t index, Entry entry);
+    std::byte *address(const Entry &entry) const;
+
+    LoopbackHub &hub_;
+    std::vector<Entry> entries_;
+};
+
+/* The frontend's end of the event channel. An event that is already pending
+ * stays one event, as in Xen. */
+class LoopbackEvents final : public Events
+{
+public:
+    explicit LoopbackEvents(LoopbackHub &hub) : hub_(hub) {}
+    Result<Port> open() override;
+    Status notify() override;
+    void close() override { open_ = false; }
+    bool is_open() const { return open_; }
+
+private:
+    friend class LoopbackHub;
+    friend class LoopbackBackEvents;
+    LoopbackHub &hub_;
+    uint32_t port_{0};
+    bool open_{false};
+    bool pending_{false};
+};
+
+class LoopbackBackEvents final : public BackEvents
+{
+public:
+    explicit LoopbackBackEvents(LoopbackHub &hub) : hub_(hub) {}
+    Status bind(Port remote) override;
+    Status notify() override;
+    void unbind() override { port_ = 0; }
+
+private:
+    friend class LoopbackHub;
+    friend class LoopbackEvents;
+    LoopbackHub &hub_;
+    uint32_t port_{0}; /* of the frontend; 0: not bound */
+    bool pending_{false};
+};
+
+/* Page-aligned memory of a fixed size; zeroed. */
+class LoopbackPages
+{
+public:
+    explicit LoopbackPages(uint32_t pages);
+    std::byte *page(uint32_t i) const { return base_ + static_cast<size_t>(i) * kPageSize; }
+    uint32_t pages() const { return pages_; }
+
+private:
+    std::vector<std::byte> store_;
+    std::byte *base_;
+    uint32_t pages_;
+};
+
+class LoopbackMemory final : public Memory
+{
+public:
+    explicit LoopbackMemory(uint32_t pages) : pages_(pages) {}
+    uint32_t pages() const override { return pages_.pages(); }
+    std::byte *page(PageIndex index) override { return pages_.page(index.value); }
+
+private:
+    LoopbackPages pages_;
+};
+
+/* The guest's RAM. Its addresses are unlike our own, so that mixing up the
+ * two is seen. */
+class LoopbackGuest
+{
+public:
+    static constexpr uint64_t kBase = 0x1'2345'0000; /* guest-physical, bytes */
+
+    explicit LoopbackGuest(uint32_t pages) : pages_(pages) {}
+    uint64_t bytes() const { return static_cast<uint64_t>(pages_.pages()) * kPageSize; }
+    /* `offset` into RAM, in bytes, as the guest and as we address it. */
+    uint64_t gpa(uint64_t offset) const { return kBase + offset; }
+    std::byte *host(uint64_t offset) const { return pages_.page(0) + offset; }
+    /* nullptr: no RAM there. */
+    std::byte *frame(Gfn gfn) const;
+
+private:
+    LoopbackPages pages_;
+};
+
+class LoopbackClock final : public Clock
+{
+public:
+    int64_t now_ns() override { return now; }
+    void set_deadline(int64_t at_ns) override { deadline = at_ns; }
+
+    int64_t now{0};
+    int64_t deadline{-1};
+};
+
+/* A disk in memory that remembers what was asked of it. */
+class RamStorage final : public Storage
+{
+public:
+    explicit RamStorage(uint64_t sectors) : data(sectors * kSectorSize) {}
+    uint64_t sectors() const override { return data.size() / kSectorSize; }
+    bool read(Sector at, std::span<std::byte> out) override;
+    bool write(Sector at, std::span<const std::byte> in) override;
+    bool flush() override;
+    bool discard(Sector at, uint64_t sectors) override;
+
+    struct Range {
+        uint64_t sector, sectors;
+    };
+    std::vector<std::byte> data;
+    std::vector<Range> discards{};
+    uint64_t reads{0}, writes{0}, flushes{0};
+    uint64_t out_of_range{0}; /* asked for what is not there: a backend's bug */
+    bool fail{false};         /* every operation fails while it is set */
+
+private:
+    bool inside(Sector at, uint64_t sectors);
+};
+
+/* What an honest frontend and backend never do. */
+struct HubOracle {
+    uint64_t denied_maps{0};         /* map of a grant that is not there (any more) */
+    uint64_t readonly_maps{0};       /* map for writing of a read-only grant */
+    uint64_t bad_frames{0};          /* grant of a frame that is no RAM */
+    uint64_t bad_unmaps{0};          /* unmap of what is not mapped */
+    uint64_t regrants{0};            /* entry granted anew while in use */
+    uint64_t reused_while_mapped{0}; /* private page granted anew while the
+                                        peer still maps it (XSA-396) */
+    uint64_t bad_revokes{0};         /* end of access that was never given */
+    uint64_t foreign_writes{0};      /* node written that is not the domain's */
+};
+
+struct HubConfig {
+    std::string frontend_path{"/local/domain/1/device/vbd/51712"};
+    std::string backend_path{"/local/domain/0/backend/vbd/1/51712"};
+    uint32_t guest_pages{1024};
+    uint32_t private_pages{BlockFront::kWantedPages};
+    uint32_t grants{BlockFront::wanted_grants(32)};
+    uint64_t disk_sectors{8192};
+};
+
+/* Who gets the hub's upcalls. Empty: nobody, and the event is lost. */
+struct HubFront {
+    std::function<void()> event{}, store{}, deadline{};
+};
+struct HubBack {
+    std::function<bool()> event{}; /* true: call again */
+    std::function<void()> store{};
+};
+
+class LoopbackHub
+{
+public:
+    explicit LoopbackHub(HubConfig config = {});
+    LoopbackHub(const LoopbackHub &) = delete;
+    LoopbackHub &operator=(const LoopbackHub &) = delete;
+
+    FrontPorts front_ports() { return {front_store, grants, events, memory, clock}; }
+    BackPorts back_ports() { return {back_store, grants, back_events, storage}; }
+    void attach(BlockFront *f);
+    void attach(BlockBack *b);
+
+    /* Deliver what is queued until nothing is. False: `limit` deliveries did
+     * not suffice; two ends that keep each other busy. */
+    bool run(uint32_t limit = 100'000);
+    /* One delivery. False: nothing was queued. */
+    bool run_one();
+    /* run(), then let time pass, firing deadlines on the way. */
+    void advance(int64_t ns);
+
+    /* Make the nth call from now (0: the next) of a kind fail, `times` times. */
+    void fail(HubCall call, uint32_t nth = 0, uint32_t times = 1);
+    void fail_none() { faults_ = {}; }
+    uint64_t calls(HubCall call) const { return calls_[static_cast<size_t>(call)]; }
+    /* For the hub's own ports: count a call; true if it has to fail. */
+    bool faulty(HubCall call);
+
+    /* XenStore from nowhere, as a toolstack would. */
+    std::string node(const std::string &path) const;
+    bool has_node(const std::string &path) const { return tree.count(path) != 0; }
+    void put_node(const std::string &path, const std::string &value);
+
+    const HubConfig config;
+    HubOracle oracle{};
+    HubFront front{};
+    HubBack back{};
+    LoopbackStore front_store, back_store;
+    LoopbackGrants grants;
+    LoopbackEvents events{*this};
+    LoopbackBackEvents back_events{*this};
+    LoopbackMemory memory;
+    LoopbackGuest guest;
+    LoopbackClock clock{};
+    RamStorage storage;
+
+    /* For the hub's own ports. */
+    void changed(const std::string &path);
+    void post(std::function<void()> job) { queue_.push_back(std::move(job)); }
+    std::map<std::string, std::string, std::less<>> tree{};
+
+private:
+    struct Fault {
+        uint32_t skip{0}, times{0};
+    };
+    std::deque<std::function<void()>> queue_{};
+    std::array<Fault, kHubCalls> faults_{};
+    std::array<uint64_t, kHubCalls> calls_{};
+};
+
+} // namespace pvblk

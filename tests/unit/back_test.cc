@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BlockBack against a hand-made frontend that may write anything: nodes,
+ * states, requests, indices. Serves blkif.h "Backend XenBus Nodes", struct
+ * blkif_request and blkif_request_discard, ring.h RING_REQUEST_PROD_OVERFLOW.
+ * IDs such as qemu:D3 name the place where a real backend goes wrong.
+ */
+#include "rig.h"
+
+namespace
+{
+
+using namespace pvblk;
+
+/* A frontend without any scruples. Grant i gives frame i of guest RAM. */
+class RawFront
+{
+public:
+    explicit RawFront(Rig &r, Abi abi = Abi::X86_64) : rig(r)
+    {
+        std::array<std::byte *, kMaxRingPages> pages{rig.hub.memory.page(PageIndex(0))};
+        std::memset(pages[0], 0xaa, kPageSize); /* whoever used it before */
+        shared = SharedRing(abi, pages, 1);
+        shared.init();
+        ring = FrontRing<SharedRing>(shared);
+        (void)rig.hub.grants.grant_page(100, PageIndex(0), false);
+        node("protocol", abi_name(abi));
+        node("ring-ref", std::to_string(rig.hub.grants.ref(100).value));
+        node("event-channel", std::to_string(rig.hub.events.open().value().value));
+    }
+    ~RawFront()
+    {
+        state(XenbusState::Closing);
+        state(XenbusState::Closed);
+        rig.hub.events.close();
+        for (uint32_t i : granted_)
+            (void)rig.hub.grants.revoke(i);
+        EXPECT_TRUE(rig.hub.grants.revoke(100)) << "backend keeps the ring";
+    }
+    void node(const std::string &name, const std::string &value)
+    {
+        rig.hub.put_node(rig.hub.config.frontend_path + "/" + name, value);
+    }
+    void state(XenbusState s)
+    {
+        node("state", std::to_string(static_cast<int>(s)));
+        rig.hub.run();
+    }
+    bool connect()
+    {
+        (void)rig.back->start();
+        state(XenbusState::Initialised);
+        return rig.back->state() == XenbusState::Connected;
+    }
+    GrantRef grant(uint32_t frame, bool readonly = false)
+    {
+        granted_.push_back(frame);
+        (void)rig.hub.grants.grant_frame(frame, Gfn((LoopbackGuest::kBase >> kPageShift) + frame),
+                                         readonly);
+        return rig.hub.grants.ref(frame);
+    }
+    /* One request of `segments` whole pages. */
+    WireRequest request(Op op, uint64_t sector, uint32_t segments = 1)
+    {
+        WireRequest r;
+        r.op = op;
+        r.id = RequestId(++ids_ * 0x1'0000'0001);
+        r.sector = sector;
+        r.nr_segments = static_cast<uint8_t>(segments);
+        for (uint32_t i = 0; i < segments && i < kMaxDirectSegments; i++)
+            r.seg[i] = {rig.hub.grants.ref(i), 0, 7};
+        return r;
+    }
+    /* Status of the answer; INT_MAX without one. Checks that it is ours. */
+    int ask(const WireRequest &r)
+    {
+        ring.stage(r);
+        if (ring.publish())
+            (void)rig.hub.events.notify();
+        rig.hub.run();
+        auto n = ring.rearm();
+        if (!n || n.value() != 1)
+            return INT32_MAX;
+        WireResponse rsp = ring.take();
+        EXPECT_EQ(rsp.id, r.id);
+        EXPECT_EQ(rsp.op, r.op);
+        (void)ring.rearm();
+        return rsp.status;
+    }
+
+    Rig &rig;
+    SharedRing shared;
+    FrontRing<SharedRing> ring;
+
+private:
+    std::vector<uint32_t> granted_;
+    uint64_t ids_{0};
+};
+
+constexpr int kOkay = 0, kError = -1, kNotSupp = -2;
+
+/* ---- nodes and states ---------------------------------------------------- */
+
+/* blkif:nodes — 512-byte units of 2024; `sectors` does not follow sector-size. */
+TEST(BackNodes, NodesAreNotThoseOf2024)
+{
+    RigSetup s;
+    s.back.sector_size = s.back.physical_sector_size = 4096;
+    s.back.discard_granularity = 65536;
+    s.back.discard_alignment = 4096;
+    s.back.removable = true;
+    Rig rig(s);
+    (void)rig.back->start();
+    EXPECT_EQ(rig.back_node("sectors"), "8192");
+    EXPECT_EQ(rig.back_node("sector-size"), "4096");
+    EXPECT_EQ(rig.back_node("physical-sector-size"), "4096");
+    EXPECT_EQ(rig.back_node("info"), "2");
+    EXPECT_EQ(rig.back_node("mode"), "w");
+    EXPECT_EQ(rig.back_node("feature-flush-cache"), "1");
+    EXPECT_EQ(rig.back_node("discard-granularity"), "65536");
+    EXPECT_EQ(rig.back_node("discard-alignment"), "4096");
+    EXPECT_EQ(rig.back_node("state"), "2");
+    EXPECT_FALSE(rig.hub.has_node(rig.hub.config.backend_path + "/feature-barrier"));
+}
+
+TEST(BackNodes, QemuQuirkPublishesBytes)
+{
+    RigSetup s;
+    s.back.sector_size = 4096;
+    s.back.units = SectorUnits::Device;
+    s.back.read_only = true;
+    s.back.flush = s.back.discard = false;
+    Rig rig(s);
+    (void)rig.back->start();
+    EXPECT_EQ(rig.back_node("sectors"), "1024");
+    EXPECT_EQ(rig.back_node("info"), "4");
+    EXPECT_EQ(rig.back_node("mode"), "r");
+    for (const char *n : {"feature-flush-cache", "feature-discard", "physical-sector-size"})
+        EXPECT_FALSE(rig.hub.has_node(rig.hub.config.backend_path + "/" + n)) << n;
+}
+
+TEST(BackNodes, OverrideIsIgnored)
+{
+    RigSetup s;
+    s.knobs.nodes = {{"sectors", "banana"}, {"mode", std::nullopt}};
+    Rig rig(s);
+    (void)rig.back->start();
+    EXPECT_EQ(rig.back_node("sectors"), "banana");
+    EXPECT_FALSE(rig.hub.has_node(rig.hub.config.backend_path + "/mode"));
+}
+
+/* xenbus:states — InitWait, Connected, Closing, Closed, and all over again. */
+TEST(BackStates, SecondSessionOfAFrontendIsRefused)
+{
+    Rig rig;
+    RawFront f(rig);
+    for (int i = 0; i < 3; i++) {
+        f.shared.init();
+        f.ring = FrontRing<SharedRing>(f.shared);
+        if (i == 0) {
+            ASSERT_TRUE(f.connect());
+        } else {
+            f.state(XenbusState::Initialising);
+            EXPECT_EQ(rig.back->state(), XenbusState::InitWait);
+            f.state(XenbusState::Initialised);
+            ASSERT_EQ(rig.back->state(), XenbusState::Connected) << i;
+        }
+        EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+        f.state(XenbusState::Connected);
+        f.state(XenbusState::Closing);
+        EXPECT_EQ(rig.back_node("state"), "5");
+        f.state(XenbusState::Closed);
+        EXPECT_EQ(rig.back_node("state"), "6");
+        EXPECT_EQ(rig.hub.grants.mapped(), 0u);
+    }
+}
+
+/* xenbus:crash (qemu:D24) — no Closing: the next Initialising is a new one. */
+TEST(BackStates, CrashedFrontendCannotComeBack)
+{
+    Rig rig;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    f.state(XenbusState::Initialising);
+    EXPECT_EQ(rig.back->state(), XenbusState::InitWait);
+    EXPECT_EQ(rig.hub.grants.mapped(), 0u);
+    f.state(XenbusState::Initialised);
+    EXPECT_EQ(rig.back->state(), XenbusState::Connected);
+    EXPECT_EQ(rig.back->counters().connects, 2u);
+}
+
+/* Each bad node of a frontend: not connected, an error node, nothing mapped. */
+TEST(BackStates, BadFrontendNodeConnects)
+{
+    const struct {
+        const char *name, *value, *clause;
+    } cases[] = {
+        {"protocol", "bogus", "blkif:protocol"}, /* qemu:D21 */
+        {"protocol", "", "blkif:protocol"},
+        {"ring-page-order", "1", "blkif:ring-page-order"},
+        {"ring-page-order", "x", "blkif:frontend-node"},
+        {"ring-ref", "x", "blkif:ring-ref"},
+        {"ring-ref", "4294967296", "blkif:ring-ref"},
+        {"ring-ref", "0", "blkif:ring-ref"},
+        {"ring-ref", "9", "blkif:ring-ref"},
+        {"ring-ref", "4294967295", "blkif:ring-ref"},
+        {"event-channel", "-1", "blkif:event-channel"},
+        {"event-channel", "77", "loopback:event"},
+    };
+    for (const auto &c : cases) {
+        SCOPED_TRACE(testing::Message() << c.name << '=' << c.value);
+        Rig rig;
+        rig.oracle_matters = false;
+        RawFront f(rig);
+        f.node(c.name, c.value);
+        EXPECT_FALSE(f.connect());
+        EXPECT_STREQ(rig.back->last_error().clause, c.clause);
+        EXPECT_NE(rig.back_node("error"), "");
+        EXPECT_EQ(rig.hub.grants.mapped(), 0u);
+    }
+}
+
+/* qemu:D16 — order 0 is one page, and is named by ring-ref. */
+TEST(BackStates, RingPageOrderZeroIsRefused)
+{
+    Rig rig;
+    RawFront f(rig);
+    f.node("ring-page-order", "0");
+    EXPECT_TRUE(f.connect());
+}
+
+TEST(BackStates, VanishLeavesNodesOrMappings)
+{
+    Rig rig;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    rig.back->vanish();
+    EXPECT_EQ(rig.back_node("state"), "");
+    EXPECT_EQ(rig.hub.grants.mapped(), 0u);
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+struct BackRequestCase {
+    const char *name;
+    int status;
+    WireRequest (*make)(RawFront &f);
+};
+
+void PrintTo(const BackRequestCase &c, std::ostream *os)
+{
+    *os << c.name;
+}
+
+/* The disk has 8192 sectors; grants 0…10 give guest frames, 11 is read-only,
+ * the rest does not exist. Discard granularity: 8 sectors. */
+constexpr BackRequestCase kRequests[] = {
+    {"read_of_eleven_segments", kOkay, [](RawFront &f) { return f.request(Op::Read, 0, 11); }},
+    {"last_sector", kOkay, [](RawFront &f) { return f.request(Op::Write, 8184); }},
+    /* blkif:max-segments (qemu:D11, D12) */
+    {"no_segment", kError, [](RawFront &f) { return f.request(Op::Read, 0, 0); }},
+    {"twelve_segments", kError, [](RawFront &f) { return f.request(Op::Read, 0, 12); }},
+    {"segments_255", kError, [](RawFront &f) { return f.request(Op::Write, 0, 255); }},
+    /* blkif:first-last */
+    {"first_after_last", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].first_sect = 5;
+         r.seg[0].last_sect = 4;
+         return r;
+     }},
+    {"last_beyond_the_page", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].last_sect = 8;
+         return r;
+     }},
+    {"last_255", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Write, 0);
+         r.seg[0].last_sect = 255;
+         return r;
+     }},
+    {"bad_segment_after_good_ones", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Write, 0, 11);
+         r.seg[10].first_sect = 200;
+         r.seg[10].last_sect = 207;
+         return r;
+     }},
+    {"one_sector_inside_a_page", kOkay,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].first_sect = r.seg[0].last_sect = 7;
+         return r;
+     }},
+    /* blkif:range (qemu:D3 wraps) */
+    {"one_past_the_end", kError, [](RawFront &f) { return f.request(Op::Read, 8185); }},
+    {"sector_after_the_end", kError, [](RawFront &f) { return f.request(Op::Read, 8192); }},
+    {"sector_2_55", kError, [](RawFront &f) { return f.request(Op::Write, 1ull << 55); }},
+    {"sector_2_55_and_some", kError,
+     [](RawFront &f) { return f.request(Op::Read, (1ull << 55) + 8); }},
+    {"sector_2_64_less_1", kError, [](RawFront &f) { return f.request(Op::Read, UINT64_MAX); }},
+    {"sector_2_64_less_8", kError,
+     [](RawFront &f) { return f.request(Op::Write, UINT64_MAX - 7); }},
+    /* blkif:gref (qemu:D18 aborts on the third) */
+    {"grant_that_does_not_exist", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].gref = GrantRef(200);
+         return r;
+     }},
+    {"grant_reserved", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].gref = GrantRef(3);
+         return r;
+     }},
+    {"grant_of_no_ram", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].gref = f.rig.hub.grants.ref(12);
+         return r;
+     }},
+    {"grant_2_32_less_1", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0, 3);
+         r.seg[2].gref = GrantRef(UINT32_MAX);
+         return r;
+     }},
+    {"read_into_a_readonly_grant", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Read, 0);
+         r.seg[0].gref = f.rig.hub.grants.ref(11);
+         return r;
+     }},
+    {"write_from_a_readonly_grant", kOkay,
+     [](RawFront &f) {
+         auto r = f.request(Op::Write, 0);
+         r.seg[0].gref = f.rig.hub.grants.ref(11);
+         return r;
+     }},
+    /* blkif:op (qemu:D10 answers ERROR) */
+    {"barrier", kNotSupp, [](RawFront &f) { return f.request(Op::WriteBarrier, 0); }},
+    {"reserved", kNotSupp, [](RawFront &f) { return f.request(Op::Reserved, 0); }},
+    {"indirect", kNotSupp, [](RawFront &f) { return f.request(Op::Indirect, 0); }},
+    {"op_7", kNotSupp, [](RawFront &f) { return f.request(static_cast<Op>(7), 0); }},
+    {"op_255", kNotSupp, [](RawFront &f) { return f.request(static_cast<Op>(255), 0); }},
+    /* blkif:flush (qemu:D13) */
+    {"flush", kOkay, [](RawFront &f) { return f.request(Op::FlushDiskcache, 0, 0); }},
+    {"flush_with_data", kError, [](RawFront &f) { return f.request(Op::FlushDiskcache, 0, 1); }},
+    /* blkif:discard (qemu:D7, D8, D9) */
+    {"discard", kOkay,
+     [](RawFront &f) {
+         auto r = f.request(Op::Discard, 8, 0);
+         r.nr_sectors = 8184;
+         return r;
+     }},
+    {"discard_of_nothing", kError, [](RawFront &f) { return f.request(Op::Discard, 0, 0); }},
+    {"discard_off_the_granularity", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Discard, 4, 0);
+         r.nr_sectors = 8;
+         return r;
+     }},
+    {"discard_one_past_the_end", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Discard, 8, 0);
+         r.nr_sectors = 8185;
+         return r;
+     }},
+    {"discard_2_53", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Discard, 0, 0);
+         r.nr_sectors = 1ull << 53;
+         return r;
+     }},
+    {"discard_sum_wraps", kError,
+     [](RawFront &f) {
+         auto r = f.request(Op::Discard, 16, 0);
+         r.nr_sectors = UINT64_MAX - 7;
+         return r;
+     }},
+};
+
+class BackRequest : public testing::TestWithParam<BackRequestCase>
+{
+};
+INSTANTIATE_TEST_SUITE_P(Case, BackRequest, testing::ValuesIn(kRequests),
+                         [](const auto &i) { return i.param.name; });
+
+TEST_P(BackRequest, StatusIsWrongOrDataIsTouched)
+{
+    RigSetup s;
+    s.back.discard_granularity = 4096;
+    Rig rig(s);
+    rig.oracle_matters = false;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    for (uint32_t i = 0; i < 11; i++)
+        f.grant(i);
+    f.grant(11, true);
+    (void)rig.hub.grants.grant_frame(12, Gfn(0xfee00), false);
+    std::memset(rig.hub.storage.data.data(), 0x11, rig.hub.storage.data.size());
+    std::memset(rig.hub.guest.host(0), 0x22, 16 * kPageSize);
+    auto disk = rig.hub.storage.data;
+
+    EXPECT_EQ(f.ask(GetParam().make(f)), GetParam().status);
+    EXPECT_EQ(rig.hub.grants.mapped(), 1u) << "the ring alone";
+    if (GetParam().status != kOkay) {
+        EXPECT_TRUE(disk == rig.hub.storage.data) << "written all the same";
+        EXPECT_TRUE(rig.hub.storage.discards.empty());
+        for (uint64_t i = 0; i < 16 * kPageSize; i++)
+            ASSERT_EQ(*rig.hub.guest.host(i), std::byte{0x22}) << "read all the same";
+    }
+    EXPECT_FALSE(rig.back->halted());
+    EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kOkay) << "the next one is served";
+    (void)rig.hub.grants.revoke(12);
+}
+
+/* blkif:read-only (qemu:D5) */
+TEST(BackRequests, ReadOnlyDiskIsWritten)
+{
+    RigSetup s;
+    s.back.read_only = true;
+    Rig rig(s);
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    f.grant(0);
+    WireRequest discard = f.request(Op::Discard, 0, 0);
+    discard.nr_sectors = 8;
+    EXPECT_EQ(f.ask(f.request(Op::Write, 0)), kError);
+    EXPECT_EQ(f.ask(discard), kError);
+    EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kOkay);
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+    EXPECT_EQ(rig.hub.storage.writes, 0u);
+}
+
+/* blkif:feature-* — not offered is EOPNOTSUPP, whatever the arguments. */
+TEST(BackRequests, FeatureThatWasNotOfferedIsDone)
+{
+    RigSetup s;
+    s.back.flush = s.back.discard = false;
+    Rig rig(s);
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kNotSupp);
+    EXPECT_EQ(f.ask(f.request(Op::Discard, UINT64_MAX, 255)), kNotSupp);
+    EXPECT_EQ(rig.hub.storage.flushes, 0u);
+}
+
+/* blkif:sector-size — units and alignment on a 4096 disk. */
+TEST(BackRequests, LargeSectorsAreServedInTheWrongUnit)
+{
+    for (SectorUnits units : {SectorUnits::Bytes512, SectorUnits::Device}) {
+        RigSetup s;
+        s.back.sector_size = 4096;
+        s.back.units = units;
+        Rig rig(s);
+        RawFront f(rig);
+        ASSERT_TRUE(f.connect());
+        f.grant(0);
+        rig.fill_disk(16, 8, 5);
+        bool device = units == SectorUnits::Device;
+        WireRequest r = f.request(Op::Read, device ? 2 : 16);
+        r.seg[0].last_sect = device ? 0 : 7;
+        EXPECT_EQ(f.ask(r), kOkay);
+        EXPECT_TRUE(rig.guest_is(0, 4096, 5));
+        r.seg[0].last_sect = device ? 1 : 3;
+        EXPECT_EQ(f.ask(r), kError) << "half a sector, or two pages";
+        if (!device) {
+            EXPECT_EQ(f.ask(f.request(Op::Read, 4)), kError) << "sector_number off sector-size";
+        }
+    }
+}
+
+/* blkif:abi — a 32-bit frontend. */
+TEST(BackRequests, I386FrontendIsMisread)
+{
+    Rig rig;
+    RawFront f(rig, Abi::X86_32);
+    ASSERT_TRUE(f.connect());
+    for (uint32_t i = 0; i < 11; i++)
+        f.grant(i);
+    rig.fill_disk(100, 88, 6);
+    for (int i = 0; i < 40; i++)
+        EXPECT_EQ(f.ask(f.request(Op::Read, 100, 11)), kOkay);
+    EXPECT_TRUE(rig.guest_is(0, 11 * kPageSize, 6));
+}
+
+/* A failing disk. */
+TEST(BackRequests, DiskErrorIsHidden)
+{
+    Rig rig;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    f.grant(0);
+    rig.hub.storage.fail = true;
+    for (Op op : {Op::Read, Op::Write})
+        EXPECT_EQ(f.ask(f.request(op, 0)), kError);
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kError);
+}
+
+/* XSA-216 */
+TEST(BackRequests, ResponsePaddingLeaks)
+{
+    Rig rig;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+    const std::byte *entry = rig.hub.memory.page(PageIndex(0)) + kSringHeader;
+    for (uint32_t i = 12; i < 16; i++)
+        EXPECT_EQ(entry[i], std::byte{0});
+}
+
+/* ---- the ring ------------------------------------------------------------ */
+
+/* ring:req-prod (qemu:D14) — halts, until the next connection. */
+TEST(BackRingIndex, LyingProducerIsBelieved)
+{
+    for (uint32_t jump : {33u, 34u, 1u << 31, UINT32_MAX}) {
+        Rig rig;
+        RawFront f(rig);
+        ASSERT_TRUE(f.connect());
+        f.shared.store(SringField::ReqProd, RingIndex(jump));
+        (void)rig.hub.events.notify();
+        rig.hub.run();
+        EXPECT_TRUE(rig.back->halted()) << jump;
+        EXPECT_STREQ(rig.back->last_error().clause, "ring:req-prod");
+        EXPECT_EQ(rig.back->counters().requests, 0u);
+        f.shared.store(SringField::ReqProd, RingIndex(1));
+        (void)rig.hub.events.notify();
+        rig.hub.run();
+        EXPECT_EQ(rig.back->counters().requests, 0u) << "halted is halted";
+        f.shared.init();
+        f.ring = FrontRing<SharedRing>(f.shared);
+        f.state(XenbusState::Initialising);
+        f.state(XenbusState::Initialised);
+        EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+    }
+}
+
+/* ring:req-prod — a full ring that stays unanswered takes no more. */
+TEST(BackRingIndex, UnansweredRequestsAreOverrun)
+{
+    RigSetup s;
+    s.knobs.hold = true;
+    Rig rig(s);
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    for (int i = 0; i < 32; i++)
+        f.ring.stage(f.request(Op::FlushDiskcache, 0, 0));
+    f.ring.publish();
+    (void)rig.hub.events.notify();
+    rig.hub.run();
+    EXPECT_EQ(rig.back->held(), 32u);
+    f.shared.store(SringField::ReqProd, RingIndex(33));
+    (void)rig.hub.events.notify();
+    rig.hub.run();
+    EXPECT_TRUE(rig.back->halted());
+    EXPECT_EQ(rig.back->held(), 32u);
+}
+
+/* ---- knobs do what they say, so that the front's tests mean something ----- */
+
+TEST(BackKnobsTest, BentAnswerIsHonest)
+{
+    Rig rig;
+    RawFront f(rig);
+    ASSERT_TRUE(f.connect());
+    BackBend b;
+    b.nth = 1;
+    b.status = int16_t{-77};
+    b.skip_work = true;
+    rig.back->knobs().bends = {b};
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), -77);
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+    EXPECT_EQ(rig.hub.storage.flushes, 2u);
+    b.nth = 3;
+    b.drop = true;
+    rig.back->knobs().bends = {b};
+    EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), INT32_MAX);
+}
+
+TEST(BackKnobsTest, HeldRequestIsMappedOrDoneTooEarly)
+{
+    for (bool mapped : {false, true}) {
+        Rig rig;
+        RawFront f(rig);
+        rig.back->knobs().hold = true;
+        rig.back->knobs().hold_mapped = mapped;
+        ASSERT_TRUE(f.connect());
+        f.grant(0);
+        EXPECT_EQ(f.ask(f.request(Op::Write, 0)), INT32_MAX);
+        EXPECT_EQ(rig.hub.storage.writes, 0u);
+        EXPECT_EQ(rig.hub.grants.mapped(), mapped ? 2u : 1u);
+        rig.back->complete(0);
+        EXPECT_EQ(rig.hub.storage.writes, 1u);
+        EXPECT_EQ(rig.hub.grants.mapped(), 1u);
+    }
+}
+
+} // namespace

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BlockFront's life: connect, hand-off from an older session, reconnect,
+ * loss and return of the backend, deadlines, drain, resize, stop. Serves
+ * blkif.h "STATE DIAGRAMS" and the rules of the table in xenbus.cc.
+ */
+#include "rig.h"
+
+namespace
+{
+
+using namespace pvblk;
+
+/* xenbus:nodes — one page: ring-ref, and never ring-page-order, not even 0
+ * (qemu:D16); protocol always (qemu:D20); nothing that an older frontend left. */
+TEST(FrontLife, NodesAreNotThoseOfAOnePageFrontend)
+{
+    Rig rig;
+    const std::string dir = rig.hub.config.frontend_path + "/";
+    for (const char *stale : {"ring-page-order", "num-ring-pages", "multi-queue-num-queues",
+                              "feature-large-sector-size"})
+        rig.hub.put_node(dir + stale, "1");
+    rig.connect();
+    EXPECT_EQ(rig.front_node("protocol"), "x86_64-abi");
+    EXPECT_EQ(rig.front_node("state"), "4");
+    EXPECT_NE(rig.front_node("ring-ref"), "");
+    EXPECT_NE(rig.front_node("event-channel"), "");
+    for (const char *stale : {"ring-page-order", "num-ring-pages", "multi-queue-num-queues",
+                              "feature-large-sector-size"})
+        EXPECT_FALSE(rig.hub.has_node(dir + stale)) << stale;
+}
+
+TEST(FrontLife, QuirkIsNotAnnounced)
+{
+    RigSetup s;
+    s.back.sector_size = 4096;
+    s.back.units = s.front.policy.large_sector_units = SectorUnits::Device;
+    Rig rig(s);
+    rig.connect();
+    EXPECT_EQ(rig.front_node("feature-large-sector-size"), "1");
+    EXPECT_EQ(rig.front->plan().sectors, 8192u);
+}
+
+/* A session before ours that died without a word: the backend is Connected
+ * to its ring. Grant 300 and the last page play it. */
+void leave_old_session(Rig &rig)
+{
+    (void)rig.back->start();
+    (void)rig.hub.grants.grant_page(300, PageIndex(71), false);
+    const std::string dir = rig.hub.config.frontend_path + "/";
+    rig.hub.put_node(dir + "ring-ref", std::to_string(rig.hub.grants.ref(300).value));
+    rig.hub.put_node(dir + "event-channel", std::to_string(rig.hub.events.open().value().value));
+    rig.hub.put_node(dir + "protocol", "x86_64-abi");
+    rig.hub.put_node(dir + "state", "4");
+    rig.hub.run();
+    ASSERT_EQ(rig.back->state(), XenbusState::Connected);
+    rig.hub.events.close();
+}
+
+/* xenbus:hand-off (qemu:D24: a ring under a live backend is never looked at) */
+TEST(FrontLife, StartOverALiveBackendUsesTheDeadRing)
+{
+    Rig rig;
+    leave_old_session(rig);
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.back->counters().connects, 2u);
+    EXPECT_TRUE(rig.hub.grants.revoke(300)) << "old ring still mapped";
+    rig.fill_guest(0, 512, 3);
+    EXPECT_EQ(rig.write(1, 1), IoStatus::Ok);
+    EXPECT_TRUE(rig.disk_is(1, 1, 3));
+}
+
+/* xenbus:reread (qemu:D23) — nodes are final only at Connected. */
+TEST(FrontLife, NodesOfInitWaitAreTakenForFinal)
+{
+    Rig rig;
+    rig.back->knobs().nodes = {{"sectors", "16"}, {"feature-flush-cache", std::nullopt}};
+    (void)rig.back->start();
+    ASSERT_TRUE(rig.new_front());
+    EXPECT_EQ(rig.front->plan().sectors, 16u);
+    rig.back->knobs().nodes.clear();
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->plan().sectors, 8192u);
+    EXPECT_TRUE(rig.front->plan().flush);
+    EXPECT_EQ(rig.owner.plan_changes, 1u);
+}
+
+/* front:intake — requests made before the connection are not lost. */
+TEST(FrontLife, RequestBeforeConnectIsLost)
+{
+    Rig rig;
+    (void)rig.back->start();
+    ASSERT_TRUE(rig.new_front());
+    rig.fill_guest(0, 4096, 5);
+    size_t early = rig.submit(IoKind::Write, 0, 8);
+    rig.front->pump();
+    rig.front->event_received();
+    EXPECT_FALSE(rig.result(early));
+    rig.front->start();
+    size_t later = rig.submit(IoKind::Read, 0, 8, 8192);
+    rig.hub.run();
+    EXPECT_EQ(rig.result(early), IoStatus::Ok);
+    EXPECT_EQ(rig.result(later), IoStatus::Ok);
+    EXPECT_TRUE(rig.guest_is(8192, 4096, 5));
+}
+
+/* front:requeue — the backend dies with requests in flight, some of them
+ * done, and another one takes over: each completes once, data is right. */
+TEST(FrontLife, RequeueLosesRepeatsOrReorders)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    std::vector<size_t> ids;
+    for (uint32_t i = 0; i < 60; i++) { /* more than the ring holds */
+        rig.fill_guest(i * 4096, 4096, i);
+        ids.push_back(rig.submit(IoKind::Write, i * 8, 8, i * 4096));
+    }
+    rig.pump();
+    EXPECT_EQ(rig.back->held(), 32u);
+    for (size_t i : {5, 2, 0})
+        rig.back->complete(i);
+    rig.hub.run();
+    rig.back->vanish();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Lost);
+    EXPECT_EQ(rig.hub.grants.in_use(), 0u) << "the dead backend keeps access";
+    rig.new_back();
+    (void)rig.back->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    for (uint32_t i = 0; i < ids.size(); i++) {
+        EXPECT_EQ(rig.result(ids[i]), IoStatus::Ok) << i;
+        EXPECT_TRUE(rig.disk_is(i * 8, 8, i)) << i;
+    }
+    EXPECT_EQ(rig.front->counters().reconnects, 1u);
+    EXPECT_EQ(rig.front->counters().requeued, 32u);
+}
+
+/* ... two writes to one place keep their order across a reconnect. */
+TEST(FrontLife, RequeueOvertakesALaterRequest)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    for (uint32_t i = 0; i < 33; i++) {
+        rig.fill_guest(i * 512, 512, i);
+        rig.submit(IoKind::Write, 7, 1, i * 512);
+    }
+    rig.pump();
+    /* The 33rd goes out through a slot that became free, and is the last. */
+    rig.back->complete(20);
+    rig.hub.run();
+    EXPECT_EQ(rig.back->held(), 32u);
+    rig.back->vanish();
+    rig.hub.run();
+    rig.new_back();
+    (void)rig.back->start();
+    rig.hub.run();
+    EXPECT_TRUE(rig.disk_is(7, 1, 32));
+}
+
+/* xenbus:deadline — it never returns. */
+TEST(FrontLife, LostBackendHangsRequestsForEver)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    rig.back->vanish();
+    rig.hub.advance(sec(9));
+    EXPECT_FALSE(rig.result(id)) << "it may still come back";
+    rig.hub.advance(sec(2));
+    EXPECT_EQ(rig.result(id), IoStatus::Error);
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_STREQ(rig.front->broken().clause, "xenbus:deadline");
+}
+
+/* xenbus:store — a state that cannot be read is not a backend that left: that
+ * would be ten seconds of silence. */
+TEST(FrontLife, UnreadableStateIsTakenForAGoneBackend)
+{
+    Rig rig;
+    rig.connect();
+    rig.hub.fail(HubCall::StoreRead);
+    rig.back->resized();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_STREQ(rig.front->broken().clause, "xenbus:store");
+    EXPECT_EQ(rig.owner.logs.size(), 1u);
+}
+
+/* xenbus:return — it comes back in a state other than InitWait. */
+class FrontReturn : public testing::TestWithParam<const char *>
+{
+};
+INSTANTIATE_TEST_SUITE_P(State, FrontReturn, testing::Values("5", "6"));
+
+TEST_P(FrontReturn, BackendThatReturnsClosingOrClosedIsIgnored)
+{
+    Rig rig;
+    rig.connect();
+    rig.back->vanish();
+    rig.hub.run();
+    ASSERT_EQ(rig.front->state(), FrontState::Lost);
+    rig.new_back();
+    (void)rig.back->start();
+    rig.back->knobs().deaf_state = true;
+    rig.back->write_state_raw(GetParam());
+    rig.hub.run();
+    rig.back->write_state_raw("6");
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
+    EXPECT_EQ(rig.front_node("state"), "1");
+    rig.back->knobs().deaf_state = false;
+    rig.back->write_state_raw("2");
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+}
+
+/* xenbus:deadline (qemu:D22: it never says that a connect failed) */
+TEST(FrontLife, BackendThatNeverConnectsHangsTheFront)
+{
+    Rig rig;
+    rig.back->knobs().refuse_connect = true;
+    EXPECT_FALSE(rig.try_connect());
+    size_t id = rig.submit(IoKind::Read, 0, 1);
+    rig.hub.advance(sec(9));
+    EXPECT_EQ(rig.front->state(), FrontState::Connecting);
+    rig.hub.advance(sec(1));
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_EQ(rig.result(id), IoStatus::Error);
+    EXPECT_EQ(rig.hub.grants.in_use(), 0u);
+    EXPECT_EQ(rig.owner.logs.size(), 1u);
+}
+
+TEST(FrontLife, BackendThatNeverInitialisesHangsTheFront)
+{
+    Rig rig;
+    rig.back->knobs().mute_state = true;
+    EXPECT_FALSE(rig.try_connect());
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
+    rig.hub.advance(sec(10));
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+}
+
+/* xenbus:deadline-fixed — a backend that flaps gets no more time by it. */
+TEST(FrontLife, FlappingBackendExtendsItsDeadline)
+{
+    Rig rig;
+    rig.back->knobs().deaf_state = true;
+    (void)rig.try_connect();
+    bool connecting = false, lost = false;
+    for (int i = 0; i < 12; i++) {
+        rig.hub.advance(sec(1));
+        connecting |= rig.front->state() == FrontState::Connecting;
+        lost |= rig.front->state() == FrontState::Lost;
+        if (i % 2)
+            rig.back->write_state_raw("2");
+        else
+            rig.hub.back_store.remove(rig.hub.config.backend_path + "/state");
+    }
+    rig.hub.run();
+    EXPECT_TRUE(connecting && lost) << "it did flap";
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+}
+
+/* xenbus:closing — hot unplug or backend maintenance with I/O running. */
+TEST(FrontLife, ClosingBackendLosesRequests)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    rig.fill_guest(0, 8192, 1);
+    size_t flying = rig.submit(IoKind::Write, 0, 8, 0);
+    rig.pump();
+    rig.back->close();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Draining);
+    EXPECT_EQ(rig.front_node("state"), "4") << "closes only once it is drained";
+    size_t waiting = rig.submit(IoKind::Write, 8, 8, 4096);
+    rig.pump();
+    EXPECT_EQ(rig.back->held(), 1u) << "nothing new while draining";
+    rig.back->knobs().hold = false;
+    rig.back->complete_all();
+    rig.hub.run();
+    EXPECT_EQ(rig.result(flying), IoStatus::Ok);
+    EXPECT_EQ(rig.result(waiting), IoStatus::Ok) << "after the backend was back";
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+}
+
+TEST(FrontLife, ClosingBackendThatNeverAnswersHangsTheFront)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    rig.back->close();
+    rig.back->knobs().deaf_state = true;
+    rig.hub.advance(sec(30));
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_EQ(rig.result(id), IoStatus::Error);
+}
+
+/* xenbus:drain — what the owner asks for waits for a slow disk. */
+TEST(FrontLife, ReconnectAbortsASlowDisk)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    rig.front->reconnect();
+    rig.hub.advance(sec(1000));
+    EXPECT_EQ(rig.front->state(), FrontState::Draining);
+    rig.back->complete_all();
+    rig.hub.run();
+    EXPECT_EQ(rig.result(id), IoStatus::Ok);
+    EXPECT_EQ(rig.front->state(), FrontState::Connected);
+    EXPECT_EQ(rig.back->counters().connects, 2u);
+}
+
+/* xenbus:restart — no Closing, no Closed: the ring is dead all the same. */
+TEST(FrontLife, BackendThatStartsOverIsNotNoticed)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    rig.fill_guest(0, 512, 9);
+    size_t id = rig.submit(IoKind::Write, 3, 1);
+    rig.pump();
+    rig.new_back();
+    (void)rig.back->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.result(id), IoStatus::Ok);
+    EXPECT_TRUE(rig.disk_is(3, 1, 9));
+}
+
+/* blkif:sectors — "the frontend reads it again when Connected is re-written" */
+TEST(FrontLife, ResizeIsNotNoticed)
+{
+    Rig rig;
+    rig.connect();
+    EXPECT_EQ(rig.read(8192, 8), IoStatus::Error);
+    rig.hub.storage.data.resize(16384 * kSectorSize);
+    rig.back->resized();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->plan().sectors, 16384u);
+    EXPECT_EQ(rig.owner.plan_changes, 1u);
+    EXPECT_EQ(rig.read(8192, 8), IoStatus::Ok);
+    rig.back->resized();
+    rig.hub.run();
+    EXPECT_EQ(rig.owner.plan_changes, 1u) << "nothing changed";
+}
+
+TEST(FrontLife, ShrinkLetsARequestPastTheEnd)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 8000, 8);
+    rig.pump();
+    rig.hub.storage.data.resize(4096 * kSectorSize);
+    rig.back->resized();
+    rig.hub.run();
+    EXPECT_EQ(rig.offer(rig.request(IoKind::Read, 8000, 8)).verdict, Verdict::Rejected);
+    rig.back->complete_all();
+    rig.hub.run();
+    EXPECT_EQ(rig.result(id), IoStatus::Error) << "what was in flight has its own answer";
+    EXPECT_EQ(rig.front->state(), FrontState::Connected);
+}
+
+/* blkif:sector-size — the guest was told one, and cannot be told another. */
+TEST(FrontLife, SectorSizeChangesUnderTheGuest)
+{
+    Rig rig;
+    rig.connect();
+    rig.back->config().sector_size = 4096;
+    rig.front->reconnect();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_STREQ(rig.front->broken().clause, "blkif:sector-size");
+}
+
+/* blkif:mode */
+TEST(FrontLife, ReadOnlyDiskTakesWrites)
+{
+    RigSetup s;
+    s.back.read_only = true;
+    Rig rig(s);
+    rig.connect();
+    for (IoKind kind : {IoKind::Write, IoKind::Discard})
+        EXPECT_EQ(rig.offer(rig.request(kind, 0, 8)).why, IoStatus::Error);
+    EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+    EXPECT_EQ(rig.flush(), IoStatus::Ok);
+    EXPECT_EQ(rig.hub.storage.writes, 0u);
+}
+
+/* xenbus:broken — Broken holds until the owner says so; both ways out work. */
+TEST(FrontLife, BrokenConnectionHealsByItselfOrNever)
+{
+    for (bool by_start : {false, true}) {
+        Rig rig;
+        rig.connect();
+        rig.back->write_state_raw("77");
+        rig.hub.run();
+        ASSERT_EQ(rig.front->state(), FrontState::Broken);
+        EXPECT_STREQ(rig.front->broken().clause, "xenbus:state");
+        EXPECT_EQ(rig.offer(rig.request(IoKind::Read, 0, 1)).verdict, Verdict::Rejected);
+        for (const char *state : {"2", "4", "6"}) {
+            rig.back->write_state_raw(state);
+            rig.hub.run();
+        }
+        rig.hub.advance(sec(60));
+        EXPECT_EQ(rig.front->state(), FrontState::Broken) << "sticky";
+        if (by_start)
+            rig.front->start();
+        else
+            rig.front->reconnect();
+        rig.hub.run();
+        EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+        EXPECT_STREQ(rig.front->broken_because(), "");
+        EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+    }
+}
+
+/* xenbus:stop — in order: drained, Closing, Closed, and both ends let go. */
+TEST(FrontLife, StopLeavesSomethingBehind)
+{
+    Rig rig;
+    rig.back->knobs().hold = true;
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    rig.front->stop();
+    rig.hub.run();
+    EXPECT_FALSE(rig.result(id));
+    rig.back->complete_all();
+    rig.hub.run();
+    EXPECT_EQ(rig.result(id), IoStatus::Ok);
+    EXPECT_EQ(rig.front->state(), FrontState::Stopped);
+    EXPECT_EQ(rig.back->state(), XenbusState::Closed);
+    EXPECT_EQ(rig.front_node("state"), "6");
+    EXPECT_EQ(rig.hub.grants.in_use(), 0u);
+    EXPECT_FALSE(rig.hub.events.is_open());
+    EXPECT_EQ(rig.offer(rig.request(IoKind::Read, 0, 1)).verdict, Verdict::Rejected);
+    EXPECT_EQ(rig.hub.clock.deadline, -1);
+}
+
+/* xenbus:stop-silent — the peer does not follow: the deadline ends it. */
+TEST(FrontLife, StopWaitsForADeadBackend)
+{
+    Rig rig;
+    rig.connect();
+    rig.back->knobs().deaf_state = true;
+    rig.front->stop();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Closing);
+    rig.hub.advance(sec(11));
+    EXPECT_EQ(rig.front->state(), FrontState::Stopped);
+}
+
+TEST(FrontLife, StopBeforeConnectLeavesRequestsBehind)
+{
+    Rig rig;
+    rig.back->knobs().refuse_connect = true;
+    (void)rig.try_connect();
+    size_t id = rig.submit(IoKind::Read, 0, 1);
+    rig.front->stop();
+    rig.hub.advance(sec(30));
+    EXPECT_EQ(rig.front->state(), FrontState::Stopped);
+    EXPECT_EQ(rig.result(id), IoStatus::Error);
+}
+
+/* xenbus:reuse — a stopped front starts again. */
+TEST(FrontLife, StoppedFrontCannotStartAgain)
+{
+    Rig rig;
+    rig.connect();
+    rig.front->stop();
+    rig.hub.run();
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+}
+
+/* Many reconnects in a row leave nothing behind each. */
+TEST(FrontLife, ReconnectLeaksAGrantEachTime)
+{
+    Rig rig;
+    rig.connect();
+    for (int i = 0; i < 500; i++) {
+        rig.front->reconnect();
+        rig.hub.run();
+        ASSERT_EQ(rig.front->state(), FrontState::Connected) << i << rig.front_state();
+        ASSERT_EQ(rig.hub.grants.in_use(), 1u);
+    }
+    EXPECT_EQ(rig.front->quarantined(), 0u);
+    EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+}
+
+/* grant:table — a grant table that is too small is found before the start. */
+TEST(FrontLife, FrontIsMadeWithoutRoomForItsGrants)
+{
+    RigSetup s;
+    s.hub.grants = 100;
+    Rig rig(s);
+    (void)rig.back->start();
+    EXPECT_FALSE(rig.new_front());
+    EXPECT_STREQ(rig.refusal.clause, "grant:table");
+}
+
+} // namespace

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Negotiation: each backend node missing, malformed, huge, zero and in
+ * contradiction to others. Serves blkif.h "Backend XenBus Nodes". A case is a
+ * set of nodes and either the clause that is cited or what the plan says.
+ */
+#include "pvblk/plan.h"
+#include "pvblk/xenbus.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <string>
+
+namespace
+{
+
+using namespace pvblk;
+
+NodeSet disk()
+{
+    NodeSet n;
+    n.set(Node::Sectors, "8192");
+    n.set(Node::SectorSize, "512");
+    n.set(Node::Info, "0");
+    n.set(Node::Mode, "w");
+    n.set(Node::FeatureFlushCache, "1");
+    n.set(Node::FeatureDiscard, "1");
+    return n;
+}
+
+NodeSet with(Node node, std::string_view value)
+{
+    NodeSet n = disk();
+    n.set(node, value);
+    return n;
+}
+
+std::string refusal(const NodeSet &n, FrontPolicy policy = {})
+{
+    auto plan = negotiate(n, policy);
+    return plan ? "accepted" : plan.error().clause;
+}
+
+Plan accept(const NodeSet &n, FrontPolicy policy = {})
+{
+    auto plan = negotiate(n, policy);
+    EXPECT_TRUE(plan) << plan.error().what;
+    return plan.value();
+}
+
+/* 24 characters and more cannot be a legal value of any node. */
+constexpr const char *kMalformed[] = {"",
+                                      " ",
+                                      "x",
+                                      "-1",
+                                      "0x200",
+                                      "1 ",
+                                      "512 ",
+                                      "1.0",
+                                      "18446744073709551616",
+                                      "0000000000000000000000000000512"};
+
+/* Every numeric node: text that is no number is refused with its clause,
+ * never taken for 0 or for a prefix of it. */
+TEST(Plan, MalformedNumberIsTaken)
+{
+    for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
+                      Node::FeatureFlushCache, Node::FeatureDiscard, Node::DiscardGranularity,
+                      Node::DiscardAlignment})
+        for (const char *text : kMalformed)
+            EXPECT_EQ(refusal(with(node, text)), std::string("blkif:") + node_name(node))
+                << node_name(node) << "=\"" << text << '"';
+}
+
+TEST(Plan, MissingNodeIsGuessed)
+{
+    for (Node node : {Node::Sectors, Node::SectorSize}) {
+        NodeSet n = disk();
+        n.clear(node);
+        auto plan = negotiate(n, {});
+        ASSERT_FALSE(plan) << node_name(node);
+        EXPECT_EQ(plan.error().kind, ErrorKind::Missing);
+        EXPECT_EQ(plan.error().clause, std::string("blkif:") + node_name(node));
+    }
+}
+
+/* blkif.h gives these a default. */
+TEST(Plan, OptionalNodeIsDemanded)
+{
+    NodeSet n;
+    n.set(Node::Sectors, "16");
+    n.set(Node::SectorSize, "4096");
+    Plan p = accept(n);
+    EXPECT_EQ(p.physical_sector_size, 4096u);
+    EXPECT_FALSE(p.read_only);
+    EXPECT_FALSE(p.cdrom);
+    EXPECT_FALSE(p.removable);
+    EXPECT_FALSE(p.flush);
+    EXPECT_FALSE(p.discard);
+}
+
+/* blkif:sector-size — 0, 1536 and 8192 pass OVMF's "multiple of 512". */
+TEST(Plan, ImpossibleSectorSizeIsTaken)
+{
+    for (const char *v : {"0", "1", "256", "511", "513", "1536", "2560", "8192", "65536",
+                          "2147483648", "4294967808", "18446744073709551615"})
+        EXPECT_EQ(refusal(with(Node::SectorSize, v)), "blkif:sector-size") << v;
+    for (const char *v : {"512", "1024", "2048", "4096"})
+        EXPECT_EQ(accept(with(Node::SectorSize, v)).sector_size, parse_decimal(v)) << v;
+}
+
+/* blkif:physical-sector-size — not below sector-size, no odd multiple. */
+TEST(Plan, PhysicalSectorSizeContradictsSectorSize)
+{
+    NodeSet n = with(Node::SectorSize, "4096");
+    for (const char *v : {"0", "512", "2048", "6144", "8589934592"}) {
+        n.set(Node::PhysicalSectorSize, v);
+        EXPECT_EQ(refusal(n), "blkif:physical-sector-size") << v;
+    }
+    n.set(Node::PhysicalSectorSize, "65536");
+    EXPECT_EQ(accept(n).physical_sector_size, 65536u);
+}
+
+/* blkif:sectors — 512-byte units, whatever sector-size says (2024). */
+TEST(Plan, CapacityIsScaledBySectorSize)
+{
+    EXPECT_EQ(accept(with(Node::SectorSize, "4096")).sectors, 8192u);
+    FrontPolicy quirk;
+    quirk.large_sector_units = SectorUnits::Device;
+    Plan p = accept(with(Node::SectorSize, "4096"), quirk);
+    EXPECT_EQ(p.sectors, 8192u * 8) << "QEMU's reading, as a quirk";
+    EXPECT_EQ(p.units, SectorUnits::Device);
+    /* The quirk is one of large sectors only. */
+    EXPECT_EQ(accept(disk(), quirk).units, SectorUnits::Bytes512);
+}
+
+TEST(Plan, CapacityOverflows)
+{
+    /* 2^54 sectors are 2^63 bytes; 2^55 wrap to 0 bytes. */
+    for (const char *v :
+         {"18014398509481984", "36028797018963968", "36028797018963976", "18446744073709551615"})
+        EXPECT_EQ(refusal(with(Node::Sectors, v)), "blkif:sectors") << v;
+    EXPECT_EQ(accept(with(Node::Sectors, "18014398509481983")).sectors, 18014398509481983u);
+    FrontPolicy quirk;
+    quirk.large_sector_units = SectorUnits::Device;
+    NodeSet n = with(Node::SectorSize, "4096");
+    n.set(Node::Sectors, "18014398509481983");
+    EXPECT_EQ(refusal(n, quirk), "blkif:sectors");
+}
+
+TEST(Plan, CapacityIsNoWholeNumberOfSectors)
+{
+    NodeSet n = with(Node::SectorSize, "4096");
+    n.set(Node::Sectors, "8193");
+    EXPECT_EQ(refusal(n), "blkif:sectors");
+}
+
+/* A drive without a medium. */
+TEST(Plan, EmptyDiskIsRefused)
+{
+    EXPECT_EQ(accept(with(Node::Sectors, "0")).sectors, 0u);
+}
+
+/* blkif:mode */
+TEST(Plan, UnknownModeIsTakenForWritable)
+{
+    for (const char *v : {"", "rw", "W", "R", "w ", "0", "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr"})
+        EXPECT_EQ(refusal(with(Node::Mode, v)), "blkif:mode") << v;
+}
+
+/* blkif:info — where info and mode disagree, the disk is read-only. */
+TEST(Plan, DisagreementOnAccessMakesTheDiskWritable)
+{
+    EXPECT_TRUE(accept(with(Node::Mode, "r")).read_only);
+    EXPECT_TRUE(accept(with(Node::Info, "4")).read_only);
+    NodeSet n = with(Node::Mode, "r");
+    n.set(Node::Info, "4");
+    EXPECT_TRUE(accept(n).read_only);
+    EXPECT_FALSE(accept(disk()).read_only);
+}
+
+TEST(Plan, InfoBitIsMisread)
+{
+    Plan p = accept(with(Node::Info, "1"));
+    EXPECT_TRUE(p.cdrom);
+    EXPECT_FALSE(p.removable);
+    EXPECT_FALSE(p.read_only);
+    p = accept(with(Node::Info, "2"));
+    EXPECT_TRUE(p.removable);
+    EXPECT_FALSE(p.cdrom);
+    /* Bits that blkif.h does not define say nothing. */
+    p = accept(with(Node::Info, "18446744073709551608"));
+    EXPECT_FALSE(p.cdrom || p.removable || p.read_only);
+}
+
+/* blkif:feature-* — 0 or 1 and nothing else. */
+TEST(Plan, FeatureOf2IsTakenForYes)
+{
+    for (Node node : {Node::FeatureFlushCache, Node::FeatureDiscard}) {
+        EXPECT_EQ(refusal(with(node, "2")), std::string("blkif:") + node_name(node));
+        NodeSet n = with(node, "0");
+        Plan p = accept(n);
+        EXPECT_FALSE(node == Node::FeatureFlushCache ? p.flush : p.discard);
+    }
+    Plan p = accept(disk());
+    EXPECT_TRUE(p.flush);
+    EXPECT_TRUE(p.discard);
+}
+
+TEST(Plan, PolicyDoesNotSwitchFeaturesOff)
+{
+    FrontPolicy policy;
+    policy.use_flush = policy.use_discard = false;
+    Plan p = accept(disk(), policy);
+    EXPECT_FALSE(p.flush);
+    EXPECT_FALSE(p.discard);
+}
+
+/* blkif:discard-granularity, blkif:discard-alignment */
+TEST(Plan, DiscardGeometryContradictsSectorSize)
+{
+    for (const char *v : {"0", "100", "513", "4294967296", "18446744073709551104"})
+        EXPECT_EQ(refusal(with(Node::DiscardGranularity, v)), "blkif:discard-granularity") << v;
+    NodeSet n = with(Node::DiscardGranularity, "65536");
+    for (const char *v : {"100", "65536", "131072", "18446744073709551615"}) {
+        n.set(Node::DiscardAlignment, v);
+        EXPECT_EQ(refusal(n), "blkif:discard-alignment") << v;
+    }
+    n.set(Node::DiscardAlignment, "4096");
+    Plan p = accept(n);
+    EXPECT_EQ(p.discard_granularity, 65536u);
+    EXPECT_EQ(p.discard_alignment, 4096u);
+}
+
+TEST(Plan, MissingDiscardGeometryIsRefused)
+{
+    Plan p = accept(with(Node::SectorSize, "4096"));
+    EXPECT_TRUE(p.discard);
+    EXPECT_EQ(p.discard_granularity, 4096u);
+    EXPECT_EQ(p.discard_alignment, 0u);
+}
+
+/* qemu:D6 — QEMU's xen-cdrom aborts on a discard. */
+TEST(Plan, DiscardIsOfferedOnWhatCannotBeWritten)
+{
+    EXPECT_FALSE(accept(with(Node::Info, "1")).discard);
+    EXPECT_FALSE(accept(with(Node::Mode, "r")).discard);
+}
+
+/* read_nodes() on a store of its own: cut values, paths, absent nodes. */
+class OneDir final : public Store
+{
+public:
+    Result<size_t> read(std::string_view path, std::span<char> out) override
+    {
+        if (path == unreadable)
+            return Error{ErrorKind::Io, "", "", 0};
+        auto it = nodes.find(std::string(path));
+        if (it == nodes.end())
+            return Error{ErrorKind::Missing, "", "", 0};
+        std::copy_n(it->second.begin(), std::min(out.size(), it->second.size()), out.begin());
+        return it->second.size();
+    }
+    Status write(std::string_view, std::string_view) override { return Ok{}; }
+    void remove(std::string_view) override {}
+    Status watch(std::string_view) override { return Ok{}; }
+    void unwatch() override {}
+
+    std::map<std::string, std::string> nodes;
+    std::string unreadable;
+};
+
+TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
+{
+    OneDir store;
+    store.nodes = {
+        {"/b/sectors", "2048"}, {"/b/sector-size", "512"}, {"/b/mode", std::string(5000, 'w')}};
+    NodeSet n = read_nodes(store, "/b");
+    EXPECT_EQ(n.get(Node::Sectors), "2048");
+    EXPECT_FALSE(n.has(Node::FeatureDiscard));
+    EXPECT_TRUE(n.too_long(Node::Mode));
+    EXPECT_EQ(refusal(n), "blkif:mode");
+    EXPECT_EQ(refusal(read_nodes(store, std::string(4000, 'b'))), "blkif:sector-size");
+}
+
+/* blkif:default — a node that cannot be read is not a node that is not there:
+ * the default would make a writable disk, or one without a cache. */
+TEST(Plan, UnreadableNodeGetsItsDefault)
+{
+    for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
+                      Node::Mode, Node::FeatureFlushCache, Node::FeatureDiscard,
+                      Node::DiscardGranularity, Node::DiscardAlignment}) {
+        OneDir store;
+        store.nodes = {{"/b/sectors", "2048"}, {"/b/sector-size", "512"}};
+        store.unreadable = std::string("/b/") + node_name(node);
+        auto plan = negotiate(read_nodes(store, "/b"), {});
+        ASSERT_FALSE(plan) << node_name(node);
+        EXPECT_EQ(plan.error().kind, ErrorKind::Io);
+        EXPECT_EQ(plan.error().clause, std::string("blkif:") + node_name(node));
+    }
+}
+
+} // namespace

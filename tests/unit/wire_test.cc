@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `wire`: encode and decode, both ABIs, at known bytes; padding that
+ * leaks nothing (XSA-216); entries that cross a page; init of the shared
+ * header. Offsets as such are layout_test.cc's business.
+ */
+#include "pvblk/wire.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace
+{
+
+using namespace pvblk;
+
+class WireTest : public testing::TestWithParam<Abi>
+{
+protected:
+    WireTest() { std::memset(buf, 0xaa, sizeof buf); }
+    const WireLayout &layout() const { return wire_layout(GetParam()); }
+    uint64_t at(uint32_t off, uint32_t bytes) const
+    {
+        uint64_t v = 0;
+        std::memcpy(&v, buf + off, bytes);
+        return v;
+    }
+    uint8_t buf[128];
+};
+INSTANTIATE_TEST_SUITE_P(Abi, WireTest, testing::Values(Abi::X86_32, Abi::X86_64));
+
+WireRequest full_request(Op op)
+{
+    WireRequest r;
+    r.op = op;
+    r.nr_segments = 11;
+    r.handle = 0xca00;
+    r.id = RequestId(0x1122334455667788);
+    r.sector = 0x99a1bbccddeeff01;
+    for (uint32_t i = 0; i < kMaxDirectSegments; i++)
+        r.seg[i] = {GrantRef(0x10000 + i), static_cast<uint8_t>(i % 8),
+                    static_cast<uint8_t>(7 - i % 8)};
+    return r;
+}
+
+/* blkif:request */
+TEST_P(WireTest, RequestFieldsLieElsewhere)
+{
+    uint32_t len = encode_request(GetParam(), full_request(Op::Write), buf);
+    EXPECT_EQ(len, layout().req_seg + 11 * 8);
+    EXPECT_LE(len, layout().entry_size);
+    EXPECT_EQ(buf[0], 1);
+    EXPECT_EQ(buf[1], 11);
+    EXPECT_EQ(at(2, 2), 0xca00u);
+    EXPECT_EQ(at(layout().req_id, 8), 0x1122334455667788u);
+    EXPECT_EQ(at(layout().req_sector, 8), 0x99a1bbccddeeff01u);
+    EXPECT_EQ(at(layout().req_seg + 8 * 3, 4), 0x10003u);
+    EXPECT_EQ(buf[layout().req_seg + 8 * 3 + 4], 3);
+    EXPECT_EQ(buf[layout().req_seg + 8 * 3 + 5], 4);
+}
+
+TEST_P(WireTest, DecodedRequestDiffersFromEncoded)
+{
+    WireRequest in = full_request(Op::Read);
+    encode_request(GetParam(), in, buf);
+    WireRequest out = decode_request(GetParam(), buf);
+    EXPECT_EQ(out.op, in.op);
+    EXPECT_EQ(out.nr_segments, in.nr_segments);
+    EXPECT_EQ(out.handle, in.handle);
+    EXPECT_EQ(out.id, in.id);
+    EXPECT_EQ(out.sector, in.sector);
+    for (uint32_t i = 0; i < kMaxDirectSegments; i++) {
+        EXPECT_EQ(out.seg[i].gref, in.seg[i].gref);
+        EXPECT_EQ(out.seg[i].first_sect, in.seg[i].first_sect);
+        EXPECT_EQ(out.seg[i].last_sect, in.seg[i].last_sect);
+    }
+}
+
+/* blkif:discard */
+TEST_P(WireTest, DiscardIsEncodedAsAReadOrWrite)
+{
+    WireRequest r = full_request(Op::Discard);
+    r.nr_segments = 1; /* the flag byte: BLKIF_DISCARD_SECURE */
+    r.nr_sectors = 0x0102030405060708;
+    EXPECT_EQ(encode_request(GetParam(), r, buf), layout().discard_nr_sectors + 8);
+    EXPECT_EQ(buf[0], 5);
+    EXPECT_EQ(buf[1], 1);
+    EXPECT_EQ(at(layout().discard_nr_sectors, 8), 0x0102030405060708u);
+    EXPECT_EQ(decode_request(GetParam(), buf).nr_sectors, r.nr_sectors);
+}
+
+/* blkif:max-segments — a hostile count is kept, but nothing is read past it. */
+TEST_P(WireTest, SegmentCountOf255ReadsOrWritesPastTheEntry)
+{
+    WireRequest r = full_request(Op::Read);
+    r.nr_segments = 255;
+    uint32_t len = encode_request(GetParam(), r, buf);
+    EXPECT_LE(len, layout().entry_size);
+    EXPECT_EQ(buf[layout().entry_size], 0xaa);
+    WireRequest out = decode_request(GetParam(), buf);
+    EXPECT_EQ(out.nr_segments, 255);
+    EXPECT_EQ(out.seg[10].gref, r.seg[10].gref);
+}
+
+/* XSA-216: no byte that is sent comes from an earlier user of the memory. */
+TEST_P(WireTest, PaddingLeaksStaleBytes)
+{
+    uint32_t len = encode_request(GetParam(), full_request(Op::Write), buf);
+    for (uint32_t i = 0; i < len; i++)
+        EXPECT_NE(buf[i], 0xaa) << "request byte " << i;
+    std::memset(buf, 0xaa, sizeof buf);
+    encode_response(GetParam(), {RequestId(1), Op::Read, 0}, buf);
+    for (uint32_t i = 0; i < layout().rsp_size; i++)
+        EXPECT_NE(buf[i], 0xaa) << "response byte " << i;
+    EXPECT_EQ(buf[layout().rsp_size], 0xaa) << "wrote past the response";
+}
+
+/* blkif:response — also values that blkif.h does not define. */
+TEST_P(WireTest, DecodedResponseDiffersFromEncoded)
+{
+    for (int status : {0, -1, -2, -3, 1, 32767, -32768}) {
+        WireResponse in{RequestId(0xfedcba9876543210), static_cast<Op>(200),
+                        static_cast<int16_t>(status)};
+        encode_response(GetParam(), in, buf);
+        WireResponse out = decode_response(GetParam(), buf);
+        EXPECT_EQ(out.id, in.id);
+        EXPECT_EQ(out.op, in.op);
+        EXPECT_EQ(out.status, in.status);
+    }
+}
+
+/* ring:multi-page — 16 pages that lie apart; each slot keeps its own bytes,
+ * and nothing outside the entries changes. */
+TEST_P(WireTest, EntryThatCrossesAPageIsTorn)
+{
+    constexpr uint32_t kPages = 16;
+    struct Page {
+        alignas(kPageSize) std::byte bytes[kPageSize];
+        std::byte guard[kPageSize];
+    };
+    auto store = std::make_unique<Page[]>(kPages);
+    std::array<std::byte *, kMaxRingPages> pages{};
+    for (uint32_t i = 0; i < kPages; i++) {
+        std::memset(&store[i], 0x5a, sizeof store[i]);
+        pages[i] = store[kPages - 1 - i].bytes; /* and in no order */
+    }
+    SharedRing ring(GetParam(), pages, kPages);
+    EXPECT_EQ(ring.entries(), 512u);
+    WireRequest r = full_request(Op::Write);
+    for (uint32_t i = 0; i < ring.entries(); i++) {
+        r.id = RequestId(i);
+        r.seg[10].gref = GrantRef(i * 3);
+        ring.put_request(RingIndex(0xffffff00u + i), r);
+    }
+    for (uint32_t i = 0; i < ring.entries(); i++) {
+        WireRequest out = ring.get_request(RingIndex(0xffffff00u + i));
+        EXPECT_EQ(out.id.value, i);
+        EXPECT_EQ(out.seg[10].gref.value, i * 3);
+    }
+    for (uint32_t i = 0; i < kPages; i++)
+        for (std::byte b : store[i].guard)
+            ASSERT_EQ(b, std::byte{0x5a});
+}
+
+/* ring:init — SHARED_RING_INIT: producers 0, both sides want the first event. */
+TEST(Wire, FreshRingAsksForNoEvents)
+{
+    alignas(kPageSize) static std::byte page[kPageSize];
+    std::memset(page, 0xff, sizeof page);
+    SharedRing ring(Abi::X86_64, {page}, 1);
+    ring.init();
+    EXPECT_EQ(ring.load(SringField::ReqProd), RingIndex(0));
+    EXPECT_EQ(ring.load(SringField::RspProd), RingIndex(0));
+    EXPECT_EQ(ring.load(SringField::ReqEvent), RingIndex(1));
+    EXPECT_EQ(ring.load(SringField::RspEvent), RingIndex(1));
+}
+
+/* ring.h __RING_SIZE: a power of two that fits; 108 and 112 differ nowhere. */
+TEST(Wire, RingDoesNotFitItsPages)
+{
+    for (Abi abi : {Abi::X86_32, Abi::X86_64})
+        for (uint32_t pages = 1; pages <= kMaxRingPages; pages++) {
+            uint32_t n = ring_entries(abi, pages);
+            EXPECT_EQ(n & (n - 1), 0u);
+            EXPECT_LE(kSringHeader + n * wire_layout(abi).entry_size, pages * kPageSize);
+            EXPECT_GT(kSringHeader + 2 * n * wire_layout(abi).entry_size, pages * kPageSize);
+        }
+}
+
+} // namespace
