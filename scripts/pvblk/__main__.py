@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The command line of ./pvblk."""
+
+import sys
+
+import clean
+import core
+import demo
+import lock
+import paths
+import qemusource
+import runqemu
+import setup
+import tests
+import ui
+
+HELP = """\
+xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk. No Xen and no KVM needed.
+
+Begin with these two; each sets up all it needs (Debian 12 or 13, root or sudo), and resumes if interrupted:
+
+  ./pvblk demo                     boot Linux with two disks on xen-pvblk-pci, use them hard, check, show counters
+  ./pvblk test                     all tests; about the same set-up, then a few minutes
+
+More:
+
+  ./pvblk demo --accel kvm         the same under KVM, where this machine has it
+  ./pvblk test --list              every test with what it proves
+  ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
+  ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
+  ./pvblk build                    everything, without running it
+  ./pvblk build --qemu-src DIR     ... from another QEMU: a source tree (copied, never changed), or an upstream
+                                   qemu-*.tar.* file. Remembered; `--qemu-src debian` goes back
+  ./pvblk qemu ARGS...             the built QEMU, with its firmware found and -machine ...,xen-emu=on set
+  ./pvblk clean [--all]            remove what was built; with --all, the downloads as well
+
+An example: a disk image behind Xen's block protocol, without Xen:
+
+  ./pvblk qemu -m 1G -nographic -blockdev driver=qcow2,node-name=d,file.driver=file,file.filename=disk.qcow2 \\
+      -device xen-pvblk-pci,drive=d,bootindex=1
+
+Everything is kept in build/; logs are in build/logs. Environment:
+
+  PVBLK_CACHE=DIR                  another folder instead of build/
+  PVBLK_MIRROR=URL                 a Debian mirror, instead of the one that apt uses
+  PVBLK_QEMU_BUILD=DIR             a QEMU build folder of your own, with the series in it: it is only brought up to
+                                   date with ninja; nothing is fetched, patched or configured
+"""
+
+
+def usage(problem):
+    print(f"pvblk: {problem}. ./pvblk --help shows what there is", file=sys.stderr)
+    return 2
+
+
+def take_option(words, name):
+    """Removes `name VALUE` or `name=VALUE` from the words; returns the value or None."""
+    for index, word in enumerate(words):
+        if word == name and index + 1 < len(words):
+            del words[index]
+            return words.pop(index)
+        if word.startswith(name + "="):
+            return words.pop(index).partition("=")[2]
+    return None
+
+
+def command_demo(words):
+    accel = take_option(words, "--accel") or "tcg"
+    if words or accel not in ("tcg", "kvm"):
+        return usage("demo takes --accel tcg or --accel kvm, nothing else")
+    with lock.build_folder():
+        return demo.command(accel)
+
+
+def command_test(words):
+    listing = "--list" in words
+    patterns = [word for word in words if word != "--list"]
+    if any(word.startswith("-") for word in patterns):
+        return usage("test takes --list and names of tests")
+    if listing:
+        return tests.show(patterns)
+    with lock.build_folder():
+        return tests.command(patterns)
+
+
+def command_build(words):
+    source = take_option(words, "--qemu-src")
+    if words:
+        return usage(f"build does not take {words[0]}")
+    with lock.build_folder():
+        if source:
+            qemusource.choose(source)
+        setup.ensure("core", "qtests", "guest")
+    ui.say("built. Try: ./pvblk demo")
+    return 0
+
+
+def command_core(words):
+    if words:
+        return usage("core takes nothing")
+    with lock.build_folder():
+        setup.ensure("core")
+        ui.say(f"{core.run_tests(paths.CORE)} unit tests passed")
+    return 0
+
+
+def command_qemu(words):
+    # QEMU's own output stays clean: what the set-up says goes to the other stream.
+    ui.to_standard_error()
+    with lock.build_folder():
+        runqemu.ensure()
+    return runqemu.command(words)
+
+
+def command_clean(words):
+    if words not in ([], ["--all"]):
+        return usage("clean takes --all, nothing else")
+    with lock.build_folder():
+        return clean.command(bool(words))
+
+
+COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
+            "qemu": command_qemu, "clean": command_clean}
+
+
+def main(words):
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0 if words else 2
+    if words[0] not in COMMANDS:
+        return usage(f"there is no command {words[0]}")
+    if words[0] != "qemu" and ("--help" in words or "-h" in words):
+        print(HELP, end="")
+        return 0
+    try:
+        return COMMANDS[words[0]](words[1:])
+    except ui.Problem as problem:
+        ui.explain(problem)
+        return 1
+    except KeyboardInterrupt:
+        ui.clear_status()
+        return 130
+
+
+sys.exit(main(sys.argv[1:]))

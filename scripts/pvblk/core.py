@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""The C++ core and its unit tests, built on their own by Meson; with sanitizers in a second folder."""
+
+import json
+
+import buildtools
+import host
+import paths
+import stamp
+import ui
+
+SANITIZERS = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]
+
+
+def ensure():
+    _build(paths.CORE, [])
+
+
+def ensure_asan():
+    _build(paths.CORE_ASAN, SANITIZERS)
+
+
+def _log(builddir):
+    return paths.LOGS / f"{builddir.name}.log"
+
+
+def _build(builddir, options):
+    if not (paths.ROOT / "meson.build").exists():
+        raise ui.Problem("the checkout has no meson.build: it is incomplete")
+    host.ensure(host.CORE)
+    buildtools.ensure_meson()
+    env = buildtools.environment()
+    mark = stamp.Stamp(f"{builddir.name}-configured", [options, str(paths.ROOT), buildtools.compiler_id(),
+                                                            buildtools.meson_id()],
+                       [builddir / "build.ninja"])
+    if not mark.fresh():
+        mark.clear()
+        with ui.step(f"{builddir.name}: configuring"):
+            _log(builddir).unlink(missing_ok=True)
+            buildtools.reset(builddir)
+            ui.run(["meson", "setup", builddir, paths.ROOT, *options], _log(builddir), builddir.name, env=env)
+        mark.write()
+    with ui.step(f"{builddir.name}: building"):
+        buildtools.ninja(builddir, [], _log(builddir), builddir.name)
+
+
+def run_tests(builddir):
+    """Runs Meson's tests; returns how many passed, raises if one failed or none ran."""
+    log = paths.LOGS / f"{builddir.name}-test.log"
+    log.unlink(missing_ok=True)
+    results = builddir / "meson-logs" / "testlog.json"
+    results.unlink(missing_ok=True)
+    env = buildtools.environment()
+    env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    ui.run(["meson", "test", "-C", builddir, "--no-rebuild", "--print-errorlogs"], log, builddir.name, env=env)
+    return _count(results, log)
+
+
+def _count(results, log):
+    passed = 0
+    if results.exists():
+        for line in results.read_text().splitlines():
+            if line.strip() and json.loads(line).get("result") == "OK":
+                passed += 1
+    if not passed:
+        raise ui.Problem("not one unit test ran", log)
+    return passed

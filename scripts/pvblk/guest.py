@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""A running QEMU: its control line to the guest's script, its QMP, and how it ended.
+
+Both lines are socket pairs that QEMU inherits, so no path can clash or be too long, and the end of the process
+is an event. The guest's script writes `PVBLK: word ...` on its second serial port; the first one is its console.
+"""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+
+import kernel
+import paths
+import qemu
+import ui
+
+MARK = "PVBLK: "
+
+
+class Line:
+    """A socket that is read line by line, up to a deadline."""
+
+    def __init__(self, end):
+        self.socket = end
+        self.rest = b""
+
+    def read(self, deadline):
+        """The next line, or None at the end; TimeoutError when the deadline passes."""
+        while b"\n" not in self.rest:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+                raise TimeoutError
+            try:
+                chunk = self.socket.recv(65536)
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                return None
+            self.rest += chunk
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line.decode(errors="replace").strip("\r")
+
+    def write(self, text):
+        self.socket.sendall(text.encode() + b"\n")
+
+
+class Guest:
+    """`with Guest("name", [...]) as guest:` starts QEMU and is sure to end it."""
+
+    def __init__(self, name, arguments, program=None):
+        self.name = name
+        self.arguments = [str(word) for word in arguments]
+        self.program = program or qemu.program("qemu-system-x86_64")
+        self.console = paths.LOGS / f"{name}.console.log"
+        self.control_log = paths.LOGS / f"{name}.control.log"
+        self.errors = paths.LOGS / f"{name}.qemu.log"
+        self.process = None
+
+    def __enter__(self):
+        paths.LOGS.mkdir(parents=True, exist_ok=True)
+        for log in (self.console, self.control_log, self.errors):
+            log.unlink(missing_ok=True)
+        control, control_far = socket.socketpair()
+        monitor, monitor_far = socket.socketpair()
+        command = [str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none", "-no-reboot",
+                   "-chardev", f"file,id=console,path={escaped(self.console)}", "-serial", "chardev:console",
+                   "-chardev", f"socket,id=control,fd={control_far.fileno()},logfile={escaped(self.control_log)}",
+                   "-serial", "chardev:control",
+                   "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}",
+                   "-mon", "chardev=monitor,mode=control", *self.arguments]
+        with open(self.errors, "wb") as errors:
+            errors.write((" ".join(command) + "\n").encode())
+            errors.flush()
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                            pass_fds=[control_far.fileno(), monitor_far.fileno()])
+        control_far.close()
+        monitor_far.close()
+        self.control = Line(control)
+        self.monitor = Line(monitor)
+        self.negotiated = False
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.control.socket.close()
+        self.monitor.socket.close()
+
+    def problem(self, text):
+        """A failure with the log that most likely tells why."""
+        log = self.console
+        if self.process.poll() not in (None, 0) or not (log.exists() and log.stat().st_size):
+            log = self.errors
+        return ui.Problem(f"{self.name}: {text}", log)
+
+    def wait_for(self, word, seconds, on_mark=None):
+        """The rest of the line `PVBLK: word ...`; other marks go to on_mark(text). A guest's FAILED raises."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.control.read(deadline)
+            except TimeoutError:
+                raise self.problem(f"no '{word}' from the guest in {seconds} s") from None
+            if line is None:
+                raise self.problem(f"QEMU ended with status {self.process.wait()} before '{word}'")
+            if not line.startswith(MARK):
+                continue
+            text = line.removeprefix(MARK)
+            if text.startswith("FAILED"):
+                raise self.problem(f"the guest says: {text}")
+            first, _, rest = text.partition(" ")
+            if first == word:
+                return rest
+            if on_mark:
+                on_mark(text)
+
+    def tell(self, text):
+        """One line for the guest's script."""
+        self.control.write(text)
+
+    def qmp(self, command, seconds=60, **arguments):
+        """Executes a QMP command; events are passed over."""
+        deadline = time.monotonic() + seconds
+        if not self.negotiated:
+            self.negotiated = True
+            self.qmp("qmp_capabilities")
+        request = {"execute": command}
+        if arguments:
+            request["arguments"] = {key.replace("_", "-"): value for key, value in arguments.items()}
+        self.monitor.write(json.dumps(request))
+        while True:
+            try:
+                line = self.monitor.read(deadline)
+            except TimeoutError:
+                raise self.problem(f"QMP {command}: no answer in {seconds} s") from None
+            if line is None:
+                raise self.problem(f"QEMU ended with status {self.process.wait()} during QMP {command}")
+            answer = json.loads(line)
+            if "error" in answer:
+                raise self.problem(f"QMP {command}: {answer['error'].get('desc')}")
+            if "return" in answer:
+                return answer["return"]
+
+    def wait_end(self, seconds=60):
+        """The exit status, once QEMU ends by itself."""
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise self.problem(f"QEMU did not end in {seconds} s") from None
+
+
+def escaped(path):
+    """A path inside one of QEMU's comma-separated options."""
+    return str(path).replace(",", ",,")
+
+
+def accelerator(name):
+    """Command line words for an accelerator."""
+    if name == "kvm":
+        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            raise ui.Problem("--accel kvm: /dev/kvm is not there, or not yours to use (group kvm?)")
+        return ["-accel", "kvm", "-cpu", "host"]
+    return ["-accel", "tcg"]
+
+
+def linux(initrd, append=""):
+    """Command line words that boot a guest of ours."""
+    return ["-kernel", kernel.IMAGE, "-initrd", initrd, "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]

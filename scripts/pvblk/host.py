@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Debian packages on this machine, installed with apt-get as root or through sudo."""
+
+import os
+import shutil
+import subprocess
+
+import paths
+import ui
+
+# What each part of the set-up needs of the system. Guests, firmware and kernels are unpacked below
+# build/ instead, so they are not here.
+FETCH = ["dpkg-dev", "xz-utils", "patch"]
+COMPILE = ["gcc", "g++", "make", "ninja-build", "pkg-config", "ccache", "python3", "python3-venv"]
+QEMU = FETCH + COMPILE + ["libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "zlib1g-dev", "flex", "bison",
+                          "bzip2"]
+CORE = COMPILE + ["libgtest-dev", "libxen-dev"]
+GUEST = FETCH + ["gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
+CHECK = ["e2fsprogs"]
+
+_updated = False
+
+
+def missing(packages):
+    """Those of `packages` that are not installed."""
+    query = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    installed = {line.split()[0] for line in query.stdout.splitlines() if line.endswith(" installed")}
+    return [package for package in dict.fromkeys(packages) if package not in installed]
+
+
+def ensure(packages):
+    """Installs what is missing; says what to do where it cannot."""
+    global _updated
+    if not shutil.which("dpkg-query") or not shutil.which("apt-get"):
+        raise ui.Problem("this set-up uses Debian 12 or 13's apt-get, which is not here. On another system, "
+                         "run it in a container or chroot of Debian")
+    wanted = missing(packages)
+    if not wanted:
+        return
+    prefix = _root_prefix(wanted)
+    log = paths.LOGS / "packages.log"
+    with ui.step(f"packages: installing {' '.join(wanted)}"):
+        if not _updated:
+            ui.run([*prefix, "apt-get", "-q", "update"], log, "package lists",
+                   missing="Is the network there, and does `apt-get update` work?")
+            _updated = True
+        environment = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
+        ui.run([*environment, "apt-get", "-q", "install", "-y", "--no-install-recommends", *wanted], log,
+               "packages")
+
+
+def _root_prefix(wanted):
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo"):
+        return ["sudo"]
+    raise ui.Problem("these packages are missing: " + " ".join(wanted)
+                     + ". Run as root: apt-get install --no-install-recommends " + " ".join(wanted))
+
+
+def require_x86():
+    machine = os.uname().machine
+    if machine != "x86_64":
+        raise ui.Problem(f"the guests' tools are built on an x86_64 machine, and this is {machine}")
+
+
+def processors():
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""The steps of the set-up, by name. Each runs at most once in a command, and does only what is not done yet."""
+
+import core
+import firmware
+import guesttools
+import host
+import kernel
+import qemu
+import ui
+
+_outcome = {}
+
+
+def _qemu():
+    qemu.ensure(tests=False)
+
+
+def _qtests():
+    qemu.ensure(tests=True)
+    # It built the other's targets as well.
+    _outcome["qemu"] = None
+
+
+def _guest():
+    host.require_x86()
+    firmware.ensure()
+    kernel.ensure()
+    guesttools.ensure()
+
+
+STEPS = {
+    "core": core.ensure,
+    "core-asan": core.ensure_asan,
+    "qemu": _qemu,
+    "qtests": _qtests,
+    "guest": _guest,
+    "firmware": firmware.ensure,
+}
+
+
+def ensure(*names):
+    """Runs steps; a step that failed in this command fails again with the same words."""
+    for name in names:
+        if name not in _outcome:
+            try:
+                STEPS[name]()
+                _outcome[name] = None
+            except ui.Problem as problem:
+                _outcome[name] = problem
+        if _outcome[name]:
+            raise _outcome[name]

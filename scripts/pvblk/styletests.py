@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the source itself."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import archive
+import paths
+import ui
+from registry import Test
+
+SOURCE_SUFFIXES = (".py", ".sh", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".build", ".fio")
+SOURCE_NAMES = ("Kconfig", "meson.build", "meson_options.txt", "pvblk")
+TAG = "SPDX-License-Identifier: "
+
+
+def tests():
+    return [Test("style/spdx", "every source file says its licence in its first lines", _spdx),
+            Test("style/no-machine-path", "no file names a path or a mirror of the machine it was written on",
+                 _no_machine_path),
+            Test("style/clauses", "every clause that the core's errors cite is in the register", _clauses)]
+
+
+def checkout():
+    """The files of the checkout: what git tracks, or where there is no git everything but build/."""
+    if shutil.which("git") and (paths.ROOT / ".git").exists():
+        answer = subprocess.run(["git", "-c", f"safe.directory={paths.ROOT}", "-C", str(paths.ROOT), "ls-files", "-z",
+                                 "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+        if answer.returncode == 0 and answer.stdout:
+            names = answer.stdout.split("\0")
+            return [paths.ROOT / name for name in names if name and (paths.ROOT / name).is_file()]
+    found = []
+    for folder, folders, files in os.walk(paths.ROOT):
+        folders[:] = [name for name in folders if name not in (".git", "build", "__pycache__")]
+        found += [paths.ROOT / folder / name for name in files]
+    return found
+
+
+def is_source(path, text):
+    return path.suffix in SOURCE_SUFFIXES or path.name in SOURCE_NAMES or text.startswith("#!")
+
+
+def _texts():
+    for path in checkout():
+        try:
+            yield path, path.read_text()
+        except UnicodeDecodeError:
+            continue
+
+
+def _spdx():
+    seen, bad = 0, []
+    for path, text in _texts():
+        if is_source(path, text):
+            seen += 1
+            if not any(TAG in line for line in text.splitlines()[:6]):
+                bad.append(str(path.relative_to(paths.ROOT)))
+    _report(seen, bad, f"files without '{TAG}...'")
+
+
+def _no_machine_path():
+    words = _machine_words()
+    seen, bad = 0, []
+    for path, text in _texts():
+        seen += 1
+        for word in words:
+            # As a whole: /src must not be found inside /usr/src/linux.
+            found = re.search(r"(?<![\w./-])" + re.escape(word) + r"(?![\w-])", text)
+            if found:
+                line = text.count("\n", 0, found.start()) + 1
+                bad.append(f"{path.relative_to(paths.ROOT)}:{line}")
+    _report(seen, bad, "files naming this checkout's place or this machine's mirror")
+
+
+def _machine_words():
+    """The checkout's place, the home folder, and the hosts of apt's mirrors."""
+    # A path of one component, such as /root or /src, is nobody's in particular.
+    words = [path for path in (str(paths.ROOT), os.path.expanduser("~")) if path.count("/") >= 2]
+    for site, _, _ in archive.index_targets():
+        host = site.partition("://")[2].partition("/")[0]
+        words += [host] if host else []
+    return sorted(set(words))
+
+
+def _clauses():
+    register = (paths.ROOT / "docs" / "protocol.rst").read_text()
+    cited = set()
+    for path, text in _texts():
+        if path.suffix in (".cc", ".h"):
+            cited |= set(re.findall(r'"((?:blkif|ring|xenbus|grant|evtchn):[a-z0-9-]+)"', text))
+    _report(len(cited), sorted(clause for clause in cited if f"``{clause}``" not in register),
+            "clauses missing in docs/protocol.rst")
+
+
+def _report(seen, bad, what):
+    if not seen:
+        raise ui.Problem("no file was looked at")
+    if bad:
+        raise ui.Problem(f"{len(bad)} {what}: {', '.join(bad[:8])}" + (" ..." if len(bad) > 8 else ""))
