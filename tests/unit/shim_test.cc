@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `shim`: what a virtio-blk driver, well-behaved or not, gets back
+ * (VIRTIO-v1.2 5.2). Bits, types and the layout of the configuration are
+ * checked against Linux's copy of the specification's header by the compiler.
+ */
+#include "pvblk/shim.h"
+#include "rig.h"
+
+#include <cstddef>
+#include <linux/virtio_blk.h>
+
+namespace pvblk
+{
+namespace
+{
+
+static_assert(static_cast<int>(VirtioBlkFeature::SizeMax) == VIRTIO_BLK_F_SIZE_MAX);
+static_assert(static_cast<int>(VirtioBlkFeature::SegMax) == VIRTIO_BLK_F_SEG_MAX);
+static_assert(static_cast<int>(VirtioBlkFeature::Geometry) == VIRTIO_BLK_F_GEOMETRY);
+static_assert(static_cast<int>(VirtioBlkFeature::Ro) == VIRTIO_BLK_F_RO);
+static_assert(static_cast<int>(VirtioBlkFeature::BlkSize) == VIRTIO_BLK_F_BLK_SIZE);
+static_assert(static_cast<int>(VirtioBlkFeature::Flush) == VIRTIO_BLK_F_FLUSH);
+static_assert(static_cast<int>(VirtioBlkFeature::Topology) == VIRTIO_BLK_F_TOPOLOGY);
+static_assert(static_cast<int>(VirtioBlkFeature::ConfigWce) == VIRTIO_BLK_F_CONFIG_WCE);
+static_assert(static_cast<int>(VirtioBlkFeature::Mq) == VIRTIO_BLK_F_MQ);
+static_assert(static_cast<int>(VirtioBlkFeature::Discard) == VIRTIO_BLK_F_DISCARD);
+static_assert(static_cast<int>(VirtioBlkType::GetId) == VIRTIO_BLK_T_GET_ID);
+static_assert(static_cast<int>(VirtioBlkType::Discard) == VIRTIO_BLK_T_DISCARD);
+static_assert(kVirtioBlkIdBytes == VIRTIO_BLK_ID_BYTES);
+static_assert(sizeof(struct virtio_blk_outhdr) == kVirtioBlkHeader);
+static_assert(offsetof(struct virtio_blk_config, wce) == kVirtioBlkWceOffset);
+static_assert(sizeof(struct virtio_blk_config) >= kVirtioBlkConfigSize);
+
+constexpr uint8_t kUntouched = 0xff;
+constexpr uint64_t kHeaderAt = 0, kDataAt = 8192, kStatusAt = 4096;
+
+/* The device's side of the virtqueues, and a driver on top. */
+class ShimRig final : public ShimOwner
+{
+public:
+    explicit ShimRig(RigSetup setup = {}, ShimConfig config = {})
+        : rig(std::move(setup)), shim(*this, std::move(config))
+    {
+        (void)rig.back->start();
+        auto made = BlockFront::create(rig.hub.front_ports(), shim, rig.setup.front);
+        if (!made) {
+            ADD_FAILURE() << made.error().what;
+            return;
+        }
+        front = std::move(made.value());
+        rig.hub.attach(front.get());
+        shim.attach(*front, rig.setup.front.max_requests);
+        front->start();
+        rig.hub.run();
+    }
+    ~ShimRig()
+    {
+        shim.reset();
+        front->stop();
+        rig.hub.run();
+        rig.hub.attach(static_cast<BlockFront *>(nullptr));
+        front.reset();
+    }
+
+    void give_back(void *cookie, uint32_t, uint32_t written) override
+    {
+        returned.push_back(cookie);
+        used_bytes = written;
+    }
+    void forget(void *cookie, uint32_t) override { forgotten.push_back(cookie); }
+    void batch_done() override { batches++; }
+    void config_changed() override { config_changes++; }
+    void log(const char *) override {}
+    void trace(TraceKind, uint64_t, uint64_t, uint64_t, const char *) override {}
+
+    ElementSide side(std::vector<Part> parts)
+    {
+        GuestBuffer b = rig.buffer(std::move(parts));
+        return {b.gpa, b.iov, b.count};
+    }
+    void put_header(uint32_t type, uint64_t sector)
+    {
+        struct virtio_blk_outhdr h = {type, 0, sector};
+        std::memcpy(rig.hub.guest.host(kHeaderAt), &h, sizeof h);
+        status() = kUntouched;
+    }
+    uint8_t &status() { return *reinterpret_cast<uint8_t *>(rig.hub.guest.host(kStatusAt)); }
+
+    /* Sends an element and waits for it; its status byte. */
+    uint8_t send(std::vector<Part> out, std::vector<Part> in)
+    {
+        size_t before = returned.size();
+        Element e{side(std::move(out)), side(std::move(in)), &returned, 0};
+        EXPECT_TRUE(shim.take(e));
+        shim.pump();
+        rig.hub.run();
+        EXPECT_EQ(returned.size(), before + 1) << "given back once, and only once";
+        return status();
+    }
+    /* The usual three descriptors. */
+    uint8_t command(uint32_t type, uint64_t sector, uint64_t out_bytes, uint64_t in_bytes)
+    {
+        put_header(type, sector);
+        std::vector<Part> out{{kHeaderAt, 16}}, in;
+        if (out_bytes)
+            out.push_back({kDataAt, out_bytes});
+        if (in_bytes)
+            in.push_back({kDataAt, in_bytes});
+        in.push_back({kStatusAt, 1});
+        return send(std::move(out), std::move(in));
+    }
+    uint8_t discard(uint64_t sector, uint32_t sectors, uint32_t flags)
+    {
+        struct virtio_blk_discard_write_zeroes d = {sector, sectors, flags};
+        std::memcpy(rig.hub.guest.host(kDataAt), &d, sizeof d);
+        return command(VIRTIO_BLK_T_DISCARD, 0, sizeof d, 0);
+    }
+    struct virtio_blk_config config()
+    {
+        struct virtio_blk_config c = {};
+        uint8_t raw[kVirtioBlkConfigSize];
+        shim.read_config(std::span<uint8_t, kVirtioBlkConfigSize>(raw));
+        std::memcpy(&c, raw, sizeof raw);
+        return c;
+    }
+    bool offers(VirtioBlkFeature f) { return shim.features() & feature_bit(f); }
+
+    Rig rig;
+    VirtioBlkShim shim;
+    std::unique_ptr<BlockFront> front;
+    std::vector<void *> returned, forgotten;
+    uint32_t used_bytes{0}, batches{0}, config_changes{0};
+};
+
+TEST(Shim, ConfigurationIsNotThePlan)
+{
+    ShimConfig config;
+    config.num_queues = 3;
+    ShimRig r({}, config);
+    auto c = r.config();
+    EXPECT_EQ(c.capacity, r.front->plan().sectors);
+    EXPECT_EQ(c.blk_size, 512u);
+    EXPECT_EQ(c.seg_max, 254u);
+    EXPECT_EQ(c.num_queues, 3u);
+    EXPECT_EQ(c.wce, 1);
+    EXPECT_EQ(c.max_discard_seg, 1u);
+    EXPECT_EQ(c.discard_sector_alignment, r.front->plan().discard_granularity / 512);
+    EXPECT_TRUE(r.offers(VirtioBlkFeature::Flush));
+    EXPECT_TRUE(r.offers(VirtioBlkFeature::Discard));
+    EXPECT_TRUE(r.offers(VirtioBlkFeature::Mq));
+    EXPECT_FALSE(r.offers(VirtioBlkFeature::Ro));
+}
+
+TEST(Shim, ReadOnlyDiskOffersWrites)
+{
+    RigSetup s;
+    s.back.read_only = true;
+    ShimRig r(s);
+    EXPECT_TRUE(r.offers(VirtioBlkFeature::Ro));
+    EXPECT_FALSE(r.offers(VirtioBlkFeature::Discard));
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.front->counters().ring_writes, 0u);
+}
+
+TEST(Shim, DataOrUsedLengthIsWrong)
+{
+    ShimRig r;
+    auto *data = r.rig.hub.guest.host(kDataAt);
+    std::memset(data, 0x5a, 1024);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 7, 1024, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.used_bytes, 1u);
+    std::memset(data, 0, 1024);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 7, 0, 1024), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.used_bytes, 1025u);
+    EXPECT_EQ(data[0], std::byte{0x5a});
+    EXPECT_EQ(data[1023], std::byte{0x5a});
+}
+
+/* VIRTIO-v1.2 2.7.4: the device makes no assumption about framing. */
+TEST(Shim, FramingIsAssumed)
+{
+    ShimRig r;
+    r.put_header(VIRTIO_BLK_T_OUT, 3);
+    std::memset(r.rig.hub.guest.host(kDataAt), 0x77, 512);
+    /* The header in three pieces, data in pieces of no whole sector. */
+    EXPECT_EQ(r.send({{kHeaderAt, 3}, {kHeaderAt + 3, 5}, {kHeaderAt + 8, 8}, {kDataAt, 100},
+                      {kDataAt + 100, 412}},
+                     {{kStatusAt, 1}}),
+              VIRTIO_BLK_S_OK);
+    /* Data and status in one descriptor; an empty one behind it. */
+    r.put_header(VIRTIO_BLK_T_IN, 3);
+    std::memset(r.rig.hub.guest.host(kDataAt), 0, 512);
+    auto *status = reinterpret_cast<uint8_t *>(r.rig.hub.guest.host(kDataAt + 512));
+    *status = kUntouched;
+    r.send({{kHeaderAt, 16}}, {{kDataAt, 513}, {kStatusAt, 0}});
+    EXPECT_EQ(*status, VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.rig.hub.guest.host(kDataAt)[511], std::byte{0x77});
+}
+
+struct Malformed {
+    const char *what;
+    uint32_t type;
+    uint64_t sector;
+    std::vector<Part> out, in;
+};
+
+TEST(Shim, MalformedRequestReachesTheRing)
+{
+    const Part header{kHeaderAt, 16}, status{kStatusAt, 1};
+    const Malformed cases[] = {
+        {"short header", VIRTIO_BLK_T_IN, 0, {{kHeaderAt, 15}}, {{kDataAt, 512}, status}},
+        {"no header", VIRTIO_BLK_T_IN, 0, {}, {{kDataAt, 512}, status}},
+        {"no whole sector", VIRTIO_BLK_T_OUT, 0, {header, {kDataAt, 511}}, {status}},
+        {"write with room to read", VIRTIO_BLK_T_OUT, 0, {header}, {{kDataAt, 512}, status}},
+        {"read with data", VIRTIO_BLK_T_IN, 0, {header, {kDataAt, 512}}, {status}},
+        {"2^55", VIRTIO_BLK_T_OUT, (1ull << 55) + 1, {header, {kDataAt, 512}}, {status}},
+        {"2^64", VIRTIO_BLK_T_OUT, ~0ull, {header, {kDataAt, 1024}}, {status}},
+        {"nothing, beyond the end", VIRTIO_BLK_T_IN, ~0ull, {header}, {status}},
+        {"unknown type", 0x1234, 0, {header}, {status}},
+        {"write zeroes", VIRTIO_BLK_T_WRITE_ZEROES, 0, {header, {kDataAt, 16}}, {status}},
+        {"discard of half a segment", VIRTIO_BLK_T_DISCARD, 0, {header, {kDataAt, 8}}, {status}},
+        {"discard of two", VIRTIO_BLK_T_DISCARD, 0, {header, {kDataAt, 32}}, {status}},
+        {"ID with no room", VIRTIO_BLK_T_GET_ID, 0, {header}, {{kDataAt, 19}, status}},
+    };
+    ShimRig r;
+    uint64_t errors = 0;
+    for (const Malformed &m : cases) {
+        SCOPED_TRACE(m.what);
+        r.put_header(m.type, m.sector);
+        uint8_t s = r.send(m.out, m.in);
+        EXPECT_TRUE(s == VIRTIO_BLK_S_IOERR || s == VIRTIO_BLK_S_UNSUPP) << int{s};
+        EXPECT_EQ(r.shim.counters().errors, ++errors);
+    }
+    EXPECT_EQ(r.front->counters().requests, 0u);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK) << "and it goes on";
+}
+
+TEST(Shim, RequestWithoutAStatusByteIsLost)
+{
+    ShimRig r;
+    r.put_header(VIRTIO_BLK_T_OUT, 0);
+    EXPECT_EQ(r.send({{kHeaderAt, 16}, {kDataAt, 512}}, {}), kUntouched);
+    EXPECT_EQ(r.used_bytes, 0u);
+    EXPECT_EQ(r.front->counters().requests, 0u);
+}
+
+TEST(Shim, SerialIsCutOrRunsOn)
+{
+    ShimConfig config;
+    config.serial = "12345678901234567890";
+    ShimRig r({}, config);
+    auto *data = r.rig.hub.guest.host(kDataAt);
+    std::memset(data, 0x11, 32);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_GET_ID, 0, 0, 20), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(std::memcmp(data, "12345678901234567890", 20), 0);
+    EXPECT_EQ(data[20], std::byte{0x11});
+}
+
+TEST(Shim, DriverThatCannotFlushLosesWrites)
+{
+    ShimRig r;
+    r.shim.driver_ok(r.shim.features());
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 0u);
+    r.shim.driver_ok(0);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u);
+}
+
+TEST(Shim, WriteCacheThatWasSwitchedOffStaysOn)
+{
+    ShimRig r;
+    r.shim.driver_ok(r.shim.features());
+    r.shim.write_wce(false);
+    EXPECT_EQ(r.config().wce, 0);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u);
+    r.shim.reset();
+    EXPECT_EQ(r.config().wce, 1) << "a reset restores the default";
+}
+
+TEST(Shim, DiscardOutOfRangeReachesTheRing)
+{
+    ShimRig r;
+    uint64_t sectors = r.front->plan().sectors;
+    EXPECT_EQ(r.discard(0, 8, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.discard(0, 0, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.discard(sectors - 4, 8, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.discard(~0ull, 8, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.discard(0, ~0u, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.discard(0, 8, 1), VIRTIO_BLK_S_UNSUPP);
+    EXPECT_EQ(r.front->counters().ring_discards, 1u);
+}
+
+/* blkif.h: a feature may be withdrawn; UNSUPP is not success. */
+TEST(Shim, UnsupportedLooksLikeSuccess)
+{
+    ShimRig r;
+    BackBend bend;
+    bend.status = static_cast<int16_t>(RspStatus::EOpNotSupp);
+    r.rig.back->knobs().bends.push_back(bend);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u) << "not asked twice";
+}
+
+TEST(Shim, ResetCompletesWhatItShouldForget)
+{
+    ShimRig r;
+    r.rig.back->knobs().hold = true;
+    r.put_header(VIRTIO_BLK_T_IN, 0);
+    Element e{r.side({{kHeaderAt, 16}}), r.side({{kDataAt, 512}, {kStatusAt, 1}}), &r, 0};
+    ASSERT_TRUE(r.shim.take(e));
+    r.shim.pump();
+    r.rig.hub.run();
+    r.shim.reset();
+    EXPECT_EQ(r.forgotten.size(), 1u);
+    EXPECT_TRUE(r.returned.empty());
+    r.rig.back->knobs().hold = false;
+    r.rig.oracle_matters = false; /* the held read finds its page revoked */
+    r.rig.back->complete_all();
+    r.rig.hub.run();
+    EXPECT_TRUE(r.returned.empty());
+    EXPECT_EQ(r.status(), kUntouched);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
+}
+
+TEST(Shim, FullDeviceTakesOrLosesElements)
+{
+    RigSetup s;
+    s.front.max_requests = 2;
+    ShimRig r(s);
+    r.rig.back->knobs().hold = true;
+    r.put_header(VIRTIO_BLK_T_IN, 0);
+    Element e{r.side({{kHeaderAt, 16}}), r.side({{kDataAt, 512}, {kStatusAt, 1}}), &r, 0};
+    EXPECT_TRUE(r.shim.take(e));
+    EXPECT_TRUE(r.shim.take(e));
+    EXPECT_FALSE(r.shim.has_room());
+    EXPECT_FALSE(r.shim.take(e));
+    EXPECT_EQ(r.shim.counters().requests, 2u);
+}
+
+} // namespace
+} // namespace pvblk
