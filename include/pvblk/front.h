@@ -149,6 +149,7 @@ public:
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,
                                                       FrontConfig config);
+    /* Accepted requests are not completed: cancel_all() comes first. */
     ~BlockFront();
     BlockFront(const BlockFront &) = delete;
     BlockFront &operator=(const BlockFront &) = delete;
@@ -167,8 +168,10 @@ public:
 
     /*
      * Forget every accepted request: completed(Cancelled) is called for each
-     * before this returns, and the backend has no access to its memory any
-     * more. What the backend still works on is awaited before new requests
+     * before this returns, and the backend can map none of its memory any
+     * more. What it has mapped at that moment stays so until it lets go:
+     * quarantined() tells; QEMU's backend maps for no longer than a copy
+     * takes. What the backend still works on is awaited before new requests
      * are sent, so that an old write never lands after a new one.
      */
     void cancel_all();
