@@ -24,6 +24,9 @@
 #define TYPE_XEN_PVBLK_DISK "xen-pvblk-disk"
 #define TYPE_XEN_PVBLK_CDROM "xen-pvblk-cdrom"
 
+/* Name of the backend's object below the device's. */
+#define OWN_BACKEND "xen-backend"
+
 /* "d524288p0" and up: within xen-vbd-interface(7)'s extended numbers, beyond
  * what Linux takes (2^19 of 2^20 disks are left for names). */
 #define FIRST_HOSTED_DISK (1u << 19)
@@ -122,7 +125,7 @@ static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
     vdev = g_strdup_printf("d%lup0", disk);
 
     be = qdev_new(type);
-    object_property_add_child(OBJECT(s), "xen-backend", OBJECT(be));
+    object_property_add_child(OBJECT(s), OWN_BACKEND, OBJECT(be));
     object_unref(OBJECT(be));
     if (!object_property_set_str(OBJECT(be), "vdev", vdev, errp) ||
         !set_backend_props(s, OBJECT(be), errp) ||
@@ -131,7 +134,7 @@ static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
         object_unparent(OBJECT(be));
         return false;
     }
-    s->own_backend = be;
+    s->own_backend = true;
     s->frontend_path = g_strdup(XEN_DEVICE(be)->frontend_path);
     s->backend_path = g_strdup(XEN_DEVICE(be)->backend_path);
     return true;
@@ -182,8 +185,13 @@ bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
 void xen_pvblk_backend_detach(XenPvblk *s)
 {
     if (s->own_backend) {
-        object_unparent(OBJECT(s->own_backend));
-        s->own_backend = NULL;
+        /* By name and not by pointer: the operator may have unplugged it. */
+        Object *be = object_resolve_path_component(OBJECT(s), OWN_BACKEND);
+
+        if (be) {
+            object_unparent(be);
+        }
+        s->own_backend = false;
     }
     g_clear_pointer(&s->frontend_path, g_free);
     g_clear_pointer(&s->backend_path, g_free);

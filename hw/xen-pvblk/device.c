@@ -212,7 +212,7 @@ static bool check_properties(XenPvblk *s, Error **errp)
 static bool device_units(XenPvblk *s)
 {
     if (g_str_equal(s->sector_units, "auto")) {
-        return s->own_backend != NULL;
+        return s->own_backend;
     }
     return g_str_equal(s->sector_units, "device");
 }

@@ -59,7 +59,7 @@ struct XenPvblk {
     uint32_t request_timeout_ms;
     int32_t bootindex;
 
-    DeviceState *own_backend; /* made for drive=; a child of ours */
+    bool own_backend; /* made for drive=; a child of ours */
     char *frontend_path, *backend_path;
     XenPvblkProvider provider;
     pvblk_device *dev;

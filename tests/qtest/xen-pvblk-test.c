@@ -999,6 +999,22 @@ static void test_backend_vanishes(const void *machine)
     rig_shutdown(r);
 }
 
+static void test_own_backend_pulled(const void *machine)
+{
+    /* The operator unplugs the backend that came with the device. */
+    Rig *r = rig_raw(machine);
+    uint8_t data[512] = {};
+
+    assert_works(r, 1);
+    qtest_qmp_assert_success(r->qts, "{'execute': 'device_del', 'arguments': "
+        "{'id': '/machine/peripheral/d0/virtio-backend/xen-backend'}}");
+    qtest_qmp_eventwait(r->qts, "DEVICE_DELETED");
+    step_seconds(r, 11);
+    wait_state(r, "broken");
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    rig_shutdown(r);
+}
+
 static void test_second_frontend(const void *machine)
 {
     /* Start over a live backend: the first frontend leaves, a second one
@@ -1181,6 +1197,7 @@ int main(int argc, char **argv)
     add("backend-returns", test_backend_returns, false);
     add("backend-vanishes", test_backend_vanishes, false);
     add("backend-closes-in-flight", test_backend_closes_in_flight, false);
+    add("own-backend-pulled", test_own_backend_pulled, false);
     add("second-frontend", test_second_frontend, true);
     /* These two plug devices at run time, which q35 takes on bridges only. */
     add("bad-properties", test_bad_properties, true);
