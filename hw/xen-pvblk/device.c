@@ -5,8 +5,8 @@
  */
 #include "xen-pvblk.h"
 
-#include "block/block.h"
 #include "hw/qdev-properties.h"
+#include "exec/cpu-common.h"
 #include "hw/virtio/virtio-bus.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
@@ -21,32 +21,148 @@
 static QTAILQ_HEAD(, XenPvblk) all_devices =
     QTAILQ_HEAD_INITIALIZER(all_devices);
 
+/* An element on its way through the core, and what the core said of it. */
+typedef struct XenPvblkElement {
+    VirtQueueElement elem; /* first: virtqueue_pop() allocates it */
+    uint32_t queue;
+    uint32_t written;
+    QSIMPLEQ_ENTRY(XenPvblkElement) next;
+} XenPvblkElement;
+
 /* ---- virtqueues ---------------------------------------------------------- */
+
+/*
+ * Giving an element back unmaps it, and an interrupt is a write to memory:
+ * both go wherever the guest directs them, to this device's registers or to
+ * those that unplug it. So the core's upcalls only note what to do, and it is
+ * done when the outermost call into the core has returned. Every such call
+ * stands between enter() and leave().
+ */
+void xen_pvblk_enter(XenPvblk *s)
+{
+    object_ref(OBJECT(s->proxy)); /* s is a part of it */
+    s->busy++;
+}
+
+static void give_back_done(XenPvblk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    bool packed = virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED);
+    XenPvblkElement *e;
+
+    while (!s->gone && (e = QSIMPLEQ_FIRST(&s->done))) {
+        VirtQueue *vq = virtio_get_queue(vdev, e->queue);
+
+        QSIMPLEQ_REMOVE_HEAD(&s->done, next);
+        s->queues[e->queue].notify = true;
+        if (packed) {
+            /* One by one: a guest can shrink a packed ring below a batch. */
+            virtqueue_push(vq, &e->elem, e->written);
+        } else {
+            virtqueue_fill(vq, &e->elem, e->written,
+                           s->queues[e->queue].filled++);
+        }
+        g_free(e);
+    }
+}
+
+/* One used index and at most one interrupt a queue for the whole batch. */
+static void deliver(XenPvblk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+
+    give_back_done(s);
+    for (uint32_t i = 0; i < s->num_queues && !s->gone; i++) {
+        XenPvblkQueue *q = &s->queues[i];
+        uint32_t filled = q->filled;
+
+        if (!q->notify) {
+            continue;
+        }
+        q->notify = false;
+        q->filled = 0;
+        if (filled) {
+            virtqueue_flush(virtio_get_queue(vdev, i), filled);
+        }
+        virtio_notify(vdev, virtio_get_queue(vdev, i));
+    }
+    if (s->config_dirty && !s->gone) {
+        s->config_dirty = false;
+        virtio_notify_config(vdev);
+    }
+    /* What that brought about is for the next turn: no guest keeps us here. */
+    if (!QSIMPLEQ_EMPTY(&s->done) && !s->gone) {
+        qemu_bh_schedule(s->work_bh);
+    }
+}
+
+static void unrealize_now(XenPvblk *s);
+
+void xen_pvblk_leave(XenPvblk *s)
+{
+    DeviceState *proxy = s->proxy;
+
+    if (s->busy == 1) {
+        deliver(s);
+    }
+    if (--s->busy == 0 && s->gone) {
+        unrealize_now(s);
+    }
+    object_unref(OBJECT(proxy));
+}
+
+/* Whether grants can name the pages: guest-physical addresses, of RAM. What a
+ * DMA has to copy through a buffer (ROM, a device's memory) is none. */
+static bool in_ram(const struct iovec *iov, unsigned int n)
+{
+    ram_addr_t offset;
+
+    for (unsigned int i = 0; i < n; i++) {
+        if (iov[i].iov_len &&
+            !qemu_ram_block_from_host(iov[i].iov_base, false, &offset)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_one(XenPvblk *s, VirtQueue *vq, XenPvblkElement *e)
+{
+    const VirtQueueElement *elem = &e->elem;
+    struct pvblk_element taken = {
+        .element = e,
+        .queue = e->queue,
+        .out_num = elem->out_num,
+        .in_num = elem->in_num,
+        .out_gpa = elem->out_addr,
+        .in_gpa = elem->in_addr,
+        .out_iov = elem->out_sg,
+        .in_iov = elem->in_sg,
+        .direct = VIRTIO_DEVICE(s)->dma_as == &address_space_memory &&
+                  in_ram(elem->out_sg, elem->out_num) &&
+                  in_ram(elem->in_sg, elem->in_num),
+    };
+
+    if (pvblk_device_take(s->dev, &taken)) {
+        return true;
+    }
+    virtqueue_unpop(vq, elem, 0);
+    g_free(e);
+    return false;
+}
 
 /* Take what is there. What finds no room stays in the queue, and is looked
  * for again when something completes. */
 static void take_all(XenPvblk *s, VirtQueue *vq, uint32_t index)
 {
-    VirtQueueElement *elem;
+    XenPvblkElement *e;
 
     do {
         virtio_queue_set_notification(vq, 0);
         while (pvblk_device_has_room(s->dev) &&
-               (elem = virtqueue_pop(vq, sizeof(*elem)))) {
-            struct pvblk_element e = {
-                .element = elem,
-                .queue = index,
-                .out_num = elem->out_num,
-                .in_num = elem->in_num,
-                .out_gpa = elem->out_addr,
-                .in_gpa = elem->in_addr,
-                .out_iov = elem->out_sg,
-                .in_iov = elem->in_sg,
-            };
-
-            if (!pvblk_device_take(s->dev, &e)) {
-                virtqueue_unpop(vq, elem, 0);
-                g_free(elem);
+               (e = virtqueue_pop(vq, sizeof(*e)))) {
+            e->queue = index;
+            if (!take_one(s, vq, e)) {
                 break;
             }
         }
@@ -63,61 +179,77 @@ static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
 
+    xen_pvblk_enter(s);
     take_all(s, vq, virtio_get_queue_index(vq));
     pvblk_device_pump(s->dev);
+    xen_pvblk_leave(s);
 }
 
-static void starved_bh(void *opaque)
+/* For want of room, or of a turn, something was left. */
+static void work_bh(void *opaque)
 {
     XenPvblk *s = opaque;
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
-    if (!s->dev || !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+    if (s->gone) {
         return;
     }
+    xen_pvblk_enter(s);
     for (uint32_t i = 0; i < s->num_queues; i++) {
-        take_all(s, virtio_get_queue(vdev, i), i);
+        take_all(s, virtio_get_queue(VIRTIO_DEVICE(s), i), i);
     }
     pvblk_device_pump(s->dev);
+    xen_pvblk_leave(s);
 }
 
 void xen_pvblk_give_back(void *opaque, void *element, uint32_t queue,
                          uint32_t written)
 {
     XenPvblk *s = opaque;
-    VirtQueue *vq = virtio_get_queue(VIRTIO_DEVICE(s), queue);
+    XenPvblkElement *e = element;
 
-    virtqueue_fill(vq, element, written, s->filled[queue]++);
-    g_free(element);
+    e->written = written;
+    QSIMPLEQ_INSERT_TAIL(&s->done, e, next);
 }
 
 void xen_pvblk_forget(void *opaque, void *element, uint32_t queue)
 {
     XenPvblk *s = opaque;
+    XenPvblkElement *e = element;
 
     virtqueue_detach_element(virtio_get_queue(VIRTIO_DEVICE(s), queue),
-                             element, 0);
-    g_free(element);
+                             &e->elem, 0);
+    g_free(e);
 }
 
-/* One used index and at most one interrupt a queue for the whole batch. */
 void xen_pvblk_batch_done(void *opaque)
 {
     XenPvblk *s = opaque;
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
-    for (uint32_t i = 0; i < s->num_queues; i++) {
-        if (s->filled[i]) {
-            VirtQueue *vq = virtio_get_queue(vdev, i);
-
-            virtqueue_flush(vq, s->filled[i]);
-            s->filled[i] = 0;
-            virtio_notify(vdev, vq);
-        }
-    }
     if (s->starved) {
         s->starved = false;
-        qemu_bh_schedule(s->starved_bh);
+        qemu_bh_schedule(s->work_bh);
+    }
+}
+
+/* What was done for a queue (or all, with -1) and is not given back yet. */
+static void drop_done(XenPvblk *s, int queue)
+{
+    QSIMPLEQ_HEAD(, XenPvblkElement) kept = QSIMPLEQ_HEAD_INITIALIZER(kept);
+    XenPvblkElement *e;
+
+    while ((e = QSIMPLEQ_FIRST(&s->done))) {
+        QSIMPLEQ_REMOVE_HEAD(&s->done, next);
+        if (queue < 0 || e->queue == queue) {
+            xen_pvblk_forget(s, e, e->queue);
+        } else {
+            QSIMPLEQ_INSERT_TAIL(&kept, e, next);
+        }
+    }
+    QSIMPLEQ_CONCAT(&s->done, &kept);
+    for (uint32_t i = 0; i < s->num_queues; i++) {
+        if (queue < 0 || i == queue) {
+            s->queues[i] = (XenPvblkQueue) {};
+        }
     }
 }
 
@@ -125,7 +257,9 @@ void xen_pvblk_batch_done(void *opaque)
 
 void xen_pvblk_config_changed(void *opaque)
 {
-    virtio_notify_config(VIRTIO_DEVICE(opaque));
+    XenPvblk *s = opaque;
+
+    s->config_dirty = true;
 }
 
 static void get_config(VirtIODevice *vdev, uint8_t *config)
@@ -142,9 +276,6 @@ static void set_config(VirtIODevice *vdev, const uint8_t *config)
 static uint64_t get_features(VirtIODevice *vdev, uint64_t features,
                              Error **errp)
 {
-    /* One queue cannot be reset alone: the queues share a ring, and the ring
-     * does not say which queue a request came from. */
-    virtio_clear_feature(&features, VIRTIO_F_RING_RESET);
     return features | pvblk_device_features(XEN_PVBLK_DEVICE(vdev)->dev);
 }
 
@@ -153,10 +284,8 @@ static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
 
     if (status & VIRTIO_CONFIG_S_DRIVER_OK) {
-        bool direct = vdev->dma_as == &address_space_memory;
-
-        trace_xen_pvblk_driver_ok(s, vdev->guest_features, direct);
-        pvblk_device_driver_ok(s->dev, vdev->guest_features, direct);
+        trace_xen_pvblk_driver_ok(s, vdev->guest_features);
+        pvblk_device_driver_ok(s->dev, vdev->guest_features);
     }
     return PVBLK_SET_STATUS_OK;
 }
@@ -168,9 +297,26 @@ static void reset(VirtIODevice *vdev)
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
 
     trace_xen_pvblk_reset(s);
+    xen_pvblk_enter(s);
     pvblk_device_reset(s->dev);
+    drop_done(s, -1);
     s->starved = false;
-    qemu_bh_cancel(s->starved_bh);
+    s->config_dirty = false;
+    xen_pvblk_leave(s);
+}
+
+/* QEMU runs this whether or not the driver took VIRTIO_F_RING_RESET. */
+static void queue_reset(VirtIODevice *vdev, uint32_t index)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+
+    if (index >= s->num_queues) {
+        return;
+    }
+    xen_pvblk_enter(s);
+    pvblk_device_reset_queue(s->dev, index);
+    drop_done(s, index);
+    xen_pvblk_leave(s);
 }
 
 /* ---- life ---------------------------------------------------------------- */
@@ -208,13 +354,10 @@ static bool check_properties(XenPvblk *s, Error **errp)
     return true;
 }
 
-/* auto: as QEMU's own backends behave, where it is one of ours. */
+/* auto: as QEMU's own backends have it; there are no others yet. */
 static bool device_units(XenPvblk *s)
 {
-    if (g_str_equal(s->sector_units, "auto")) {
-        return s->own_backend;
-    }
-    return g_str_equal(s->sector_units, "device");
+    return !g_str_equal(s->sector_units, "512");
 }
 
 static bool make_core(XenPvblk *s, Error **errp)
@@ -227,7 +370,7 @@ static bool make_core(XenPvblk *s, Error **errp)
         .virtual_device = xen_pvblk_backend_number(s),
         .grants = s->provider.refs,
         .pages = pvblk_wanted_pages(),
-        .pages_base = memory_region_get_ram_ptr(&s->provider.pages),
+        .pages_base = xen_pvblk_pages_base(s),
         .num_queues = s->num_queues,
         .queue_size = s->queue_size,
         .handshake_timeout_ms = s->handshake_timeout_ms,
@@ -265,10 +408,11 @@ static bool other_user(XenPvblk *s, Error **errp)
 static void release(XenPvblk *s)
 {
     g_clear_pointer(&s->dev, pvblk_device_free);
-    xen_pvblk_provider_close(s);
+    /* The backend unmaps what it has of ours before it is taken away. */
     xen_pvblk_backend_detach(s);
-    g_clear_pointer(&s->starved_bh, qemu_bh_delete);
-    g_clear_pointer(&s->filled, g_free);
+    xen_pvblk_provider_close(s);
+    g_clear_pointer(&s->work_bh, qemu_bh_delete);
+    g_clear_pointer(&s->queues, g_free);
 }
 
 static void device_realize(DeviceState *dev, Error **errp)
@@ -279,6 +423,9 @@ static void device_realize(DeviceState *dev, Error **errp)
     if (!check_properties(s, errp)) {
         return;
     }
+    s->proxy = qdev_get_parent_bus(dev)->parent;
+    s->gone = s->starved = s->config_dirty = false;
+    QSIMPLEQ_INIT(&s->done);
     if (!xen_pvblk_backend_attach(s, errp) || other_user(s, errp) ||
         !xen_pvblk_provider_open(s, errp) || !make_core(s, errp)) {
         release(s);
@@ -287,33 +434,42 @@ static void device_realize(DeviceState *dev, Error **errp)
     trace_xen_pvblk_realize(s, s->frontend_path, s->backend_path);
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, PVBLK_VIRTIO_CONFIG_SIZE);
-    s->filled = g_new0(uint32_t, s->num_queues);
-    s->starved_bh = qemu_bh_new_guarded(starved_bh, s,
-                                        &dev->mem_reentrancy_guard);
+    s->queues = g_new0(XenPvblkQueue, s->num_queues);
+    s->work_bh = virtio_bh_new_guarded(dev, work_bh, s);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         virtio_add_queue(vdev, s->queue_size, handle_output);
     }
     QTAILQ_INSERT_TAIL(&all_devices, s, next);
+    xen_pvblk_enter(s);
     pvblk_device_start(s->dev);
+    xen_pvblk_leave(s);
 }
 
-static void device_unrealize(DeviceState *dev)
+static void unrealize_now(XenPvblk *s)
 {
-    VirtIODevice *vdev = VIRTIO_DEVICE(dev);
-    XenPvblk *s = XEN_PVBLK_DEVICE(dev);
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
     trace_xen_pvblk_unrealize(s);
-    /* xen-block keeps pointers into the ring while it has requests in flight
-     * and does not wait for them when it disconnects: let them finish. */
-    bdrv_drain_all();
     QTAILQ_REMOVE(&all_devices, s, next);
     /* Before the queues go: elements in flight are detached from them. */
+    drop_done(s, -1);
     g_clear_pointer(&s->dev, pvblk_device_free);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         virtio_del_queue(vdev, i);
     }
     virtio_cleanup(vdev);
     release(s);
+}
+
+/* A guest may come here from inside deliver(): then the last leave() does it. */
+static void device_unrealize(DeviceState *dev)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(dev);
+
+    s->gone = true;
+    if (!s->busy) {
+        unrealize_now(s);
+    }
 }
 
 static void instance_init(Object *obj)
@@ -372,6 +528,7 @@ static void class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     vdc->get_features = get_features;
     vdc->set_status = set_status;
     vdc->reset = reset;
+    vdc->queue_reset = queue_reset;
     xen_pvblk_inspect_class_init(klass);
 }
 

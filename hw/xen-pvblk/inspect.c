@@ -143,7 +143,9 @@ static void set_reconnect(Object *obj, bool value, Error **errp)
     if (!s->dev) {
         error_setg(errp, "the device is not realized");
     } else if (value) {
+        xen_pvblk_enter(s);
         pvblk_device_reconnect(s->dev);
+        xen_pvblk_leave(s);
     }
 }
 

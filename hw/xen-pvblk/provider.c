@@ -15,6 +15,34 @@
 
 #define PAGE 4096
 
+/*
+ * Ring and bounce pages, 4 KiB each, for which the guest has no address. An
+ * object of its own: a backend that has one of them mapped holds a reference
+ * on the region's owner, and may do so for longer than the device exists.
+ */
+#define TYPE_XEN_PVBLK_PAGES "xen-pvblk-pages"
+OBJECT_DECLARE_SIMPLE_TYPE(XenPvblkPages, XEN_PVBLK_PAGES)
+
+struct XenPvblkPages {
+    Object parent_obj;
+    MemoryRegion mr;
+};
+
+static const TypeInfo pages_types[] = {
+    {
+        .name = TYPE_XEN_PVBLK_PAGES,
+        .parent = TYPE_OBJECT,
+        .instance_size = sizeof(XenPvblkPages),
+    },
+};
+
+DEFINE_TYPES(pages_types)
+
+void *xen_pvblk_pages_base(XenPvblk *s)
+{
+    return memory_region_get_ram_ptr(&s->provider.pages->mr);
+}
+
 /* ---- XenStore ---- */
 
 static int store_read(void *opaque, const char *path, char *buf, size_t cap)
@@ -53,8 +81,10 @@ static void watch_fired(void *opaque, const char *path)
 {
     XenPvblk *s = opaque;
 
-    if (s->dev) {
+    if (s->dev && !s->gone) {
+        xen_pvblk_enter(s);
         pvblk_device_store_changed(s->dev);
+        xen_pvblk_leave(s);
     }
 }
 
@@ -102,7 +132,7 @@ static int grant_page(void *opaque, uint32_t index, uint32_t page,
     XenPvblk *s = opaque;
 
     return xen_gnttab_device_grant_page(grant_ref(opaque, index),
-                                        &s->provider.pages,
+                                        &s->provider.pages->mr,
                                         (hwaddr)page * PAGE, readonly);
 }
 
@@ -125,8 +155,10 @@ static void event_bh(void *opaque)
 {
     XenPvblk *s = opaque;
 
-    if (s->dev) {
+    if (s->dev && !s->gone) {
+        xen_pvblk_enter(s);
         pvblk_device_event(s->dev);
+        xen_pvblk_leave(s);
     }
 }
 
@@ -182,8 +214,10 @@ static void deadline_passed(void *opaque)
 {
     XenPvblk *s = opaque;
 
-    if (s->dev) {
+    if (s->dev && !s->gone) {
+        xen_pvblk_enter(s);
         pvblk_device_deadline(s->dev);
+        xen_pvblk_leave(s);
     }
 }
 
@@ -258,8 +292,7 @@ bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
     XenPvblkProvider *p = &s->provider;
     int ret;
 
-    p->event_bh = qemu_bh_new_guarded(event_bh, s,
-                                      &DEVICE(s)->mem_reentrancy_guard);
+    p->event_bh = virtio_bh_new_guarded(DEVICE(s), event_bh, s);
     p->deadline = timer_new_ns(QEMU_CLOCK_VIRTUAL, deadline_passed, s);
 
     p->xsh = xen_xenstore_open_device();
@@ -275,14 +308,11 @@ bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
         return false;
     }
     p->refs = pvblk_wanted_grants();
-    if (!memory_region_init_ram_nomigrate(&p->pages, OBJECT(s),
-                                          "xen-pvblk.pages",
-                                          (uint64_t)pvblk_wanted_pages() * PAGE,
-                                          errp)) {
-        return false;
-    }
-    p->pages_made = true;
-    return true;
+    p->pages = XEN_PVBLK_PAGES(object_new(TYPE_XEN_PVBLK_PAGES));
+    return memory_region_init_ram_nomigrate(&p->pages->mr, OBJECT(p->pages),
+                                            "xen-pvblk.pages",
+                                            (uint64_t)pvblk_wanted_pages() *
+                                            PAGE, errp);
 }
 
 void xen_pvblk_provider_close(XenPvblk *s)
@@ -298,10 +328,7 @@ void xen_pvblk_provider_close(XenPvblk *s)
         xen_gnttab_device_free(p->first_ref, p->refs);
         p->refs = 0;
     }
-    if (p->pages_made) {
-        object_unparent(OBJECT(&p->pages));
-        p->pages_made = false;
-    }
+    g_clear_pointer(&p->pages, object_unref);
     g_clear_pointer(&p->event_bh, qemu_bh_delete);
     g_clear_pointer(&p->deadline, timer_free);
 }

@@ -28,13 +28,16 @@ typedef struct XenPvblkProvider {
     struct qemu_xs_handle *xsh; /* acts as the guest's domain */
     struct qemu_xs_watch *watch;
     uint32_t first_ref, refs; /* grant references that are ours */
-    MemoryRegion pages;       /* ring and bounce pages, 4 KiB each; the guest
-                               * has no address for them */
-    bool pages_made;
+    struct XenPvblkPages *pages; /* lives as long as somebody maps them */
     uint32_t port;            /* event channel; 0: none */
     QEMUBH *event_bh;
     QEMUTimer *deadline;
 } XenPvblkProvider;
+
+typedef struct XenPvblkQueue {
+    uint32_t filled; /* elements filled and not yet flushed */
+    bool notify;     /* something was given back */
+} XenPvblkQueue;
 
 struct XenPvblk {
     VirtIODevice parent_obj;
@@ -64,9 +67,14 @@ struct XenPvblk {
     XenPvblkProvider provider;
     pvblk_device *dev;
 
-    uint32_t *filled;   /* per queue: elements filled and not yet flushed */
+    DeviceState *proxy; /* the transport, which this device is a part of */
+    uint32_t busy;      /* calls into the core under way: enter(), leave() */
+    bool gone;          /* unrealized; what is left is done by leave() */
+    QSIMPLEQ_HEAD(, XenPvblkElement) done; /* to be given back */
+    XenPvblkQueue *queues;
+    bool config_dirty;  /* tell the guest */
     bool starved;       /* elements were left in a queue for lack of room */
-    QEMUBH *starved_bh;
+    QEMUBH *work_bh;
     QTAILQ_ENTRY(XenPvblk) next; /* all that are realized */
 };
 
@@ -84,8 +92,16 @@ uint32_t xen_pvblk_backend_number(XenPvblk *s);
 extern const struct pvblk_ops xen_pvblk_ops;
 bool xen_pvblk_provider_open(XenPvblk *s, Error **errp);
 void xen_pvblk_provider_close(XenPvblk *s);
+/* The private pages, pvblk_wanted_pages() of them. */
+void *xen_pvblk_pages_base(XenPvblk *s);
 
-/* ---- device.c: virtqueues, called by provider.c's ops --------------------- */
+/* ---- device.c: virtqueues ------------------------------------------------- */
+
+/* Around every call into the core: its upcalls take effect in leave(). */
+void xen_pvblk_enter(XenPvblk *s);
+void xen_pvblk_leave(XenPvblk *s);
+
+/* Called by provider.c's ops. */
 
 void xen_pvblk_give_back(void *opaque, void *element, uint32_t queue,
                          uint32_t written);

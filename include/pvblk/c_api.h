@@ -65,7 +65,10 @@ struct pvblk_ops {
     int64_t (*clock_now)(void *opaque);
     void (*clock_deadline)(void *opaque, int64_t at_ns);
 
-    /* Virtqueues: see ShimOwner in shim.h. */
+    /* Virtqueues: see ShimOwner in shim.h. Called from inside the device: the
+     * host notes what to do and does it when the call into the device has
+     * returned, since it may lead back here (an interrupt that a guest directs
+     * at this very device), or to the device's end. */
     void (*give_back)(void *opaque, void *element, uint32_t queue, uint32_t written);
     void (*forget)(void *opaque, void *element, uint32_t queue);
     void (*batch_done)(void *opaque);
@@ -125,11 +128,9 @@ enum { PVBLK_VIRTIO_CONFIG_SIZE = 60, PVBLK_VIRTIO_WCE_OFFSET = 32 };
 uint64_t pvblk_device_features(const pvblk_device *dev);
 void pvblk_device_read_config(const pvblk_device *dev, uint8_t *config);
 void pvblk_device_write_wce(pvblk_device *dev, bool writeback);
-/* DRIVER_OK. `direct`: an element's gpa are guest-physical addresses, so that
- * its pages can be granted as they are; otherwise (an IOMMU is between) data
- * is copied through private pages. */
-void pvblk_device_driver_ok(pvblk_device *dev, uint64_t features, bool direct);
+void pvblk_device_driver_ok(pvblk_device *dev, uint64_t features);
 void pvblk_device_reset(pvblk_device *dev);
+void pvblk_device_reset_queue(pvblk_device *dev, uint32_t queue);
 
 /* True while pvblk_device_take() will take another element. */
 bool pvblk_device_has_room(const pvblk_device *dev);
@@ -140,6 +141,9 @@ struct pvblk_element {
     uint32_t out_num, in_num;
     const uint64_t *out_gpa, *in_gpa; /* one per iovec */
     const struct iovec *out_iov, *in_iov;
+    /* The gpa are guest-physical addresses of RAM, so that the pages can be
+     * granted as they are; otherwise data is copied through private pages. */
+    bool direct;
 };
 /* Takes an element, or (false) leaves it with the caller. */
 bool pvblk_device_take(pvblk_device *dev, const struct pvblk_element *element);

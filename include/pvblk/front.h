@@ -54,6 +54,9 @@ struct IoRequest {
     uint64_t sectors{0}; /* length, 512-byte sectors; 0 for Flush */
     GuestBuffer buffer{};
     bool flush_after{false}; /* Write: complete only once it is stable */
+    /* The buffer's gpa are guest-physical addresses of RAM, so that its pages
+     * can be granted; otherwise (an IOMMU, a device's memory) data is copied. */
+    bool direct{true};
     void *cookie{nullptr};
     uint32_t queue{0};
 };
@@ -131,8 +134,7 @@ struct FrontConfig {
     /* Send an event with every batch, even where the backend did not ask
      * (QEMU's backend re-arms req_event only when it is idle). */
     bool always_notify{false};
-    /* Copy everything through private pages (guest-physical addresses are
-     * not what grants mean: an IOMMU, or an untrusted backend). */
+    /* Copy everything through private pages (an untrusted backend). */
     bool always_bounce{false};
 };
 
@@ -156,7 +158,8 @@ public:
 
     void start();
     /* Finish what is in flight, close, and connect again; what was accepted
-     * meanwhile waits. Also the way out of Broken. */
+     * meanwhile waits. Asked a second time, it no longer waits for what is in
+     * flight. Also the way out of Broken. */
     void reconnect();
     /* Close for good, as far as the backend plays along. */
     void stop();
@@ -172,12 +175,12 @@ public:
      * more. What it has mapped at that moment stays so until it lets go:
      * quarantined() tells; QEMU's backend maps for no longer than a copy
      * takes. What the backend still works on is awaited before new requests
-     * are sent, so that an old write never lands after a new one.
+     * are sent, so that an old write never lands after a new one; a backend
+     * that does not answer within the handshake timeout is reconnected.
      */
-    void cancel_all();
-
-    /* FrontConfig::always_bounce for requests that are sent from now on. */
-    void set_always_bounce(bool on) { config_.always_bounce = on; }
+    void cancel_all() { cancel(std::nullopt); }
+    /* The same for the requests of one queue. */
+    void cancel_queue(uint32_t queue) { cancel(queue); }
 
     /* Providers call these. */
     void event_received();
@@ -291,7 +294,10 @@ private:
     void advance(Job &job, uint64_t bytes) const;
     void copy(const Piece &piece, const GuestBuffer &buffer, bool to_guest);
     bool release_slot(Slot &slot);
-    void fail_all(IoStatus status);
+    void end_jobs(std::optional<uint32_t> queue, IoStatus status);
+    void orphan(Slot &slot);
+    void cancel(std::optional<uint32_t> queue);
+    IoStatus judge(const IoRequest &req) const;
     void requeue_in_flight();
     bool publish();
     void free_slot(Slot &slot);
@@ -312,6 +318,8 @@ private:
     bool was_connected_{false};
     Error broken_{};
     int64_t handshake_deadline_{-1};
+    int64_t orphan_deadline_{-1};
+    bool flush_withdrawn_{false};
     int64_t armed_{-1};
     int64_t last_log_ns_{-1}; /* start of the window; < 0: none yet */
     uint32_t log_burst_{0};

@@ -74,6 +74,7 @@ struct Element {
     ElementSide in{};  /* what the driver reads */
     void *cookie{nullptr};
     uint32_t queue{0};
+    bool direct{true}; /* see IoRequest::direct */
 };
 
 class ShimOwner {
@@ -124,6 +125,9 @@ public:
     void driver_ok(uint64_t features);
     /* Device reset: every element in flight goes back through forget(). */
     void reset();
+
+    /* Reset of one queue: its elements go back through forget(). */
+    void reset_queue(uint32_t queue) { front_->cancel_queue(queue); }
 
     bool has_room() const { return front_->has_room(); }
     /* Take one element; false: no room, the element stays the caller's. */

@@ -920,16 +920,58 @@ static void test_malformed(const void *machine)
     rig_shutdown(r);
 }
 
+/* Pages that a grant cannot name are copied, as for any device with DMA. */
 static void test_buffer_is_not_memory(const void *machine)
 {
-    /* Data in the hole below 4 GiB: a grant that cannot be mapped is the
-     * request's error and nobody's abort. */
+    static const uint64_t places[] = { 0xfed40000, 0xfffff000 };
     Rig *r = rig_raw(machine);
-    Request q = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 4096, 0);
+    uint8_t pattern[4096], rom[4096], after[4096];
 
-    q.data = 0xfed40000;
-    request_send(r, &q, false);
-    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_IOERR);
+    memset(pattern, 0x5a, sizeof(pattern));
+    g_assert_cmpint(write_at(r, 0, pattern, 4096, 0), ==, VIRTIO_BLK_S_OK);
+    qtest_memread(r->qts, places[1], rom, sizeof(rom));
+    for (int i = 0; i < 2; i++) {
+        Request q = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 4096, 0);
+
+        q.data = places[i];
+        request_send(r, &q, false);
+        g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_OK);
+    }
+    g_assert_cmpint(get_counter(r, "bounced-segments"), ==, 2);
+    /* The firmware is what it was. */
+    qtest_memread(r->qts, places[1], after, sizeof(after));
+    g_assert_cmpmem(after, sizeof(after), rom, sizeof(rom));
+    assert_works(r, 3);
+    rig_shutdown(r);
+}
+
+/* The data of a read goes to the device's own notification register, from
+ * inside the completion: kicks, and nothing else. */
+static void test_read_into_own_registers(const void *machine)
+{
+    Rig *r = rig_raw(machine);
+    uint64_t bar = qpci_config_readl(r->pci->pdev, PCI_BASE_ADDRESS_4) & ~0xfull;
+    uint8_t zero[4096] = {};
+    Request q[8];
+
+    g_assert_cmphex(bar, !=, 0);
+    g_assert_cmpint(write_at(r, 0, zero, 4096, 0), ==, VIRTIO_BLK_S_OK);
+    for (int i = 0; i < 8; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 4096, 0);
+        if (i == 3) {
+            q[i].data = bar + r->pci->notify_cfg_offset;
+        }
+        q[i].head = qvirtqueue_add(r->qts, r->vq, q[i].header, 16, false, true);
+        qvirtqueue_add(r->qts, r->vq, q[i].data, i == 3 ? 512 : 4096, true, true);
+        qvirtqueue_add(r->qts, r->vq, q[i].status, 1, true, false);
+    }
+    for (int i = 0; i < 8; i++) {
+        qvirtqueue_kick(r->qts, r->dev, r->vq, q[i].head);
+    }
+    for (int i = 0; i < 8; i++) {
+        g_assert_cmpint(request_wait(r, &q[i]), ==, VIRTIO_BLK_S_OK);
+    }
+    g_assert_cmpint(get_counter(r, "violations"), ==, 0);
     assert_works(r, 3);
     rig_shutdown(r);
 }
@@ -1015,6 +1057,52 @@ static void test_own_backend_pulled(const void *machine)
     rig_shutdown(r);
 }
 
+static void test_other_backend_than_before(const void *machine)
+{
+    /* A discard is accepted, the disk goes, a CD-ROM takes its place: sent to
+     * QEMU's xen-cdrom, it would be the end of QEMU. */
+    Rig *r = rig_start(machine, XEN_DISK, "vdev=xvdb");
+    uint8_t segment[16] = {}, data[512] = {};
+    Request q;
+
+    backend_gone(r);
+    stl_le_p(segment + 8, 8);
+    q = request_alloc(r, VIRTIO_BLK_T_DISCARD, 0, segment, sizeof(segment), 0);
+    request_send(r, &q, true);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 1);
+    qtest_qmp_device_add(r->qts, "xen-cdrom", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb'}");
+    wait_state(r, "connected");
+    g_assert_cmpint(request_wait(r, &q), !=, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(read_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
+static void test_late_answers(const void *machine)
+{
+    /* Given up, failed, and still in the backend: none of it may reach the
+     * next connection. */
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0,request-timeout-ms=1500");
+    uint8_t data[512] = {};
+    Request q[4];
+
+    for (int i = 0; i < 4; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_OUT, i, data, 512, 0);
+        request_send(r, &q[i], true);
+    }
+    qtest_clock_step(r->qts, 100 * MS);
+    qtest_clock_step(r->qts, 1600 * MS);
+    wait_state(r, "broken");
+    driver_restart(r);
+    wait_state(r, "connected");
+    step_seconds(r, 6);
+    wait_state(r, "connected");
+    g_assert_cmpint(read_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "violations"), ==, 1);
+    rig_shutdown(r);
+}
+
 static void test_second_frontend(const void *machine)
 {
     /* Start over a live backend: the first frontend leaves, a second one
@@ -1048,6 +1136,7 @@ static void assert_refused(Rig *r, const char *properties, const char *sentence)
         g_auto(GStrv) pair = g_strsplit(pairs[i], "=", 2);
 
         if (pair[0] && pair[1] && !g_str_equal(pair[0], "serial") &&
+            !g_str_equal(pair[0], "sector-units") &&
             strspn(pair[1], "0123456789") == strlen(pair[1])) {
             qdict_put_int(args, pair[0], strtoull(pair[1], NULL, 10));
         } else if (pair[0] && pair[1]) {
@@ -1090,10 +1179,10 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size" },
         { "drive=n0,discard_granularity=1000", "discard_granularity" },
-        { "vdev=xvde", "sectors is no whole number of sector-size" },
+        { "vdev=xvde,sector-units=512", "sectors is no whole number of sector-size" },
     };
-    /* xvde: 4096-byte sectors in QEMU's unit, and nobody said so: what it
-     * publishes as sectors is no whole number of them in 512-byte units. */
+    /* xvde: 4096-byte sectors in QEMU's unit: what it publishes as sectors is
+     * no whole number of them in 512-byte units. */
     Rig *r = rig_boot(machine, RAW
         "-blockdev driver=null-co,size=1048576,node-name=used "
         "-device virtio-blk-pci,drive=used "
@@ -1193,10 +1282,13 @@ int main(int argc, char **argv)
     add("resize-in-flight", test_resize_in_flight, false);
     add("malformed", test_malformed, false);
     add("buffer-is-not-memory", test_buffer_is_not_memory, false);
+    add("read-into-own-registers", test_read_into_own_registers, false);
     add("attach", test_attach, false);
     add("backend-returns", test_backend_returns, false);
     add("backend-vanishes", test_backend_vanishes, false);
     add("backend-closes-in-flight", test_backend_closes_in_flight, false);
+    add("other-backend-than-before", test_other_backend_than_before, false);
+    add("late-answers", test_late_answers, false);
     add("own-backend-pulled", test_own_backend_pulled, false);
     add("second-frontend", test_second_frontend, true);
     /* These two plug devices at run time, which q35 takes on bridges only. */

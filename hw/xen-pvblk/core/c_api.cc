@@ -285,11 +285,8 @@ void pvblk_device_read_config(const pvblk_device *dev, uint8_t *config)
 
 void pvblk_device_write_wce(pvblk_device *dev, bool writeback) { dev->shim.write_wce(writeback); }
 
-void pvblk_device_driver_ok(pvblk_device *dev, uint64_t features, bool direct)
-{
-    dev->front->set_always_bounce(!direct);
-    dev->shim.driver_ok(features);
-}
+void pvblk_device_driver_ok(pvblk_device *dev, uint64_t f) { dev->shim.driver_ok(f); }
+void pvblk_device_reset_queue(pvblk_device *dev, uint32_t q) { dev->shim.reset_queue(q); }
 
 void pvblk_device_reset(pvblk_device *dev) { dev->shim.reset(); }
 bool pvblk_device_has_room(const pvblk_device *dev) { return dev->shim.has_room(); }
@@ -301,6 +298,7 @@ bool pvblk_device_take(pvblk_device *dev, const pvblk_element *e)
     element.in = {e->in_gpa, e->in_iov, e->in_num};
     element.cookie = e->element;
     element.queue = e->queue;
+    element.direct = e->direct;
     return dev->shim.take(element);
 }
 

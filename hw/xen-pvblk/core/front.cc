@@ -204,18 +204,14 @@ void BlockFront::act(FrontAction action, FrontEvent event)
         tear_down();
         arm_handshake();
         break;
-    case FrontAction::End:
-        tear_down();
-        fail_all(IoStatus::Error);
-        disarm_handshake();
-        write_state(XenbusState::Closed);
-        break;
     case FrontAction::Break:
         complain(broken_);
+        [[fallthrough]];
+    case FrontAction::End:
         tear_down();
-        fail_all(IoStatus::Error);
         disarm_handshake();
         write_state(XenbusState::Closed);
+        end_jobs(std::nullopt, IoStatus::Error);
         break;
     }
 }
@@ -321,7 +317,9 @@ bool BlockFront::adopt_plan(bool new_connection)
     }
     /* What the backend answered EOPNOTSUPP to stays off as long as it is the
      * same connection, whatever its nodes say. */
-    if (!new_connection) {
+    if (new_connection) {
+        flush_withdrawn_ = false;
+    } else {
         p.flush &= plan_.flush;
         p.discard &= plan_.discard;
     }
@@ -409,7 +407,11 @@ void BlockFront::disarm_handshake()
 
 void BlockFront::update_deadline()
 {
+    if (!orphans_)
+        orphan_deadline_ = -1;
     int64_t at = handshake_deadline_;
+    if (orphan_deadline_ >= 0 && (at < 0 || orphan_deadline_ < at))
+        at = orphan_deadline_;
     if (config_.request_timeout_ns > 0 && in_flight_ > 0) {
         for (const Slot &slot : slots_) {
             if (slot.state != SlotState::InFlight)
@@ -432,6 +434,13 @@ void BlockFront::deadline_passed()
     if (handshake_deadline_ >= 0 && now >= handshake_deadline_) {
         handshake_deadline_ = -1;
         step(FrontEvent::Deadline);
+    } else if (orphan_deadline_ >= 0 && now >= orphan_deadline_) {
+        /* New requests wait for it, and it does not come: start over. The
+         * second step says not to wait for what is in flight. */
+        orphan_deadline_ = -1;
+        step(FrontEvent::Reconnect);
+        if (state_ == FrontState::Draining)
+            step(FrontEvent::Reconnect);
     } else if (config_.request_timeout_ns > 0) {
         for (const Slot &slot : slots_) {
             if (slot.state == SlotState::InFlight &&

@@ -16,6 +16,9 @@ namespace {
  * answer to an earlier use of the slot is recognised. */
 constexpr uint32_t kSlotBits = 16;
 
+/* Looks at pages that are mapped when their request is cancelled. */
+constexpr uint32_t kPatience = 1000;
+
 constexpr uint64_t make_id(uint32_t slot, uint32_t generation)
 {
     return static_cast<uint64_t>(generation) << kSlotBits | slot;
@@ -66,28 +69,41 @@ Intake BlockFront::refuse(Verdict verdict, IoStatus why, const IoRequest &req)
     return {verdict, why};
 }
 
-Intake BlockFront::submit(const IoRequest &req)
+/* Whether the plan of now allows a request. Asked when it is submitted, and
+ * again when a part of it is sent: between the two there may have been another
+ * backend. */
+IoStatus BlockFront::judge(const IoRequest &req) const
 {
-    if (state_ == FrontState::Broken || state_ == FrontState::Stopped)
-        return refuse(Verdict::Rejected, IoStatus::Error, req);
     if (req.kind != IoKind::Flush) {
         /* Subtract, never add: sector + count may wrap. */
         if (req.sectors == 0 || req.sector.value > plan_.sectors ||
             req.sectors > plan_.sectors - req.sector.value)
-            return refuse(Verdict::Rejected, IoStatus::Error, req);
+            return IoStatus::Error;
         uint32_t align = plan_.sector_size / kSectorSize;
         if (req.sector.value % align || req.sectors % align)
-            return refuse(Verdict::Rejected, IoStatus::Error, req);
+            return IoStatus::Error;
     }
+    bool changes = req.kind == IoKind::Write || req.kind == IoKind::Discard;
+    if (changes && plan_.read_only)
+        return IoStatus::Error;
+    if ((req.kind == IoKind::Discard && !plan_.discard) ||
+        (req.kind == IoKind::Flush && !plan_.flush))
+        return IoStatus::Unsupported;
+    /* The backend has a cache and took back the means to flush it. */
+    if (req.kind == IoKind::Write && req.flush_after && flush_withdrawn_)
+        return IoStatus::Error;
+    return IoStatus::Ok;
+}
+
+Intake BlockFront::submit(const IoRequest &req)
+{
+    if (state_ == FrontState::Broken || state_ == FrontState::Stopped)
+        return refuse(Verdict::Rejected, IoStatus::Error, req);
+    if (IoStatus why = judge(req); why != IoStatus::Ok)
+        return refuse(Verdict::Rejected, why, req);
     bool data = req.kind == IoKind::Read || req.kind == IoKind::Write;
     if (data && !covers(req.buffer, req.sectors << kSectorShift))
         return refuse(Verdict::Rejected, IoStatus::Error, req);
-    bool changes = req.kind == IoKind::Write || req.kind == IoKind::Discard;
-    if (changes && plan_.read_only)
-        return refuse(Verdict::Rejected, IoStatus::Error, req);
-    if ((req.kind == IoKind::Discard && !plan_.discard) ||
-        (req.kind == IoKind::Flush && !plan_.flush))
-        return refuse(Verdict::Rejected, IoStatus::Unsupported, req);
     if (free_jobs_.empty())
         return refuse(Verdict::Retry, IoStatus::Ok, req);
 
@@ -208,8 +224,10 @@ bool BlockFront::handle_response(const WireResponse &rsp)
         status = IoStatus::Unsupported;
         counters_.unsupported++;
         /* blkif.h: a feature may be withdrawn at any time. */
-        if (slot.op == Op::FlushDiskcache)
+        if (slot.op == Op::FlushDiskcache) {
             plan_.flush = false;
+            flush_withdrawn_ = true;
+        }
         if (slot.op == Op::Discard)
             plan_.discard = false;
     } else if (rsp.status != static_cast<int16_t>(RspStatus::Okay)) {
@@ -321,6 +339,8 @@ bool BlockFront::send_more()
     while (state_ == FrontState::Connected && !waiting_ && pending_head_ != kNone) {
         uint32_t index = pending_head_;
         Job &job = jobs_[index];
+        if (job.status == IoStatus::Ok)
+            job.status = judge(job.req);
         if (job.status != IoStatus::Ok || nothing_to_discard(job)) {
             pop_pending();
             if (!job.outstanding)
@@ -395,9 +415,14 @@ bool BlockFront::reissue_waiting()
             if (slot.state == SlotState::Waiting && (!oldest || slot.sequence < oldest->sequence))
                 oldest = &slot;
         waiting_--;
-        if (!place(*oldest))
-            break;
         progress = true;
+        if (IoStatus why = judge(jobs_[oldest->job].req); why != IoStatus::Ok) {
+            uint32_t job = oldest->job;
+            free_slot(*oldest);
+            finish_part(job, why);
+        } else if (!place(*oldest)) {
+            break;
+        }
     }
     return progress;
 }
@@ -588,7 +613,7 @@ bool BlockFront::fill_data(Job &job, Slot &slot)
  * aligned, within one page. 0: none. */
 uint32_t BlockFront::direct_bytes(const Job &job, uint64_t left) const
 {
-    if (config_.always_bounce)
+    if (config_.always_bounce || !job.req.direct)
         return 0;
     uint64_t gpa = job.req.buffer.gpa[job.iov] + job.iov_offset;
     uint64_t here = job.req.buffer.iov[job.iov].iov_len - job.iov_offset;
@@ -662,20 +687,34 @@ void BlockFront::requeue_in_flight()
     unpublished_ = 0;
 }
 
-/* Complete everything that was accepted. Nothing is in flight. */
-void BlockFront::fail_all(IoStatus status)
+/* Complete what was accepted, all of it or that of one queue. What is still
+ * in flight has lost its owner: an orphan, which the guest's memory is taken
+ * away from and whose answer is awaited. */
+void BlockFront::end_jobs(std::optional<uint32_t> queue, IoStatus status)
 {
+    auto meant = [&](uint32_t job) { return !queue || jobs_[job].req.queue == *queue; };
     for (Slot &slot : slots_) {
+        if (slot.state == SlotState::Free || slot.orphan || !meant(slot.job))
+            continue;
         if (slot.state == SlotState::Waiting) {
             waiting_--;
             free_slot(slot);
+        } else {
+            orphan(slot);
         }
     }
+    uint32_t next = pending_head_;
     pending_head_ = pending_tail_ = kNone;
+    while (next != kNone) {
+        uint32_t job = next;
+        next = jobs_[job].next;
+        if (!meant(job))
+            push_pending(job);
+    }
     /* Marked first: what the owner submits from inside completed() is new,
      * and not meant. */
-    for (Job &job : jobs_)
-        job.doomed = job.used;
+    for (uint32_t i = 0; i < jobs_.size(); i++)
+        jobs_[i].doomed = jobs_[i].used && meant(i);
     for (uint32_t i = 0; i < jobs_.size(); i++) {
         if (!jobs_[i].doomed)
             continue;
@@ -685,22 +724,30 @@ void BlockFront::fail_all(IoStatus status)
     end_batch();
 }
 
-void BlockFront::cancel_all()
+void BlockFront::orphan(Slot &slot)
 {
-    for (Slot &slot : slots_) {
-        if (slot.state != SlotState::InFlight || slot.orphan)
-            continue;
-        slot.orphan = true;
-        orphans_++;
-        for (uint32_t i = 0; i < slot.pieces; i++) {
-            Piece &p = slot.piece[i];
-            if (p.granted && !p.bounced) {
-                p.granted = false;
-                pool_.release(p.grant, std::nullopt);
-            }
+    slot.orphan = true;
+    orphans_++;
+    for (uint32_t i = 0; i < slot.pieces; i++) {
+        Piece &p = slot.piece[i];
+        if (p.granted && !p.bounced) {
+            p.granted = false;
+            pool_.release(p.grant, std::nullopt);
         }
     }
-    fail_all(IoStatus::Cancelled);
+}
+
+void BlockFront::cancel(std::optional<uint32_t> queue)
+{
+    uint32_t before = pool_.quarantined();
+    end_jobs(queue, IoStatus::Cancelled);
+    /* A backend in another thread may be in the middle of a copy: it holds a
+     * page for microseconds. One that holds it for longer keeps it. */
+    for (uint32_t n = 0; pool_.quarantined() > before && n < kPatience; n++)
+        pool_.sweep_all();
+    if (orphans_ && orphan_deadline_ < 0)
+        orphan_deadline_ = ports_.clock.now_ns() + config_.handshake_timeout_ns;
+    update_deadline();
 }
 
 } // namespace pvblk

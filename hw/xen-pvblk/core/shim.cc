@@ -323,6 +323,7 @@ bool VirtioBlkShim::offer(const Element &element, IoRequest req, uint8_t *status
     uint32_t index = free_tickets_.back(); /* as many tickets as the front has room */
     req.cookie = &tickets_[index];
     req.queue = element.queue;
+    req.direct = element.direct;
     Intake intake = front_->submit(req);
     switch (intake.verdict) {
     case Verdict::Accepted:

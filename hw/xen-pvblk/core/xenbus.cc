@@ -71,6 +71,9 @@ constexpr Table make_table()
     set(S::Connected, E::Reconnect, S::Draining, A::Drain);
 
     set(S::Draining, E::Drained, S::Closing, A::SendClosing);
+    set(S::Draining, E::BackClosing, S::Draining, A::Drain);
+    /* Asked twice: do not wait for what is in flight. */
+    set(S::Draining, E::Reconnect, S::Closing, A::SendClosing);
     set(S::Draining, E::Deadline, S::Closing, A::SendClosing);
     set(S::Draining, E::BackClosed, S::Closed, A::SendClosed);
     set(S::Draining, E::BackUnknown, S::Lost, A::Lose);
