@@ -64,6 +64,8 @@ def environment():
         env["PYTHONPATH"] = str(PRIVATE_MESON / "usr/lib/python3/dist-packages")
     env["PATH"] = os.pathsep.join([*front, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin",
                                    "/bin", env.get("PATH", "")])
+    # By these names: a new machine's ccache has links for them, and not yet for cc and c++.
+    env["CC"], env["CXX"] = "gcc", "g++"
     env["NINJA_STATUS"] = "[%f/%t] "
     # Compilers answer in the language of the logs, whatever the user speaks.
     env["LC_ALL"] = "C.UTF-8"

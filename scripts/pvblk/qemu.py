@@ -16,7 +16,7 @@ PROGRAMS = ["qemu-system-x86_64", "qemu-img", "qemu-io"]
 TESTS = ["tests/qtest/qos-test", "tests/qtest/xen-pvblk-test"]
 OPTIONS = ["--target-list=x86_64-softmmu", "--without-default-features", "--enable-system", "--enable-tcg",
            "--enable-kvm", "--enable-tools", "--disable-docs", "--disable-install-blobs",
-           "--python=" + buildtools.PYTHON]
+           "--cc=gcc", "--cxx=g++", "--host-cc=gcc", "--python=" + buildtools.PYTHON]
 LOG = paths.LOGS / "qemu-build.log"
 
 
