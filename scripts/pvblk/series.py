@@ -13,9 +13,6 @@ import subprocess
 import paths
 import ui
 
-QTEST = "xen-pvblk-test"
-QTEST_LIST = "tests/qtest/meson.build"
-
 
 def patches():
     found = sorted(paths.PATCHES.glob("*.patch"))
@@ -45,25 +42,13 @@ class Tree:
         self.index = self.saved / "index.json"
 
     def apply(self, patch_files):
-        touched = sorted({*touched_files(patch_files), QTEST_LIST})
+        touched = touched_files(patch_files)
         before = self._remember({*touched, *self._saved_names()})
         self._restore()
         self._save(touched)
         for patch in patch_files:
             self._apply_one(patch)
-        self._list_our_qtest()
         self._keep_times(before)
-
-    def _list_our_qtest(self):
-        """Our test program stands in QEMU's list of tests, by the series or by this line."""
-        path = self.source / QTEST_LIST
-        text = path.read_text()
-        if f"'{QTEST}'" in text or not (self.source / f"tests/qtest/{QTEST}.c").exists():
-            return
-        head = "qtests_i386 = \\\n"
-        if head not in text:
-            raise ui.Problem(f"{QTEST_LIST} of this QEMU has no {head.strip()!r} to add {QTEST} to")
-        path.write_text(text.replace(head, f"{head}  ['{QTEST}'] + \\\n", 1))
 
     def _saved_names(self):
         return json.loads(self.index.read_text()) if self.index.exists() else {}
