@@ -976,6 +976,170 @@ static void test_read_into_own_registers(const void *machine)
     rig_shutdown(r);
 }
 
+/* ---- hostile guests --------------------------------------------------------- */
+
+/* A rig whose driver is about to set its device up in its own way. */
+static Rig *rig_unset(const char *machine, const char *args)
+{
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(SLOT, 0) };
+    Rig *r = rig_boot(machine, args);
+
+    wait_state(r, "connected");
+    r->pci = virtio_pci_new(r->qs->pcibus, &addr);
+    qvirtio_pci_device_enable(r->pci);
+    r->dev = &r->pci->vdev;
+    qvirtio_start_device(r->dev);
+    return r;
+}
+
+static uint64_t common_config(Rig *r)
+{
+    return r->pci->bar.addr + r->pci->common_cfg_offset;
+}
+
+/* Q_SIZE of a packed ring made smaller than what is in flight on it. */
+static void test_packed_ring_shrinks(const void *machine)
+{
+    enum { N = 20, NEXT = 1, WRITE = 2, AVAIL = 1 << 7 };
+    Rig *r = rig_unset(machine, THROTTLED "-device xen-pvblk-pci,id=d0,"
+                       "addr=4.0,drive=n0,packed=on,disable-legacy=on");
+    uint64_t ring = QEMU_ALIGN_UP(qmalloc(r->qs, 4 * 4096), 4096);
+    uint64_t common = common_config(r);
+
+    qvirtio_set_features(r->dev, qvirtio_get_features(r->dev) &
+                         (ALL_FEATURES | (1ull << VIRTIO_F_RING_PACKED)));
+    qtest_memset(r->qts, ring, 0, 3 * 4096);
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_SELECT, 0);
+    for (int i = 0; i < 3; i++) { /* descriptors, driver, device areas */
+        qtest_writel(r->qts, common + VIRTIO_PCI_COMMON_Q_DESCLO + 8 * i,
+                     ring + 4096 * i);
+        qtest_writel(r->qts, common + VIRTIO_PCI_COMMON_Q_DESCHI + 8 * i, 0);
+    }
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_ENABLE, 1);
+    qvirtio_set_driver_ok(r->dev);
+    for (uint64_t i = 0; i < N; i++) {
+        Request q = request_alloc(r, VIRTIO_BLK_T_IN, i, NULL, 512, 0);
+        struct {
+            uint64_t addr;
+            uint32_t len;
+            uint16_t id, flags;
+        } desc[3] = {
+            { q.header, 16, i, NEXT | AVAIL },
+            { q.data, 512, i, NEXT | WRITE | AVAIL },
+            { q.status, 1, i, WRITE | AVAIL },
+        };
+
+        qtest_memwrite(r->qts, ring + i * sizeof(desc), desc, sizeof(desc));
+    }
+    qtest_writew(r->qts, r->pci->bar.addr + r->pci->notify_cfg_offset, 0);
+    wait_counter(r, "accepted", N - 1);
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_SELECT, 0);
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_SIZE, 4);
+    step_seconds(r, N + 2);
+    wait_counter(r, "responses", N);
+    r->vq = NULL;
+    driver_start(r, ALL_FEATURES);
+    rig_shutdown(r);
+}
+
+/* VIRTIO_F_RING_RESET: one queue, with requests in flight. */
+static void test_queue_reset(const void *machine)
+{
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0,disable-legacy=on");
+    uint64_t common = common_config(r);
+    Request q[3];
+
+    for (int i = 0; i < 3; i++) {
+        q[i] = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 512, 0);
+        request_send(r, &q[i], false);
+    }
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 2);
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_SELECT, 0);
+    qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_RESET, 1);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, 0);
+    step_seconds(r, 4);
+    g_assert_cmphex(qtest_readb(r->qts, q[1].status), ==, 0xff);
+    driver_restart(r);
+    q[0] = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 512, 0);
+    request_send(r, &q[0], false);
+    step_seconds(r, 4);
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
+/* Behind an IOMMU an address is not what a grant means, before DRIVER_OK no
+ * less than after. q35: pc has no IOMMU. */
+static void test_iommu(const void *machine)
+{
+    Rig *r = rig_unset("q35", "-device intel-iommu " RAW "-device "
+                       "xen-pvblk-pci,id=d0,addr=4.0,drive=n0,"
+                       "iommu_platform=on,disable-legacy=on");
+    uint8_t data[4096] = {};
+
+    qvirtio_set_features(r->dev, qvirtio_get_features(r->dev) &
+                         (ALL_FEATURES | (1ull << VIRTIO_F_ACCESS_PLATFORM)));
+    r->vq = qvirtqueue_setup(r->dev, &r->qs->alloc, 0);
+    g_assert_cmpint(write_at(r, 8, data, 4096, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "bounced-segments"), ==, 1);
+    qvirtio_set_driver_ok(r->dev);
+    g_assert_cmpint(write_at(r, 8, data, 4096, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(get_counter(r, "bounced-segments"), ==, 2);
+    rig_shutdown(r);
+}
+
+/*
+ * The last two bytes of a read are a root port's Slot Control register, and
+ * say "power off": the device is unplugged from inside its own completion.
+ */
+static void test_unplug_by_dma(const void *machine)
+{
+    const uint64_t ecam = 0xb0000000;
+    const uint32_t port_devfn = QPCI_DEVFN(5, 0);
+    Rig *r = rig_boot("q35", RAW "-global ICH9-LPC.acpi-pci-hotplug-with-"
+                      "bridge-support=off -device pcie-root-port,id=rp,"
+                      "addr=5.0,chassis=1 "
+                      "-device xen-pvblk-pci,id=d0,bus=rp,drive=n0");
+    QPCIAddress addr = { .devfn = 0x100 }; /* bus 1 */
+    QPCIDevice *port;
+    uint8_t sector[512] = {}, cap;
+    Request q;
+
+    wait_state(r, "connected");
+    qtest_outl(r->qts, 0xcf8, 0x80000060); /* q35: PCIEXBAR */
+    qtest_outl(r->qts, 0xcfc, ecam | 1);
+    port = qpci_device_find(r->qs->pcibus, port_devfn);
+    qpci_config_writeb(port, PCI_SECONDARY_BUS, 1);
+    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, 1);
+    qpci_config_writew(port, PCI_MEMORY_BASE, 0xe000);
+    qpci_config_writew(port, PCI_MEMORY_LIMIT, 0xeff0);
+    qpci_config_writew(port, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY |
+                       PCI_COMMAND_MASTER);
+    cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+    r->pci = virtio_pci_new(r->qs->pcibus, &addr);
+    g_assert_nonnull(r->pci);
+    qvirtio_pci_device_enable(r->pci);
+    r->dev = &r->pci->vdev;
+    driver_start(r, ALL_FEATURES);
+
+    stw_le_p(sector + 510, PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+    g_assert_cmpint(write_at(r, 3, sector, 512, 0), ==, VIRTIO_BLK_S_OK);
+    q = request_alloc(r, VIRTIO_BLK_T_IN, 3, NULL, 512, 0);
+    q.head = qvirtqueue_add(r->qts, r->vq, q.header, 16, false, true);
+    qvirtqueue_add(r->qts, r->vq, q.data, 510, true, true);
+    qvirtqueue_add(r->qts, r->vq, ecam + (port_devfn << 12) + cap +
+                   PCI_EXP_SLTCTL, 2, true, true);
+    qvirtqueue_add(r->qts, r->vq, q.status, 1, true, false);
+    qvirtqueue_kick(r->qts, r->dev, r->vq, q.head);
+    wait_deleted(r, "d0");
+    g_free(port);
+    r->vq = NULL;
+    g_free(r->pci->pdev);
+    g_free(r->pci);
+    r->pci = NULL;
+    rig_shutdown(r);
+}
+
 /* ---- backends that come and go -------------------------------------------- */
 
 #define XEN_DISK RAW "-device xen-disk,id=be,drive=n0,vdev=xvdb "
@@ -1255,6 +1419,13 @@ static void add(const char *name, TestFn *fn, bool pc_only)
     }
 }
 
+static void add_on_q35(const char *name, TestFn *fn)
+{
+    g_autofree char *path = g_strdup_printf("/xen-pvblk/q35/%s", name);
+
+    qtest_add_data_func(path, "q35", fn);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -1283,6 +1454,10 @@ int main(int argc, char **argv)
     add("malformed", test_malformed, false);
     add("buffer-is-not-memory", test_buffer_is_not_memory, false);
     add("read-into-own-registers", test_read_into_own_registers, false);
+    add("packed-ring-shrinks", test_packed_ring_shrinks, false);
+    add("queue-reset", test_queue_reset, false);
+    add_on_q35("iommu", test_iommu);
+    add_on_q35("unplug-by-dma", test_unplug_by_dma);
     add("attach", test_attach, false);
     add("backend-returns", test_backend_returns, false);
     add("backend-vanishes", test_backend_vanishes, false);
