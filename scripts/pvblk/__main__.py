@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The command line of ./pvblk."""
 
+import signal
 import sys
 
 import clean
@@ -123,7 +124,14 @@ COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, 
             "qemu": command_qemu, "clean": command_clean}
 
 
+def interrupt(number, frame):
+    """Being ended is like Ctrl-C: what we started is stopped, and the last line says so."""
+    raise KeyboardInterrupt
+
+
 def main(words):
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0 if words else 2

@@ -139,13 +139,22 @@ def run(command, log, label, parse=None, missing=None, **options):
         try:
             _follow(process, out, progress)
         except BaseException:
-            process.kill()
-            process.wait()
+            _stop(process)
             raise
     clear_status()
     if process.returncode:
         raise Problem(f"{label}: {os.path.basename(str(command[0]))} failed with status {process.returncode}"
                       + (f". {missing}" if missing else ""), log)
+
+
+def _stop(process):
+    """Politely first: ninja then stops its compilers, apt gives its locks back."""
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _follow(process, out, progress):
