@@ -35,6 +35,24 @@ void *operator new[](std::size_t n)
 {
     return allocate(n);
 }
+/* The library's own may come from somewhere else (a sanitizer's runtime), and
+ * would not match our delete: all of them are ours. */
+void *operator new(std::size_t n, const std::nothrow_t &) noexcept
+{
+    return allocate(n);
+}
+void *operator new[](std::size_t n, const std::nothrow_t &) noexcept
+{
+    return allocate(n);
+}
+void operator delete(void *p, const std::nothrow_t &) noexcept
+{
+    std::free(p);
+}
+void operator delete[](void *p, const std::nothrow_t &) noexcept
+{
+    std::free(p);
+}
 void operator delete(void *p) noexcept
 {
     std::free(p);
