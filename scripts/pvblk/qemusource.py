@@ -26,6 +26,11 @@ def choose(source):
         source = os.path.abspath(source)
         if not os.path.exists(source):
             raise ui.Problem(f"--qemu-src {source}: there is no such folder or tarball")
+        # Before it is remembered: a wrong one would stand in the way of every later command.
+        if os.path.isdir(source) and not os.path.exists(os.path.join(source, "VERSION")):
+            raise ui.Problem(f"--qemu-src {source} is no QEMU source: it has no file VERSION")
+        if not os.path.isdir(source) and not tarfile.is_tarfile(source):
+            raise ui.Problem(f"--qemu-src {source}: neither a folder nor a qemu-*.tar.* file")
     paths.BUILD.mkdir(parents=True, exist_ok=True)
     CHOICE.write_text(source)
 
@@ -75,7 +80,8 @@ def _ensure_unpacked(source):
     with ui.step(f"qemu: source from {'Debian' if source == DEBIAN else source}"):
         {"debian": _from_debian, "tarball": _from_tarball, "tree": _from_tree}[kind](source)
     if not (paths.QEMU_SOURCE / "VERSION").exists():
-        raise ui.Problem(f"{source} is no QEMU source: it has no file VERSION")
+        raise ui.Problem(f"{source} is no QEMU source: it has no file VERSION. "
+                         f"`./pvblk build --qemu-src {DEBIAN}` goes back to Debian's")
     ui.say(f"  qemu: version {version()}")
     mark.write()
     return True
