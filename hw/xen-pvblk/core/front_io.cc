@@ -254,15 +254,10 @@ bool BlockFront::handle_response(const WireResponse &rsp)
     if (orphan)
         orphans_--;
     in_flight_--;
-    if (released && !orphan) {
-        free_slot(slot);
-        finish_part(job, status);
-    } else if (released) {
-        free_slot(slot);
-    } else {
-        free_slot(slot);
-        if (!orphan)
-            finish_part(job, IoStatus::Error);
+    free_slot(slot);
+    if (!orphan)
+        finish_part(job, released ? status : IoStatus::Error);
+    if (!released) {
         fault({ErrorKind::PeerViolation, "grant:end-access",
                "the backend answered a request and keeps its page mapped", rsp.id.value});
         return false;
