@@ -253,6 +253,7 @@ private:
     void step(FrontEvent event);
     void act(FrontAction action, FrontEvent event);
     void look();
+    Result<XenbusState> backend_state();
     bool nodes_complete();
     void act_begin();
     void act_publish();

@@ -109,6 +109,19 @@ bool BlockFront::nodes_complete()
     return plan || plan.error().kind != ErrorKind::Missing;
 }
 
+/* Unknown where the backend has none; an error where it is no state. */
+Result<XenbusState> BlockFront::backend_state()
+{
+    std::array<char, 16> text;
+    auto len = ports_.store.read(Path(config_.backend_path, "state"), text);
+    if (len)
+        return parse_xenbus_state({text.data(), std::min(len.value(), text.size())});
+    if (len.error().kind == ErrorKind::Missing)
+        return XenbusState::Unknown;
+    /* Not to be read is not to be gone. */
+    return Error{ErrorKind::Io, "xenbus:store", "could not read the backend's state", 0};
+}
+
 /* Read the backend's state and follow it, as long as that moves us. */
 void BlockFront::look()
 {
@@ -116,21 +129,12 @@ void BlockFront::look()
         return;
     looking_ = true;
     for (uint32_t i = 0; i < kMaxSteps; i++) {
-        std::array<char, 16> text;
-        auto len = ports_.store.read(Path(config_.backend_path, "state"), text);
-        XenbusState seen = XenbusState::Unknown;
-        if (len) {
-            auto parsed = parse_xenbus_state({text.data(), std::min(len.value(), text.size())});
-            if (!parsed) {
-                fault(parsed.error());
-                break;
-            }
-            seen = parsed.value();
-        } else if (len.error().kind != ErrorKind::Missing) {
-            /* Not to be read is not to be gone. */
-            fault({ErrorKind::Io, "xenbus:store", "could not read the backend's state", 0});
+        auto read = backend_state();
+        if (!read) {
+            fault(read.error());
             break;
         }
+        XenbusState seen = read.value();
         owner_.trace(TraceKind::Backend, static_cast<uint64_t>(seen), 0, 0,
                      xenbus_state_name(seen));
         if (seen == XenbusState::InitWait && !nodes_complete())
@@ -222,10 +226,7 @@ void BlockFront::act_begin()
     arm_handshake();
     /* Over a live backend the old session is closed first (rule 1); writing
      * Initialising under it would go unheard. */
-    std::array<char, 16> text;
-    auto len = ports_.store.read(Path(config_.backend_path, "state"), text);
-    auto seen = len ? parse_xenbus_state({text.data(), std::min(len.value(), text.size())})
-                    : Result<XenbusState>(XenbusState::Unknown);
+    auto seen = backend_state();
     bool live = seen && (seen.value() == XenbusState::Initialised ||
                          seen.value() == XenbusState::Connected ||
                          seen.value() == XenbusState::Closing);
