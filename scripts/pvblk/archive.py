@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages of another suite, fetched with a private apt: the system's own set-up stays as it is.
+"""Debian packages of another suite or architecture, fetched with a private apt: the system's own set-up stays as it is.
 
 The mirror is the one this machine already uses; everything is verified with Debian's archive key.
 """
@@ -14,6 +14,7 @@ import ui
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # A mirror may answer 404 for single files of a suite; the next one then serves.
 SUITES = ("trixie", "trixie-updates", "trixie-security", "sid")
+BOOKWORM = ("bookworm", "bookworm-updates", "bookworm-security")
 
 
 def index_targets():
@@ -63,15 +64,19 @@ def _refusal(log, begin):
 
 
 class Archive:
-    """One suite, with its own lists and cache."""
+    """One suite, for one architecture, with its own lists and cache. Sources come with amd64's."""
 
-    def __init__(self, suite):
+    def __init__(self, suite, architecture="amd64"):
         self.suite = suite
-        self.dir = paths.DOWNLOADS / "apt" / suite
-        self.log = paths.LOGS / f"apt-{suite}.log"
+        self.architecture = architecture
+        self.name = suite if architecture == "amd64" else f"{suite}-{architecture}"
+        self.dir = paths.DOWNLOADS / "apt" / self.name
+        self.log = paths.LOGS / f"apt-{self.name}.log"
 
     def options(self):
         pairs = {
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
             "Dir::Etc::SourceList": "/dev/null",
             "Dir::Etc::SourceParts": self.dir / "sources",
             "Dir::Etc::Preferences": "/dev/null",
@@ -98,8 +103,9 @@ class Archive:
         for part in ("sources", "lists/partial", "cache/archives/partial"):
             (self.dir / part).mkdir(parents=True, exist_ok=True)
         (self.dir / "status").touch()
-        entry = (f"Types: deb deb-src\nURIs: {site}\nSuites: {self.suite}\nComponents: main\n"
-                 f"Architectures: amd64\nSigned-By: {KEYRING}\n")
+        types = "deb deb-src" if self.architecture == "amd64" else "deb"
+        entry = (f"Types: {types}\nURIs: {site}\nSuites: {self.suite}\nComponents: main\n"
+                 f"Architectures: {self.architecture}\nSigned-By: {KEYRING}\n")
         (self.dir / "sources" / "pvblk.sources").write_text(entry)
         return True
 
@@ -108,7 +114,7 @@ class Archive:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         ui.run(["apt-get", *self.options(), "-q", "update", "--error-on=any"], self.log,
-               f"package lists of {self.suite}")
+               f"package lists of {self.name}")
 
     def has_lists(self):
         return any((self.dir / "lists").glob("*_InRelease"))
@@ -134,18 +140,17 @@ class Archive:
         into.mkdir(parents=True, exist_ok=True)
         begin = self.log.stat().st_size if self.log.exists() else 0
         try:
-            ui.run(["apt-get", *self.options(), "-q", *words], self.log, f"download from {self.suite}", cwd=into)
+            ui.run(["apt-get", *self.options(), "-q", *words], self.log, f"download from {self.name}", cwd=into)
         except ui.Problem as problem:
             raise ui.Problem(_refusal(self.log, begin) or str(problem), self.log) from problem
 
 
-# Suites whose lists this process fetched.
+# Names of the archives whose lists this process fetched.
 _updated = set()
 
 
-def _try_suite(suite, fetch):
+def _try(archive, fetch):
     """Runs `fetch(archive)`; once more with new lists, since a point release replaces files."""
-    archive = Archive(suite)
     if not archive.prepare():
         return None
     if not archive.has_lists():
@@ -153,7 +158,7 @@ def _try_suite(suite, fetch):
     try:
         return fetch(archive)
     except ui.Problem:
-        if suite in _updated:
+        if archive.name in _updated:
             raise
     _update(archive)
     return fetch(archive)
@@ -161,15 +166,15 @@ def _try_suite(suite, fetch):
 
 def _update(archive):
     archive.update()
-    _updated.add(archive.suite)
+    _updated.add(archive.name)
 
 
-def from_suites(what, fetch, suites=SUITES):
+def from_suites(what, fetch, suites=SUITES, architecture="amd64"):
     """The result of `fetch(archive)` from the first suite that has everything; None means: not in this one."""
     last = None
     for suite in suites:
         try:
-            result = _try_suite(suite, fetch)
+            result = _try(Archive(suite, architecture), fetch)
         except ui.Problem as problem:
             last = problem
             ui.say(f"    {what}: not from {suite} ({problem})")
@@ -208,7 +213,7 @@ def _source(package, options, wanted, suites=SUITES):
     return from_suites(f"source package {package}", fetch, suites)
 
 
-def binaries(name, packages, resolve=None):
+def binaries(name, packages, resolve=None, suites=SUITES, architecture="amd64"):
     """Fetches binary packages, all of one suite; returns the .deb files.
 
     `resolve(archive)` may tell from the lists which packages are meant by them.
@@ -225,7 +230,7 @@ def binaries(name, packages, resolve=None):
         found = sorted(into.glob("*.deb"))
         ui.say(f"    {name}: {', '.join(deb.name.split('_')[0] for deb in found)} of {archive.suite}")
         return found
-    return from_suites(name, fetch)
+    return from_suites(name, fetch, suites, architecture)
 
 
 def unpack(debs, into):

@@ -7,6 +7,7 @@ The packaged fio needs a storage cluster's libraries; a static one is two megaby
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 
 import archive
 import buildtools
@@ -15,46 +16,126 @@ import paths
 import stamp
 import ui
 
-TREE = paths.GUEST / "root"
-FIO = paths.GUEST / "fio"
 LOG = paths.LOGS / "guest-tools.log"
-PACKAGES = ["busybox-static", "e2fsprogs", "libc6", "libcom-err2", "libext2fs2t64", "libblkid1", "libuuid1"]
 BUSYBOX = "usr/bin/busybox"
 PROGRAMS = ["usr/sbin/mke2fs", "usr/sbin/resize2fs", "usr/sbin/e2fsck"]
+KEXEC_PROGRAM = "usr/sbin/kexec"
+# Where packages have their libraries, by the name of their architecture.
+TRIPLETS = {"amd64": "x86_64-linux-gnu", "i386": "i386-linux-gnu"}
 
 
-def ensure():
+@dataclass(frozen=True)
+class Packages:
+    """Packages of one architecture, unpacked below build/ and not installed."""
+
+    name: str
+    architecture: str
+    suites: tuple
+    names: tuple
+
+    @property
+    def tree(self):
+        return paths.GUEST / self.name
+
+    def ensure(self, probe, resolve=None):
+        """Fetches them, unless `probe`, a file of theirs, is there; `resolve` as in archive.binaries()."""
+        mark = stamp.Stamp(f"guest-{self.name}", [self.names, self.suites], [self.find(probe, quiet=True)])
+        if mark.fresh():
+            return
+        mark.clear()
+        with ui.step(f"guest: fetching {', '.join(self.names[:2])} ({self.architecture})"):
+            debs = archive.binaries(f"guest-{self.name}", self.names, resolve, self.suites, self.architecture)
+            archive.unpack(debs, self.tree)
+        mark.write()
+
+    def find(self, name, quiet=False):
+        """A file of them; /bin and /usr/bin are one in some of them and two in others."""
+        for place in (name, name.removeprefix("usr/")):
+            if (self.tree / place).exists():
+                return self.tree / place
+        if quiet:
+            return self.tree / name
+        raise ui.Problem(f"the packages {', '.join(self.names)} hold no {name}")
+
+    def libraries(self, program):
+        """The dynamic loader and libraries that a program of theirs needs, as (place in the guest, file)."""
+        found = {}
+        queue = [program]
+        while queue:
+            for place in _needed(queue.pop()):
+                name = place.rpartition("/")[2]
+                if name not in found:
+                    # The loader has its place in the programs; libraries are found where it looks for them.
+                    place = place.lstrip("/") if "/" in place else f"lib/{TRIPLETS[self.architecture]}/{name}"
+                    found[name] = (place, self._library(name))
+                    queue.append(found[name][1])
+        return list(found.values())
+
+    def _library(self, name):
+        triplet = TRIPLETS[self.architecture]
+        for place in (f"usr/lib/{triplet}", f"lib/{triplet}", "usr/lib64", "lib64", "usr/lib", "lib"):
+            # Through realpath: the loader is a link, and absolute links would lead out of the tree.
+            if os.path.isfile(self.tree / place / name):
+                return (self.tree / place / name).resolve()
+        raise ui.Problem(f"the packages {', '.join(self.names)} hold no library {name}")
+
+
+def _needed(program):
+    """Names of libraries, and the path of the loader, that a program or library asks for."""
+    answer = subprocess.run(["readelf", "-dW", "-lW", str(program)], capture_output=True, text=True,
+                            env={**os.environ, "LC_ALL": "C"})
+    for line in answer.stdout.splitlines():
+        if "(NEEDED)" in line:
+            yield line.partition("[")[2].rstrip("]")
+        elif "program interpreter:" in line:
+            yield line.rpartition(": ")[2].rstrip("]")
+
+
+USERLANDS = {
+    "amd64": Packages("amd64", "amd64", archive.SUITES,
+                      ("busybox-static", "e2fsprogs", "libc6", "libcom-err2", "libext2fs2t64", "libblkid1",
+                       "libuuid1")),
+    # Of the suite that the 32-bit kernel is of, so that no other suite's lists of i386 are needed.
+    "i386": Packages("i386", "i386", archive.BOOKWORM,
+                     ("busybox-static", "e2fsprogs", "libc6", "libcom-err2", "libext2fs2", "libblkid1", "libuuid1")),
+}
+# kexec knows Xen's hypervisor as well, which is what all but the first are for; libxenmisc, too, whose name changes.
+KEXEC = Packages("kexec", "amd64", archive.SUITES,
+                 ("kexec-tools", "libc6", "libxencall1", "libxendevicemodel1", "libxenevtchn1",
+                  "libxenforeignmemory1", "libxengnttab1", "libxentoolcore1", "libxentoollog1"))
+# What a static 32-bit program is made of. Debian's gcc-multilib would do, but to install it removes cross compilers.
+SYSROOT = Packages("sysroot-i386", "i386", archive.BOOKWORM, ("libc6-dev", "libgcc-12-dev", "linux-libc-dev"))
+
+
+def ensure(architecture="amd64"):
     host.ensure(host.GUEST)
-    _ensure_packages()
-    _ensure_fio()
+    USERLANDS[architecture].ensure(BUSYBOX)
+    _ensure_fio(architecture)
 
 
-def _ensure_packages():
-    mark = stamp.Stamp("guest-packages", PACKAGES, [find(BUSYBOX, quiet=True)])
+def ensure_kexec():
+    def with_libxenmisc(lists):
+        name = lists.depends("kexec-tools", "libxenmisc")
+        return [*KEXEC.names, name] if name else None
+
+    host.ensure(host.GUEST)
+    KEXEC.ensure(KEXEC_PROGRAM, with_libxenmisc)
+
+
+def fio(architecture):
+    return paths.GUEST / f"fio-{architecture}"
+
+
+def _ensure_fio(architecture):
+    compiler = _compiler(architecture)
+    mark = stamp.Stamp(f"guest-fio-{architecture}", ["fio", 1, buildtools.compiler_id(), SYSROOT.names],
+                       [fio(architecture)])
     if mark.fresh():
         return
     mark.clear()
-    with ui.step("guest: fetching busybox and e2fsprogs"):
-        archive.unpack(archive.binaries("guest", PACKAGES), TREE)
-    mark.write()
-
-
-def find(name, quiet=False):
-    """A file of the unpacked packages; /bin and /usr/bin are one in some of them and two in others."""
-    for place in (name, name.removeprefix("usr/")):
-        if (TREE / place).exists():
-            return TREE / place
-    if quiet:
-        return TREE / name
-    raise ui.Problem(f"the packages {', '.join(PACKAGES)} hold no {name}")
-
-
-def _ensure_fio():
-    mark = stamp.Stamp("guest-fio", ["fio", 1, buildtools.compiler_id()], [FIO])
-    if mark.fresh():
-        return
-    mark.clear()
-    with ui.step("guest: building fio"):
+    if architecture == "i386":
+        SYSROOT.ensure("usr/lib/i386-linux-gnu/libc.a")
+    with ui.step(f"guest: building fio ({architecture})"):
         work = paths.GUEST / "fio.work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -64,42 +145,16 @@ def _ensure_fio():
                "dfs", "tcmalloc", "native"]
         known = (work / "configure").read_text()
         options = [f"--disable-{name}" for name in off if f"--disable-{name})" in known]
-        env = buildtools.environment()
+        env = {**buildtools.environment(), "CC": compiler}
         ui.run(["./configure", "--build-static", *options], LOG, "fio: configuring", cwd=work, env=env)
         ui.run(["nice", "make", f"-j{host.processors()}", "fio"], LOG, "fio: building", cwd=work, env=env)
-        ui.run(["strip", "-o", FIO, work / "fio"], LOG, "fio: stripping")
+        ui.run(["strip", "-o", fio(architecture), work / "fio"], LOG, "fio: stripping")
         shutil.rmtree(work)
     mark.write()
 
 
-def libraries(program, search=None):
-    """The dynamic loader and libraries that a program of the packages needs, as (place in the guest, file)."""
-    found = {}
-    queue = [program]
-    while queue:
-        for name in _needed(queue.pop()):
-            if name in found:
-                continue
-            file = _library(name)
-            found[name] = file
-            queue.append(file)
-    return [(f"lib64/{name}" if name.startswith("ld-linux") else f"lib/x86_64-linux-gnu/{name}", file)
-            for name, file in found.items()]
-
-
-def _needed(program):
-    answer = subprocess.run(["readelf", "-dW", "-lW", str(program)], capture_output=True, text=True,
-                            env={**os.environ, "LC_ALL": "C"})
-    for line in answer.stdout.splitlines():
-        if "(NEEDED)" in line:
-            yield line.partition("[")[2].rstrip("]")
-        elif "program interpreter:" in line:
-            yield line.rstrip("]").rpartition("/")[2]
-
-
-def _library(name):
-    for place in ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "lib64"):
-        # Through realpath: the loader is a link, and absolute links would lead out of the tree.
-        if os.path.isfile(TREE / place / name):
-            return (TREE / place / name).resolve()
-    raise ui.Problem(f"the packages {', '.join(PACKAGES)} hold no library {name}")
+def _compiler(architecture):
+    """The machine's own gcc; for 32 bits with Debian's i386 headers and libraries, the static ones."""
+    if architecture == "amd64":
+        return "gcc"
+    return f"gcc -m32 -static --sysroot={SYSROOT.tree} -B{SYSROOT.tree}/usr/lib/gcc/i686-linux-gnu/12"

@@ -8,7 +8,7 @@ import guesttools
 import kernel
 import paths
 
-FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "mnt", "lib", "lib64", "lib/modules", "lib/x86_64-linux-gnu")
+FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "mnt", "lib", "lib/modules")
 
 
 class Initramfs:
@@ -42,7 +42,13 @@ class Initramfs:
         for place, path in libraries:
             self.add(place, path.read_bytes(), executable=True)
 
-    def add_modules(self, modules):
+    def add_program(self, name, packages):
+        """A program of Debian's packages, with what it needs of them."""
+        program = packages.find(name)
+        self.add_file(f"sbin/{program.name}", program)
+        self.add_libraries(packages.libraries(program))
+
+    def add_modules(self, modules, kernel=kernel.CLOUD):
         for module in modules:
             self.add(f"lib/modules/{module.rpartition('/')[2]}.ko", kernel.module(module))
 
@@ -67,17 +73,23 @@ def _entry(out, number, name, mode, content):
     out.write(content + b"\0" * (-len(content) % 4))
 
 
-def linux(script, modules, fio=True, ext4=False, libraries=()):
-    """A guest whose /init is tests/guest/lib.sh, further libraries and a script, all of tests/guest."""
+def linux(script, modules, fio=True, ext4=False, libraries=(), kernel=kernel.CLOUD, kexec=False):
+    """A guest whose /init is tests/guest/lib.sh, further libraries and a script, all of tests/guest.
+
+    Which modules the kernel lacks, and in which order they are loaded, is found out here.
+    """
+    userland = guesttools.USERLANDS[kernel.architecture]
+    modules = kernel.load_order(modules)
     image = Initramfs()
-    image.add_file("bin/busybox", guesttools.find(guesttools.BUSYBOX))
-    image.add_modules(modules)
+    image.add_file("bin/busybox", userland.find(guesttools.BUSYBOX))
+    image.add_modules(modules, kernel)
     if fio:
-        image.add_file("bin/fio", guesttools.FIO)
+        image.add_file("bin/fio", guesttools.fio(kernel.architecture))
     if ext4:
-        for program in map(guesttools.find, guesttools.PROGRAMS):
-            image.add_file(f"sbin/{program.name}", program)
-            image.add_libraries(guesttools.libraries(program))
+        for program in guesttools.PROGRAMS:
+            image.add_program(program, userland)
+    if kexec:
+        image.add_program(guesttools.KEXEC_PROGRAM, guesttools.KEXEC)
     image.add("init", init_script(modules, ["lib.sh"], [*libraries, script]), executable=True)
     return image
 
