@@ -5,6 +5,8 @@
  *   summary   plan and traffic in one line                        qom-get, info qtree
  *   plan      what was negotiated, a dictionary                   qom-get
  *   counters  a dictionary                                        qom-get
+ *   ring      the shared page, which has no address in the guest, and the
+ *             frontend's path in XenStore: for a debugger           qom-get
  *   reconnect write true: close, and connect again                qom-set
  */
 #include "xen-pvblk.h"
@@ -134,6 +136,47 @@ const PropertyInfo xen_pvblk_prop_summary = {
     .get = get_summary,
 };
 
+/* ---- ring ---------------------------------------------------------------- */
+
+static char *ring_as_hex(XenPvblk *s)
+{
+    static const char digits[] = "0123456789abcdef";
+    int page = s->dev ? pvblk_device_ring_page(s->dev) : -1;
+    const uint8_t *bytes;
+    char *hex;
+
+    if (page < 0) {
+        return g_strdup("");
+    }
+    bytes = (const uint8_t *)xen_pvblk_pages_base(s) + page * XEN_PVBLK_PAGE;
+    hex = g_malloc(2 * XEN_PVBLK_PAGE + 1);
+    for (size_t i = 0; i < XEN_PVBLK_PAGE; i++) {
+        uint8_t byte = qatomic_read(&bytes[i]); /* a backend may write */
+
+        hex[2 * i] = digits[byte >> 4];
+        hex[2 * i + 1] = digits[byte & 0xf];
+    }
+    hex[2 * XEN_PVBLK_PAGE] = 0;
+    return hex;
+}
+
+static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
+                     Error **errp)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    g_autofree char *path = g_strdup(s->frontend_path ? s->frontend_path : "");
+    g_autofree char *hex = ring_as_hex(s);
+
+    if (!visit_start_struct(v, name, NULL, 0, errp)) {
+        return;
+    }
+    if (visit_type_str(v, "frontend", &path, errp) &&
+        visit_type_str(v, "page", &hex, errp)) {
+        visit_check_struct(v, errp);
+    }
+    visit_end_struct(v, NULL);
+}
+
 /* ---- reconnect ----------------------------------------------------------- */
 
 static void set_reconnect(Object *obj, bool value, Error **errp)
@@ -159,6 +202,11 @@ void xen_pvblk_inspect_class_init(ObjectClass *klass)
                               pvblk_device_counters);
     object_class_property_set_description(klass, "counters",
         "requests, segments, grants, events, bytes and time since the start");
+    object_class_property_add(klass, "ring", "dict", get_ring, NULL, NULL,
+                              NULL);
+    object_class_property_set_description(klass, "ring",
+        "the frontend's path in XenStore, and its shared ring page in "
+        "hexadecimal: empty while there is none");
     object_class_property_add_bool(klass, "reconnect", NULL, set_reconnect);
     object_class_property_set_description(klass, "reconnect",
         "write true to close the connection and connect again");

@@ -13,8 +13,6 @@
 #include "qemu/main-loop.h"
 #include "trace.h"
 
-#define PAGE 4096
-
 /*
  * Ring and bounce pages, 4 KiB each, for which the guest has no address. An
  * object of its own: a backend that has one of them mapped holds a reference
@@ -133,7 +131,8 @@ static int grant_page(void *opaque, uint32_t index, uint32_t page,
 
     return xen_gnttab_device_grant_page(grant_ref(opaque, index),
                                         &s->provider.pages->mr,
-                                        (hwaddr)page * PAGE, readonly);
+                                        (hwaddr)page * XEN_PVBLK_PAGE,
+                                        readonly);
 }
 
 static int grant_revoke(void *opaque, uint32_t index)
@@ -312,7 +311,7 @@ bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
     return memory_region_init_ram_nomigrate(&p->pages->mr, OBJECT(p->pages),
                                             "xen-pvblk.pages",
                                             (uint64_t)pvblk_wanted_pages() *
-                                            PAGE, errp);
+                                            XEN_PVBLK_PAGE, errp);
 }
 
 void xen_pvblk_provider_close(XenPvblk *s)

@@ -92,6 +92,7 @@ uint32_t xen_pvblk_backend_number(XenPvblk *s);
 extern const struct pvblk_ops xen_pvblk_ops;
 bool xen_pvblk_provider_open(XenPvblk *s, Error **errp);
 void xen_pvblk_provider_close(XenPvblk *s);
+#define XEN_PVBLK_PAGE 4096
 /* The private pages, pvblk_wanted_pages() of them. */
 void *xen_pvblk_pages_base(XenPvblk *s);
 

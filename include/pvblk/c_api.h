@@ -155,6 +155,8 @@ void pvblk_device_pump(pvblk_device *dev);
 const char *pvblk_device_state(const pvblk_device *dev);
 /* "" unless the state is "broken". */
 const char *pvblk_device_broken_because(const pvblk_device *dev);
+/* Which of the private pages holds the ring; -1: there is none now. */
+int pvblk_device_ring_page(const pvblk_device *dev);
 
 /* Calls `emit` for each field, in a fixed order. */
 struct pvblk_field {

@@ -194,6 +194,11 @@ public:
     uint32_t in_flight() const { return in_flight_; }
     uint32_t accepted() const { return accepted_; }
     bool has_room() const { return accepted_ < config_.max_requests; }
+    /* The private page that holds the ring, while there is one. */
+    std::optional<PageIndex> ring_page() const
+    {
+        return ring_up_ ? std::optional(ring_page_) : std::nullopt;
+    }
     /* Why the state is Broken; "" otherwise. */
     const char *broken_because() const { return broken_.what; }
     /* The same with its clause and value; `what` is "" unless Broken. */

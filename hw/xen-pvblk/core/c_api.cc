@@ -314,6 +314,12 @@ const char *pvblk_device_broken_because(const pvblk_device *dev)
     return dev->front->state() == FrontState::Broken ? dev->front->broken_because() : "";
 }
 
+int pvblk_device_ring_page(const pvblk_device *dev)
+{
+    auto page = dev->front->ring_page();
+    return page ? static_cast<int>(page->value) : -1;
+}
+
 void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque)
 {
     const Plan &p = dev->front->plan();
