@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* Each guest defines this. */
+#pragma once
+
+#include "text.h"
+
+void guest_main(const CommandLine &options);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A block frontend that means no good (blkif.h): it announces rings and ports that are right or
+ * not, in any order, and fills the ring with requests that are nearly right.
+ */
+#pragma once
+
+#include "processor.h"
+
+namespace disk
+{
+
+void random_step(Processor &processor);
+
+} // namespace disk
