@@ -25,14 +25,16 @@ Begin with these two; each sets up all it needs (Debian 12 or 13, root or sudo),
 
 More:
 
-  ./pvblk demo --accel kvm         the same under KVM, where this machine has it
+  ./pvblk demo --xen               and once more by a Xen guest under TCG with its own xen-blkfront, side by side
+  ./pvblk demo --accel kvm         the demo under KVM, where this machine has it
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
   ./pvblk build                    everything, without running it
   ./pvblk build --qemu-src DIR     ... from another QEMU: a source tree (copied, never changed), or an upstream
                                    qemu-*.tar.* file. Remembered; `--qemu-src debian` goes back
-  ./pvblk qemu ARGS...             the built QEMU, with its firmware found and -machine ...,xen-emu=on set
+  ./pvblk qemu ARGS...             the built QEMU, with its firmware found and -machine ...,xen-emu=on set, unless
+                                   an accelerator shows Xen to the guest: -accel tcg,xen-version=0x40011
   ./pvblk clean [--all]            remove what was built; with --all, the downloads as well
 
 An example: a disk image behind Xen's block protocol, without Xen:
@@ -67,10 +69,11 @@ def take_option(words, name):
 
 def command_demo(words):
     accel = take_option(words, "--accel") or "tcg"
-    if words or accel not in ("tcg", "kvm"):
-        return usage("demo takes --accel tcg or --accel kvm, nothing else")
+    xen = "--xen" in words
+    if [word for word in words if word != "--xen"] or accel not in ("tcg", "kvm"):
+        return usage("demo takes --xen, and --accel tcg or --accel kvm, nothing else")
     with lock.build_folder():
-        return demo.command(accel)
+        return demo.command(accel, xen)
 
 
 def command_test(words):

@@ -50,8 +50,10 @@ class Line:
 class Guest:
     """`with Guest("name", [...]) as guest:` starts QEMU and is sure to end it."""
 
-    def __init__(self, name, arguments, program=None):
+    def __init__(self, name, arguments, program=None, reboot=False, environment=None):
         self.name = name
+        self.reboot = reboot
+        self.environment = {**os.environ, **(environment or {})}
         self.arguments = [str(word) for word in arguments]
         self.program = program or qemu.program("qemu-system-x86_64")
         self.console = paths.LOGS / f"{name}.console.log"
@@ -65,22 +67,25 @@ class Guest:
             log.unlink(missing_ok=True)
         control, control_far = socket.socketpair()
         monitor, monitor_far = socket.socketpair()
-        command = [str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none", "-no-reboot",
+        command = [str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none",
                    "-chardev", f"file,id=console,path={escaped(self.console)}", "-serial", "chardev:console",
                    "-chardev", f"socket,id=control,fd={control_far.fileno()},logfile={escaped(self.control_log)}",
                    "-serial", "chardev:control",
                    "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}",
-                   "-mon", "chardev=monitor,mode=control", *self.arguments]
+                   "-mon", "chardev=monitor,mode=control",
+                   *([] if self.reboot else ["-no-reboot"]), *self.arguments]
         with open(self.errors, "wb") as errors:
             errors.write((" ".join(command) + "\n").encode())
             errors.flush()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                                            pass_fds=[control_far.fileno(), monitor_far.fileno()])
+                                            pass_fds=[control_far.fileno(), monitor_far.fileno()],
+                                            env=self.environment)
         control_far.close()
         monitor_far.close()
         self.control = Line(control)
         self.monitor = Line(monitor)
         self.negotiated = False
+        self.events = []
         return self
 
     def __exit__(self, *_):
@@ -123,8 +128,7 @@ class Guest:
         self.control.write(text)
 
     def qmp(self, command, seconds=60, **arguments):
-        """Executes a QMP command; events are passed over."""
-        deadline = time.monotonic() + seconds
+        """Executes a QMP command; events are kept for wait_event()."""
         if not self.negotiated:
             self.negotiated = True
             self.qmp("qmp_capabilities")
@@ -132,18 +136,32 @@ class Guest:
         if arguments:
             request["arguments"] = {key.replace("_", "-"): value for key, value in arguments.items()}
         self.monitor.write(json.dumps(request))
+        deadline = time.monotonic() + seconds
         while True:
-            try:
-                line = self.monitor.read(deadline)
-            except TimeoutError:
-                raise self.problem(f"QMP {command}: no answer in {seconds} s") from None
-            if line is None:
-                raise self.problem(f"QEMU ended with status {self.process.wait()} during QMP {command}")
-            answer = json.loads(line)
+            answer = self._monitor_line(deadline, f"QMP {command}")
             if "error" in answer:
                 raise self.problem(f"QMP {command}: {answer['error'].get('desc')}")
             if "return" in answer:
                 return answer["return"]
+
+    def wait_event(self, name, seconds=60):
+        """Returns once QMP has told of the event, now or since the last time."""
+        deadline = time.monotonic() + seconds
+        while name not in self.events:
+            self._monitor_line(deadline, f"event {name}")
+        self.events.remove(name)
+
+    def _monitor_line(self, deadline, what):
+        try:
+            line = self.monitor.read(deadline)
+        except TimeoutError:
+            raise self.problem(f"{what}: nothing from QMP in time") from None
+        if line is None:
+            raise self.problem(f"QEMU ended with status {self.process.wait()} while waiting for {what}")
+        answer = json.loads(line)
+        if "event" in answer:
+            self.events.append(answer["event"])
+        return answer
 
     def wait_end(self, seconds=60):
         """The exit status, once QEMU ends by itself."""
@@ -167,6 +185,6 @@ def accelerator(name):
     return ["-accel", "tcg"]
 
 
-def linux(initrd, append=""):
+def linux(initrd, append="", which=kernel.CLOUD):
     """Command line words that boot a guest of ours."""
-    return ["-kernel", kernel.IMAGE, "-initrd", initrd, "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]
+    return ["-kernel", which.image, "-initrd", initrd, "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]

@@ -3,43 +3,85 @@
 
 import bootdisk
 import demo
+import freestanding
+import gdbtest
+import initramfs
+import kernel
 import nested
 import paths
+import xenguest
 from registry import Test
 
-VIRTIO_BLK = "drivers/block/virtio_blk"
-XEN_BLKFRONT = "drivers/block/xen-blkfront"
+CPUS = (1, 2, 4)
 
 
 def tests():
     return [
-        Test("guest/demo", "Linux under TCG: ext4, verified I/O, flush, discard and resize on two hosted disks", _demo,
-             ("qemu", "guest")),
-        Test("guest/boot-seabios", "SeaBIOS boots from the hosted disk by its bootindex, reads and writes it", _boot,
-             ("qemu", "guest")),
+        Test("guest/demo", "Linux under TCG: ext4, verified I/O, flush, discard and resize on two hosted disks",
+             lambda: _quietly("guest-demo", demo.run, "tcg"), ("qemu", "guest")),
+        Test("guest/demo-xen", "tcg,xen-version: the same by Linux's own xen-blkfront on two xen-disks",
+             lambda: _quietly("guest-demo-xen", demo.run_xen), ("qemu", "guest")),
+        Test("guest/boot-seabios", "SeaBIOS boots from the hosted disk by its bootindex, reads and writes it",
+             lambda: bootdisk.run("guest-boot-seabios"), ("qemu", "guest")),
         Test("guest/kvm-xen-hosted", "kvm,xen-version: a Xen guest without a Xen block driver uses the hosted disk",
              _hosted, ("qemu", "guest")),
-        Test("guest/kvm-xen-both", "kvm,xen-version: the hosted disk and the guest's own xen-blkfront side by side",
-             _both, ("qemu", "guest")),
+        *_xen_tests(),
     ]
 
 
-def _demo():
+def _xen_tests():
+    """Each kernel with each number of vCPUs."""
+    for which in xenguest.KERNELS:
+        for cpus in CPUS:
+            name = f"{which.name}-{cpus}"
+            yield Test(f"xen/io-{name}", f"tcg,xen-version: {which.title}, {cpus} vCPU: verified I/O, discard, flush, "
+                       "resize, driver reload, reboot; a hosted disk beside it",
+                       lambda name=name, which=which, cpus=cpus: xenguest.run_tcg(f"xen-io-{name}", which, cpus),
+                       ("qemu", "guest-kernels"))
+    for variant, (_, _, claim) in xenguest.VARIANTS.items():
+        yield Test(f"xen/boot-{variant}", f"tcg,xen-version, 2 vCPUs: {claim}",
+                   lambda variant=variant: xenguest.run_variant(f"xen-boot-{variant}", variant), ("qemu", "guest"))
+    for upcall, claim in freestanding.UPCALLS.items():
+        for way in freestanding.WAYS:
+            name = f"mini-{upcall}-{way}"
+            yield Test(f"xen/{name}", f"mini-blkfront, a frontend without an operating system, on {way}; events by {claim}",
+                       lambda name=name, upcall=upcall, way=way: freestanding.run_mini(f"xen-{name}", upcall, way),
+                       ("qemu", "firmware"))
+    yield Test("xen/fuzz", "a minute of random and near-valid hypercalls on two vCPUs; QEMU, with ASan and UBSan, survives",
+               lambda: freestanding.run_fuzz("xen-fuzz"), ("qemu-asan", "firmware"))
+    yield from _gdb_tests()
+    for which in xenguest.KERNELS:
+        yield Test(f"xen/kvm-{which.name}", f"{which.title}, 2 vCPU: kvm,xen-version (nested) and tcg,xen-version give "
+                   "the guest the same", lambda which=which: xenguest.run_both(f"xen-kvm-{which.name}", which, 2),
+                   ("qemu", "guest-kernels"))
+    for which in xenguest.KERNELS:
+        for cpus in CPUS:
+            name = f"{which.name}-{cpus}"
+            yield Test(f"xen/boots-{name}", f"tcg,xen-version: {which.title}, {cpus} vCPU: {xenguest.BOOTS} boots in "
+                       "a row", lambda name=name, which=which, cpus=cpus: xenguest.run_boots(f"xen-boots-{name}", which,
+                                                                                            cpus),
+                       ("qemu", "guest-kernels"))
+
+
+def _gdb_tests():
+    yield Test("gdb/own", "gdb in mini-blkfront: ring, grants, ports and nodes are shown as they are known otherwise",
+               lambda: gdbtest.run_own("gdb-own", freestanding.build("mini-blkfront")), ("qemu", "firmware"))
+    yield Test("gdb/hosted", "gdb and the hosted frontend, after SeaBIOS has booted from its disk",
+               lambda: gdbtest.run_hosted("gdb-hosted"), ("qemu", "firmware"))
+    for which in (kernel.CLOUD, kernel.DEBIAN12_PAE):
+        yield Test(f"gdb/linux-{which.name}", f"gdb in {which.title}: both frontends, virtual addresses, two vCPUs",
+                   lambda which=which: gdbtest.run_linux(f"gdb-linux-{which.name}", which), ("qemu", "guest-kernels"))
+
+
+def _quietly(name, function, *arguments):
     """What it would have printed goes to a log."""
-    log = paths.LOGS / "guest-demo.log"
+    log = paths.LOGS / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as out:
-        demo.run("tcg", "guest-demo", say=lambda text="": print(text, file=out, flush=True))
-
-
-def _boot():
-    bootdisk.run("guest-boot-seabios")
+        function(*arguments, name=name, say=lambda text="": print(text, file=out, flush=True))
 
 
 def _hosted():
-    nested.run("guest-kvm-xen-hosted", "xen-hosted.sh", [VIRTIO_BLK], nested.HOSTED, ["hosted"])
-
-
-def _both():
-    nested.run("guest-kvm-xen-both", "xen-both.sh", [VIRTIO_BLK, XEN_BLKFRONT], nested.HOSTED + nested.OWN,
-               ["hosted", "own"])
+    inner = initramfs.linux("xen-hosted.sh", ["drivers/block/virtio_blk"], libraries=["disk-lib.sh"])
+    end = nested.run("guest-kvm-xen-hosted", inner, nested.HOSTED, lambda machine: machine.wait_for("finished", 300))
+    nested.compare_sums(end, ["hosted"])

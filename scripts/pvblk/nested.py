@@ -5,6 +5,7 @@ No Xen and no KVM is needed on the host; the innermost guest is a real Xen HVM g
 """
 
 import hashlib
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -22,62 +23,98 @@ OUTER_MODULES = ["virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd
 HOSTED = ["-blockdev", "driver=file,node-name=hosted-file,filename=hosted.raw",
           "-blockdev", "driver=raw,node-name=hosted,file=hosted-file",
           "-device", "xen-pvblk-pci,id=hosted,drive=hosted"]
-OWN = ["-blockdev", "driver=file,node-name=own-file,filename=own.raw",
-       "-blockdev", "driver=raw,node-name=own,file=own-file",
-       "-device", "xen-disk,drive=own,vdev=xvda"]
+OWN = ["-blockdev", "driver=file,node-name=own-file,filename=own.raw,discard=unmap",
+       "-blockdev", "driver=raw,node-name=own,file=own-file,discard=unmap",
+       "-device", "xen-disk,id=own,drive=own,vdev=xvda"]
 FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 STRIPPED = paths.GUEST / "nested-qemu"
+SIZE = 64 * images.MIB
 
 
-def run(name, script, modules, arguments, disks):
-    """Runs tests/guest/<script> as the inner guest; the sums of `disks` must agree inside and outside."""
+class Inner:
+    """The inner guest, seen through the outer one: its marks, its control line, and the inner QEMU's QMP."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.sums = {}
+        self._monitor("qmp_capabilities")
+
+    def wait_for(self, word, seconds, on_mark=None):
+        """Sums are kept; other marks go to on_mark(text)."""
+        def other(text):
+            first, _, rest = text.partition(" ")
+            if first == "sum":
+                which, _, value = rest.partition(" ")
+                self.sums[which] = value
+            elif on_mark:
+                on_mark(text)
+
+        return self.machine.wait_for(word, seconds, other)
+
+    def tell(self, text):
+        self.machine.tell(f"guest {text}")
+
+    def resize(self, node, size):
+        self._monitor("block_resize", {"node-name": node, "size": size})
+
+    def replug(self, device, **properties):
+        self._monitor("device_del", {"id": device}, "DEVICE_DELETED")
+        self._monitor("device_add", {"id": device, **properties})
+
+    def problem(self, text):
+        return self.machine.problem(text)
+
+    def _monitor(self, command, arguments=None, event=None):
+        """A QMP command of the inner QEMU; returns when it was done, and the event has come."""
+        self.machine.tell("monitor " + json.dumps({"execute": command, "arguments": arguments or {}}))
+        done = False
+        while not done or event:
+            answer = json.loads(self.machine.wait_for("monitor", 60))
+            if "error" in answer:
+                raise self.problem(f"inner QMP {command}: {answer['error'].get('desc')}")
+            done = done or "return" in answer
+            if answer.get("event") == event:
+                event = None
+
+    def end(self):
+        """Waits until both have powered off."""
+        self.wait_for("outer-finished", 60)
+        self.machine.wait_end()
+
+
+def run(name, inner, arguments, converse, which=kernel.CLOUD, cpus=1):
+    """Boots an initramfs as the inner guest, hands an Inner to converse(), and returns it when all have ended."""
     folder = images.folder(name)
-    initrd = _outer(_inner(script, modules).write(folder / "inner.initrd"), arguments).write(folder / "outer.initrd")
-    sums = {}
-
-    def on_mark(text):
-        word, _, rest = text.partition(" ")
-        if word == "sum":
-            which, _, value = rest.partition(" ")
-            sums[which] = value
-        elif word == "inner-finished":
-            sums["finished"] = True
-
-    words = ["-accel", "tcg", "-cpu", "max,+svm", "-m", "2048", *guest.linux(initrd, "mitigations=off")]
+    outer = _outer(inner.write(folder / "inner.initrd"), which, arguments).write(folder / "outer.initrd")
+    words = ["-accel", "tcg", "-cpu", "max,+svm", "-smp", cpus, "-m", "2048",
+             *guest.linux(outer, f"mitigations=off size={SIZE} cpus={cpus}")]
     with guest.Guest(name, words) as machine:
-        machine.wait_for("finished", 420, on_mark)
-        machine.wait_end()
-        _compare(machine, sums, disks)
+        machine.wait_for("step", 60)
+        nested = Inner(machine)
+        converse(nested)
+        nested.end()
+    return nested
 
 
-def _compare(machine, sums, disks):
-    if "finished" not in sums:
-        raise machine.problem("the inner guest did not come to its end")
-    blank = _blank_sum()
+def compare_sums(inner, disks):
+    """The images must hold what the guest read, and not only zeros."""
+    blank = hashlib.md5(bytes(SIZE)).hexdigest()
     for disk in disks:
-        inner, outer = sums.get(f"inner-{disk}"), sums.get(f"outer-{disk}")
-        if not inner or inner != outer:
-            raise machine.problem(f"disk {disk}: the guest reads {inner}, its image holds {outer}")
-        if outer == blank:
-            raise machine.problem(f"disk {disk}: nothing was written to its image")
+        read, held = inner.sums.get(f"inner-{disk}"), inner.sums.get(f"outer-{disk}")
+        if not read or read != held:
+            raise inner.problem(f"disk {disk}: the guest reads {read}, its image holds {held}")
+        if held == blank:
+            raise inner.problem(f"disk {disk}: nothing was written to its image")
 
 
-def _blank_sum():
-    return hashlib.md5(bytes(32 * images.MIB)).hexdigest()
-
-
-def _inner(script, modules):
-    return initramfs.linux(script, modules, libraries=["xen-lib.sh"])
-
-
-def _outer(inner, arguments):
+def _outer(inner, which, arguments):
     image = initramfs.linux("outer.sh", OUTER_MODULES, fio=False)
     image.add_file("nested/qemu", _stripped_qemu())
     image.add_libraries(_host_libraries(qemu.program("qemu-system-x86_64")))
     for name in FIRMWARE:
         image.add_file(f"nested/fw/{name}", paths.FIRMWARE / name)
     image.add_tree("nested/fw/keymaps", paths.FIRMWARE / "keymaps")
-    image.add_file("nested/vmlinuz", kernel.IMAGE)
+    image.add_file("nested/vmlinuz", which.image)
     image.add_file("nested/inner.initrd", inner)
     image.add("nested/arguments", " ".join(arguments))
     return image

@@ -13,11 +13,14 @@ import stamp
 import ui
 
 PROGRAMS = ["qemu-system-x86_64", "qemu-img", "qemu-io"]
-TESTS = ["tests/qtest/qos-test", "tests/qtest/xen-pvblk-test"]
 OPTIONS = ["--target-list=x86_64-softmmu", "--without-default-features", "--enable-system", "--enable-tcg",
            "--enable-kvm", "--enable-tools", "--disable-docs", "--disable-install-blobs",
            "--cc=gcc", "--cxx=g++", "--host-cc=gcc", "--python=" + buildtools.PYTHON]
 LOG = paths.LOGS / "qemu-build.log"
+# The same with AddressSanitizer and UndefinedBehaviorSanitizer, and only the one program.
+SANITIZED = paths.BUILD / "qemu-asan" / "qemu-system-x86_64"
+SANITIZED_OPTIONS = [*OPTIONS, "--enable-asan", "--enable-ubsan", "--disable-tools"]
+SANITIZED_LOG = paths.LOGS / "qemu-asan-build.log"
 
 
 def existing_build():
@@ -49,8 +52,8 @@ def program(name):
     return builddir() / name
 
 
-def ensure(tests=False):
-    """Builds what is out of date; `tests` adds QEMU's test programs."""
+def ensure(tests=()):
+    """Builds what is out of date; `tests` names test programs of QEMU's."""
     host.require_x86()
     if existing_build():
         ui.say(f"  qemu: the build in {builddir()} (PVBLK_QEMU_BUILD)")
@@ -58,36 +61,48 @@ def ensure(tests=False):
         host.ensure(host.QEMU)
         buildtools.ensure_meson()
         qemusource.ensure()
-        _configure()
-    _build(PROGRAMS + (TESTS if tests else []))
+        _configure("qemu", builddir(), OPTIONS, LOG)
+    _build("qemu", builddir(), [*PROGRAMS, *tests], LOG)
 
 
-def _configure():
-    mark = stamp.Stamp("qemu-configured", [qemusource.version(), qemusource.chosen(), OPTIONS, str(paths.BUILD),
-                                           buildtools.compiler_id(), buildtools.meson_id()],
-                       [builddir() / "build.ninja"])
+def ensure_sanitized():
+    """The second QEMU, from the same source."""
+    host.require_x86()
+    host.ensure(host.QEMU)
+    buildtools.ensure_meson()
+    if not existing_build():
+        qemusource.ensure()
+    _configure("qemu-asan", SANITIZED.parent, SANITIZED_OPTIONS, SANITIZED_LOG)
+    _build("qemu-asan", SANITIZED.parent, [SANITIZED.name], SANITIZED_LOG)
+
+
+def _configure(name, folder, options, log):
+    version = (source() / "VERSION").read_text().strip()
+    mark = stamp.Stamp(f"{name}-configured", [version, str(source()), qemusource.chosen(), options, str(paths.BUILD),
+                                              buildtools.compiler_id(), buildtools.meson_id()],
+                       [folder / "build.ninja"])
     if mark.fresh():
         return
     mark.clear()
-    with ui.step("qemu: configuring"):
-        LOG.unlink(missing_ok=True)
-        buildtools.reset(builddir())
-        configure = os.path.relpath(paths.QEMU_SOURCE / "configure", builddir())
-        ui.run([configure, *OPTIONS], LOG, "qemu: configuring", cwd=builddir(), env=buildtools.environment())
+    with ui.step(f"{name}: configuring"):
+        log.unlink(missing_ok=True)
+        buildtools.reset(folder)
+        configure = os.path.relpath(source() / "configure", folder)
+        ui.run([configure, *options], log, f"{name}: configuring", cwd=folder, env=buildtools.environment())
     mark.write()
 
 
-def known_targets():
-    answer = subprocess.run(["ninja", "-C", str(builddir()), "-t", "targets", "all"], capture_output=True,
+def known_targets(folder):
+    answer = subprocess.run(["ninja", "-C", str(folder), "-t", "targets", "all"], capture_output=True,
                             text=True, env=buildtools.environment())
     return {line.partition(":")[0] for line in answer.stdout.splitlines()}
 
 
-def _build(wanted):
+def _build(name, folder, wanted, log):
     """Those of the wanted targets that this tree has; a test that needs another one says so itself."""
     # build.ninja first: only then are the targets of a changed source known.
-    buildtools.ninja(builddir(), ["build.ninja"], LOG, "qemu: preparing")
-    known = known_targets()
+    buildtools.ninja(folder, ["build.ninja"], log, f"{name}: preparing")
+    known = known_targets(folder)
     targets = [target for target in wanted if target in known]
-    with ui.step("qemu: building"):
-        buildtools.ninja(builddir(), targets, LOG, "qemu: building")
+    with ui.step(f"{name}: building"):
+        buildtools.ninja(folder, targets, log, f"{name}: building")

@@ -25,7 +25,9 @@ CASES = {
     "nxvirtq": ("virtio-blk-pci-tests", "a queue that does not exist does no harm"),
 }
 CASE_SECONDS = 180
+QOS = "tests/qtest/qos-test"
 OURS = "tests/qtest/xen-pvblk-test"
+PROGRAMS = (QOS, OURS)
 
 
 def qos_tests():
@@ -39,7 +41,7 @@ def _qos_runner(machine, case, path):
         evidence = paths.LOGS / f"qos-{machine}-{case}.started"
         evidence.unlink(missing_ok=True)
         log = paths.LOGS / f"qos-{machine}-{case}.log"
-        _run_case("tests/qtest/qos-test", path, log, {"PVBLK_REWRITE": machine, "PVBLK_EVIDENCE": str(evidence)})
+        _run_case(QOS, path, log, {"PVBLK_REWRITE": machine, "PVBLK_EVIDENCE": str(evidence)})
         starts = evidence.read_text().splitlines() if evidence.exists() else []
         if not any(f"{machine},xen-emu=on" in line and "xen-pvblk-pci" in line for line in starts):
             raise ui.Problem("the test passed, but not on our device: no QEMU was started with it", log)
@@ -83,23 +85,27 @@ def _environment(extra=None):
 
 def _run_case(program, path, log, extra):
     """Runs one case; a pass is an `ok` line of TAP for exactly this path, and a good exit status."""
+    _judge(path, log, run_program(program, ["-p", path], log, extra))
+
+
+def run_program(program, words, log, extra=None):
+    """Runs a test program of QEMU's, with TAP in the log; returns its status."""
     if not qemu.program(program).exists():
         raise ui.Problem(f"{program} was not built: `./pvblk build` builds it")
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as out:
         # Its own process group: a case that hangs leaves QEMU behind otherwise.
-        process = subprocess.Popen([str(qemu.program(program)), "--tap", "-k", "-p", path], stdout=out, stderr=out,
+        process = subprocess.Popen([str(qemu.program(program)), "--tap", "-k", *words], stdout=out, stderr=out,
                                    stdin=subprocess.DEVNULL, env=_environment(extra), cwd=qemu.builddir(),
                                    start_new_session=True)
         try:
-            status = process.wait(timeout=CASE_SECONDS)
+            return process.wait(timeout=CASE_SECONDS)
         except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise ui.Problem(f"no end after {CASE_SECONDS} s", log) from None
             raise
-    _judge(path, log, status)
 
 
 def _judge(path, log, status):

@@ -16,7 +16,7 @@ XEN_CAPABLE = ("pc", "q35")
 def arguments(words):
     """The user's words with xen-emu=on and an accelerator, unless they say otherwise."""
     words = list(words)
-    if not _runs_xen_under_kvm(words):
+    if not _shows_xen(words):
         _add_xen_emulation(words)
     if not _names_accelerator(words):
         words = ["-accel", "tcg", *words]
@@ -27,8 +27,8 @@ def _machine_positions(words):
     return [index + 1 for index, word in enumerate(words[:-1]) if word in MACHINE_OPTIONS]
 
 
-def _runs_xen_under_kvm(words):
-    """kvm,xen-version=... brings its own Xen emulation."""
+def _shows_xen(words):
+    """kvm,xen-version=... and tcg,xen-version=... bring the emulation along."""
     return any("xen-version=" in word for word in words)
 
 

@@ -7,17 +7,19 @@ import guesttools
 import host
 import kernel
 import qemu
+import qtests
 import ui
+import upstreamtests
 
 _outcome = {}
 
 
 def _qemu():
-    qemu.ensure(tests=False)
+    qemu.ensure()
 
 
 def _qtests():
-    qemu.ensure(tests=True)
+    qemu.ensure(tests=[*qtests.PROGRAMS, *upstreamtests.PROGRAMS])
     # It built the other's targets as well.
     _outcome["qemu"] = None
 
@@ -29,12 +31,23 @@ def _guest():
     guesttools.ensure()
 
 
+def _guest_kernels():
+    """What tests with several kernels need."""
+    ensure("guest")
+    for which in kernel.ALL:
+        kernel.ensure(which)
+        guesttools.ensure(which.architecture)
+    guesttools.ensure_kexec()
+
+
 STEPS = {
     "core": core.ensure,
     "core-asan": core.ensure_asan,
     "qemu": _qemu,
+    "qemu-asan": qemu.ensure_sanitized,
     "qtests": _qtests,
     "guest": _guest,
+    "guest-kernels": _guest_kernels,
     "firmware": firmware.ensure,
 }
 

@@ -13,6 +13,7 @@ import qtests
 import setup
 import styletests
 import ui
+import upstreamtests
 from registry import Family, Skip, Test, family_matches, matches
 
 
@@ -25,6 +26,7 @@ def catalogue():
              lambda: core.run_tests(paths.CORE_ASAN), ("core-asan",)),
         *qtests.qos_tests(),
         qtests.ours(),
+        *upstreamtests.tests(),
         *guesttests.tests(),
     ]
 

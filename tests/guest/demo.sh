@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: MIT
 # The demo's guest: ext4 on the first disk, verified mixed I/O on the second, both resized while in use.
+# The kernel's command line names them: first=vda second=vdb, or first=xvda second=xvdb.
 
-# The serial number comes through virtio's GET_ID: it tells that the disks are the ones we mean.
-[ "$(cat /sys/block/vda/serial)" = pvblk-raw ] || fail "vda is not the raw disk: $(cat /sys/block/vda/serial)"
-[ "$(cat /sys/block/vdb/serial)" = pvblk-qcow2 ] || fail "vdb is not the qcow2 disk: $(cat /sys/block/vdb/serial)"
-mark "step booted: Linux $(uname -r), $(sectors vda) and $(sectors vdb) sectors"
-
-# resize DISK PID: the host makes it larger while the process uses it.
-resize() {
-    before=$(sectors "$1")
-    kill -0 "$2" 2>/dev/null || fail "$1 was idle before it was resized"
-    mark "resize $1"
-    await_log "\[$1\] new size" 60 || fail "$1 did not report its new size"
-    [ "$(sectors "$1")" -gt "$before" ] || fail "$1 did not grow"
-    mark "step resized $1 while in use: $before to $(sectors "$1") sectors"
-}
+for disk in "$first" "$second"; do
+    [ -b /dev/$disk ] || await_log "[ ;]$disk[: ]" 60 || fail "there is no /dev/$disk"
+done
+if [ -e /sys/block/$first/serial ]; then
+    # The serial number comes through virtio's GET_ID: it tells that the disks are the ones we mean.
+    [ "$(cat /sys/block/$first/serial)" = pvblk-raw ] || fail "$first is not the raw disk"
+    [ "$(cat /sys/block/$second/serial)" = pvblk-qcow2 ] || fail "$second is not the qcow2 disk"
+else
+    dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+fi
+mark "step booted: Linux $(uname -r), $(sectors $first) and $(sectors $second) sectors"
 
 # write_files FOLDER COUNT: sizes that end inside a block, a page and a sector.
 write_files() {
@@ -26,53 +24,49 @@ write_files() {
     find "$1" -type f -exec md5sum {} + >>/tmp/sums
 }
 
-# Passes with different patterns until the other disk's part is done, so that the resizes meet I/O in flight.
-verified_io() {
-    pass=0
-    while [ ! -e /tmp/enough ]; do
-        pass=$((pass + 1))
-        PASS=$pass fio --eta=never --output=/tmp/fio.log /lib/pvblk/demo.fio || return 1
-        echo $pass >/tmp/passes
+# queue DISK: what Linux made of it, and what it asked of it, for the host's table.
+queue() {
+    set -- "$1" $(cat /sys/block/$1/stat)
+    values=" requests=$(($2 + $6 + ${13} + ${17})) discards=${13} flushes=${17}"
+    for name in logical_block_size physical_block_size max_segments max_sectors_kb discard_granularity write_cache; do
+        values="$values $name=$(tr ' ' - </sys/block/$1/queue/$name)"
     done
+    mark "queue $1 sectors=$(sectors $1)$values"
 }
 
-mkfifo /tmp/started
-verified_io &
-fio=$!
-# The first job tells when its I/O begins.
-timeout 60 head -n 1 /tmp/started >/dev/null || fail "fio did not start"
-mark "step fio: mixed reads, writes, flushes and discards begin on vdb"
+verify_until_enough $second
+mark "step fio: mixed reads, writes, flushes and discards begin on $second"
 
 # By its path: busybox has an applet of that name.
-/sbin/mke2fs -q -F -t ext4 /dev/vda || fail "mke2fs"
-mount -t ext4 /dev/vda /mnt || fail "mount"
-mark "step ext4: made and mounted on vda"
+/sbin/mke2fs -q -F -t ext4 /dev/$first || fail "mke2fs"
+mount -t ext4 /dev/$first /mnt || fail "mount"
+mark "step ext4: made and mounted on $first"
 
-resize vdb $fio
+resize $second $verifier
 
 write_files /mnt/first 40 &
 writer=$!
-resize vda $writer
-wait $writer || fail "files cannot be written while vda grows"
-/sbin/resize2fs /dev/vda >/dev/null 2>&1 || fail "resize2fs of the mounted file system"
-write_files /mnt/second 20 || fail "files cannot be written after vda grew"
+resize $first $writer
+wait $writer || fail "files cannot be written while $first grows"
+/sbin/resize2fs /dev/$first >/dev/null 2>&1 || fail "resize2fs of the mounted file system"
+write_files /mnt/second 20 || fail "files cannot be written after $first grew"
 umount /mnt || fail "umount"
 echo 3 >/proc/sys/vm/drop_caches
-mount -t ext4 /dev/vda /mnt || fail "mount again"
+mount -t ext4 /dev/$first /mnt || fail "mount again"
 [ "$(wc -l </tmp/sums)" = 60 ] || fail "not every file was summed"
 md5sum -c /tmp/sums >/tmp/md5.log 2>&1 || fail "checksums differ: $(grep -v OK /tmp/md5.log | head -n 3)"
 umount /mnt || fail "umount again"
 mark "step ext4: 60 files written, unmounted, mounted again, all checksums right"
 
-touch /tmp/enough
-wait $fio || { cat /tmp/fio.log; fail "fio: $(grep -m1 -E 'fio:|verify' /tmp/fio.log)"; }
-grep -E 'read:|write:|trim:|err=' /tmp/fio.log
-fio --eta=never --output=/tmp/grown.log --name=grown --filename=/dev/vdb --direct=1 --offset=64m --size=4m --rw=randwrite \
-    --bs=64k --ioengine=io_uring --iodepth=4 --verify=crc32c --verify_fatal=1 --end_fsync=1 ||
-    { cat /tmp/grown.log; fail "fio on the part of vdb that is new"; }
-mark "step fio: all blocks read back and verified in $(cat /tmp/passes) passes, the new part of vdb too"
+stop_verifying
+fio --eta=never --output=/tmp/grown.log --name=grown --filename=/dev/$second --direct=1 --offset=64m --size=4m \
+    --rw=randwrite --bs=64k --ioengine=$engine --iodepth=4 --verify=crc32c --verify_fatal=1 --end_fsync=1 ||
+    { cat /tmp/grown.log; fail "fio on the part of $second that is new"; }
+mark "step fio: all blocks read back and verified in $(cat /tmp/passes) passes, the new part of $second too"
 
 check_log
+queue $first
+queue $second
 mark "finished"
 # The host reads the devices' counters, then says that we may go.
 read -r answer <&3

@@ -28,6 +28,15 @@ load() { insmod "/lib/modules/$1.ko" || fail "module $1 cannot be loaded"; }
 # The kernel's log as an event source: returns at the first line that matches, also one already logged.
 await_log() { timeout "$2" grep -q -m1 -E "$1" /dev/kmsg; }
 
+# For what is no event: the condition, ten times a second for ten seconds.
+await() {
+    for attempt in $(seq 100); do
+        eval "$1" && return
+        sleep 0.1
+    done
+    return 1
+}
+
 sectors() { cat "/sys/block/$1/size"; }
 
 trouble='I/O error|blk_update_request|EXT4-fs error|BUG:|WARNING:|Oops|Call Trace|blocked for more'

@@ -11,5 +11,5 @@ mark "step inner: a Xen HVM guest, its hosted disk is vda"
 verify_disks vda
 report_sum hosted vda
 check_log
-mark "inner-finished"
+mark "finished"
 end
