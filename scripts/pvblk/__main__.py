@@ -94,7 +94,7 @@ def command_build(words):
     with lock.build_folder():
         if source:
             qemusource.choose(source)
-        setup.ensure("core", "qtests", "guest")
+        setup.ensure("core", "qtests", "guest", "freestanding")
     ui.say("built. Try: ./pvblk demo")
     return 0
 

@@ -5,6 +5,7 @@ Each is a folder of C++ and assembly beside tests/guest/freestanding, and become
 """
 
 import guest
+import host
 import images
 import nested
 import paths
@@ -42,6 +43,7 @@ def build(name):
     if mark.fresh():
         return image
     mark.clear()
+    host.ensure(host.FREESTANDING)
     work = image.with_suffix(".objects")
     work.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)

@@ -21,7 +21,6 @@ import paths
 import ui
 import xenguest
 
-PACKAGES = ["gdb"]
 COMMANDS = paths.ROOT / "scripts" / "gdb" / "pvblk.py"
 PAGE = 4096
 OWN_VBD = 51712
@@ -30,7 +29,7 @@ OWN_VBD = 51712
 # ---- gdb, attached to a guest ----------------------------------------------------------------------------------------
 
 # QEMU listens where a port is free. No Unix socket: see docs/debugging.rst.
-STUB = ["-chardev", "socket,id=gdb,host=127.0.0.1,port=0,server=on,wait=off", "-gdb", "chardev:gdb"]
+STUB = ["-chardev", "socket,id=gdb,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on", "-gdb", "chardev:gdb"]
 
 
 def stub_address(machine):
@@ -163,7 +162,7 @@ def check_untouched(gdb):
 
 def run_own(name, program):
     """mini-blkfront (`program`, with symbols) is stopped where a request leaves and where its response arrives."""
-    host.ensure(PACKAGES)
+    host.ensure(host.DEBUGGER)
     disk = images.raw(images.folder(name) / "own.raw", 16 * images.MIB)
     words = [*xenguest.ACCEL, "-m", "64", "-S", *STUB, "-kernel", program,
              "-blockdev", f"driver=file,node-name=own-file,filename={guest.escaped(disk)}",
@@ -304,7 +303,7 @@ def _show(gdb, page, abi):
 
 def run_hosted(name):
     """SeaBIOS and the boot sector have read and written through virtio-blk; the guest knows nothing of Xen."""
-    host.ensure(PACKAGES)
+    host.ensure(host.DEBUGGER)
     folder = images.folder(name)
     disk = bootdisk.make(folder / "ours.raw", bootdisk.assemble(folder), os.urandom(bootdisk.DATA_BYTES))
     words = ["-machine", "pc,xen-emu=on", "-accel", "tcg", "-m", "64", *STUB,
@@ -347,7 +346,7 @@ def check_hosted(gdb, machine, device, operation, sector):
 
 def run_linux(name, which):
     """Linux's xen-blkfront and a hosted disk side by side; `which` kernel decides the layouts."""
-    host.ensure(PACKAGES)
+    host.ensure(host.DEBUGGER)
     folder = images.folder(name)
     image = initramfs.linux("gdb.sh", xenguest.MODULES, kernel=which, fio=False)
     image.write(folder / "initrd")

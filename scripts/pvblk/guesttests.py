@@ -46,9 +46,9 @@ def _xen_tests():
             name = f"mini-{upcall}-{way}"
             yield Test(f"xen/{name}", f"mini-blkfront, a frontend without an operating system, on {way}; events by {claim}",
                        lambda name=name, upcall=upcall, way=way: freestanding.run_mini(f"xen-{name}", upcall, way),
-                       ("qemu", "firmware"))
+                       ("qemu", "firmware", "freestanding"))
     yield Test("xen/fuzz", "a minute of random and near-valid hypercalls on two vCPUs; QEMU, with ASan and UBSan, survives",
-               lambda: freestanding.run_fuzz("xen-fuzz"), ("qemu-asan", "firmware"))
+               lambda: freestanding.run_fuzz("xen-fuzz"), ("qemu-asan", "firmware", "freestanding"))
     yield from _gdb_tests()
     for which in xenguest.KERNELS:
         yield Test(f"xen/kvm-{which.name}", f"{which.title}, 2 vCPU: kvm,xen-version (nested) and tcg,xen-version give "
@@ -65,7 +65,8 @@ def _xen_tests():
 
 def _gdb_tests():
     yield Test("gdb/own", "gdb in mini-blkfront: ring, grants, ports and nodes are shown as they are known otherwise",
-               lambda: gdbtest.run_own("gdb-own", freestanding.build("mini-blkfront")), ("qemu", "firmware"))
+               lambda: gdbtest.run_own("gdb-own", freestanding.build("mini-blkfront")),
+               ("qemu", "firmware", "freestanding"))
     yield Test("gdb/hosted", "gdb and the hosted frontend, after SeaBIOS has booted from its disk",
                lambda: gdbtest.run_hosted("gdb-hosted"), ("qemu", "firmware"))
     for which in (kernel.CLOUD, kernel.DEBIAN12_PAE):

@@ -16,6 +16,8 @@ QEMU = FETCH + COMPILE + ["libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "zl
                           "bzip2"]
 CORE = COMPILE + ["libgtest-dev", "libxen-dev"]
 GUEST = FETCH + ["gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
+FREESTANDING = ["g++", "binutils", "libxen-dev"]
+DEBUGGER = ["gdb"]
 CHECK = ["e2fsprogs"]
 
 _updated = False

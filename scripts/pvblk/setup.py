@@ -3,6 +3,7 @@
 
 import core
 import firmware
+import freestanding
 import guesttools
 import host
 import kernel
@@ -31,6 +32,13 @@ def _guest():
     guesttools.ensure()
 
 
+def _freestanding():
+    """With symbols, for docs/debugging.rst too."""
+    host.require_x86()
+    freestanding.build("mini-blkfront")
+    freestanding.build("fuzz")
+
+
 def _guest_kernels():
     """What tests with several kernels need."""
     ensure("guest")
@@ -48,6 +56,7 @@ STEPS = {
     "qtests": _qtests,
     "guest": _guest,
     "guest-kernels": _guest_kernels,
+    "freestanding": _freestanding,
     "firmware": firmware.ensure,
 }
 
