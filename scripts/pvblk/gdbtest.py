@@ -249,9 +249,9 @@ def _response_arrives(gdb, machine):
 
     gdb.ask("tbreak Blkfront::answered")
     gdb.find("(Temporary) breakpoint 4, Blkfront::answered", "continue")
-    (ident,) = gdb.numbers("response.id")
-    gdb.find(rf"response 0 in slot 0: WRITE id {ident:#x} status 0 (OKAY) \(over a request at sector 0\)$",
-             "pvblk ring -all")
+    ident, after = gdb.numbers("response.id", "this->rsp_cons_")
+    gdb.find(rf"response {after - 1} in slot {after - 1}: WRITE id {ident:#x} status 0 (OKAY) \(over a request at "
+             rf"sector {(after - 1) * 11 * 8}\)$", "pvblk ring -all")
 
 
 # ---- rings that no honest frontend makes ----------------------------------------------------------------------------

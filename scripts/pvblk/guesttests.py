@@ -41,6 +41,8 @@ def _xen_tests():
     for variant, (_, _, claim) in xenguest.VARIANTS.items():
         yield Test(f"xen/boot-{variant}", f"tcg,xen-version, 2 vCPUs: {claim}",
                    lambda variant=variant: xenguest.run_variant(f"xen-boot-{variant}", variant), ("qemu", "guest"))
+    yield Test("xen/kexec", "tcg,xen-version: Linux starts its kernel again by kexec, twice, with I/O in flight (soft "
+               "reset)", lambda: xenguest.run_kexec("xen-kexec"), ("qemu", "guest-kernels"))
     for upcall, claim in freestanding.UPCALLS.items():
         for way in freestanding.WAYS:
             name = f"mini-{upcall}-{way}"

@@ -143,6 +143,24 @@ def run_variant(name, variant):
     _boot(name, arguments(folder, kernel.CLOUD, 2, accel, append))
 
 
+def run_kexec(name):
+    """A kernel that starts itself again, with I/O in flight on the disk of its frontend."""
+    folder = images.folder(name)
+    image = initrd("xen-kexec.sh", kernel.CLOUD, kexec=True).write(folder / "initrd")
+    sizes = f"left=2 kernel={kernel.CLOUD.image.stat().st_size} initramfs={image.stat().st_size}"
+    words = arguments(folder, kernel.CLOUD, 2, append=sizes)
+    with open(folder / "hosted.raw", "r+b") as disk:
+        for offset, path in ((16, kernel.CLOUD.image), (32, image)):
+            disk.seek(offset * images.MIB)
+            disk.write(path.read_bytes())
+    steps = []
+    with guest.Guest(name, words) as machine:
+        machine.wait_for("finished", 180, steps.append)
+        _power_off(machine)
+    if len([step for step in steps if "times left" in step]) != 3:
+        raise ui.Problem(f"{name}: there should have been three boots, there were these: {steps}", machine.console)
+
+
 def _boot(name, words):
     with guest.Guest(name, words) as machine:
         machine.wait_for("finished", 90)
