@@ -348,7 +348,7 @@ def vbd_lines(vbd, grants, hosted, abi, most_responses):
     pages = [page_of(ref, grants, vbd, hosted) for ref in references]
     chosen, why = (abi, "as you say") if abi else vbd.abi()
     owner = "hosted by QEMU" if vbd.path in hosted else "the guest's own"
-    yield f"vbd {vbd.number}, {owner}: {vbd.states()}; event channel {vbd.node('event-channel') or 'none'}"
+    yield f"vbd {vbd.number}, {owner}: {vbd.states()}; event channel {(vbd.node('event-channel') or 'none')[:32]}"
     for ref, (_, place) in zip(references, pages):
         yield f"  ring: grant reference {ref}, {place}; ABI {chosen} ({why})"
     ring = Ring(b"".join(content for content, _ in pages), chosen)
@@ -413,10 +413,9 @@ def known_ports():
 
 
 def device_ports(store):
-    """Ports of the hosted frontends: number → whose."""
+    """Ports of the hosted frontends: number, as their nodes have it, → whose."""
     hosted = hosted_rings()
-    vbds = [vbd for vbd in all_vbds(store) if vbd.path in hosted]
-    return {vbd.node_number("event-channel"): hosted[vbd.path][0] for vbd in vbds}
+    return {store.read(f"{path}/event-channel"): device for path, (device, _) in hosted.items()}
 
 
 def evtchn_lines():
@@ -425,7 +424,7 @@ def evtchn_lines():
     ports = known_ports()
     owners = device_ports(Store())
     for port, text in sorted(ports.items()):
-        yield port_line(port, text, info, owners.get(port))
+        yield port_line(port, text, info, owners.get(str(port)))
     stray = [port for port in range(info.ports) if info.bits(port)[0] and port not in ports]
     if stray:
         yield f"pending, but closed: {len(stray)} ports: " + " ".join(map(str, stray[:16]))

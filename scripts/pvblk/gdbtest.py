@@ -171,7 +171,8 @@ def run_own(name, program):
         with Gdb(machine, program) as gdb:
             _before_connecting(gdb)
             _request_leaves(gdb, machine)
-            _hostile_rings(gdb)
+            for abi in REQUESTS:
+                _hostile_rings(gdb, abi)
             _response_arrives(gdb, machine)
             check_untouched(gdb)
             gdb.ask("delete")
@@ -183,7 +184,8 @@ def run_own(name, program):
 def _before_connecting(gdb):
     """Each command says what is not there yet."""
     gdb.find(f"^pvblk: no ring-ref for vbd {OWN_VBD}: the frontend has not connected yet", "pvblk ring")
-    gdb.find("^the guest has no shared info page", "pvblk evtchn")
+    gdb.find("^(the guest has no shared info page)", "pvblk evtchn")
+    gdb.find("^port +1: .*; (the guest has no bits for it)$", "pvblk evtchn")
     gdb.find("^pvblk: XenStore has no vbd 5$", "pvblk ring 5")
     gdb.find("^pvblk: there is no RAM at guest-physical 0xfee00000", "pvblk ring -gfn 0xfee00")
     gdb.find("^pvblk: XenStore has no /nowhere", "pvblk store /nowhere")
@@ -256,38 +258,48 @@ def _response_arrives(gdb, machine):
 
 # ---- rings that no honest frontend makes ----------------------------------------------------------------------------
 
-def _request_32(operation, segments, ident, sector, pieces):
-    """struct blkif_x86_32_request; a segment is (reference, first, last)."""
-    packed = struct.pack("<BBHQQ", operation, segments, 7, ident, sector)
+# struct blkif_x86_32_request and _64_request: what stands before the segments, and the size of all.
+REQUESTS = {"x86_32": ("<BBHQQ", 108), "x86_64": ("<BBH4xQQ", 112)}
+
+
+def _request(abi, operation, segments, ident, sector, pieces):
+    """A segment is (reference, first, last)."""
+    packed = struct.pack(REQUESTS[abi][0], operation, segments, 7, ident, sector)
     return packed + b"".join(struct.pack("<IBBH", *piece, 0) for piece in pieces)
 
 
-def _ring_32(req_prod, rsp_prod, requests):
+def _ring(abi, req_prod, rsp_prod, requests):
     page = bytearray(PAGE)
     struct.pack_into("<4I", page, 0, req_prod, 1, rsp_prod, 1)
     for index, request in requests.items():
-        at = 64 + index % 32 * 108
+        at = 64 + index % 32 * REQUESTS[abi][1]
         page[at:at + len(request)] = request
     return bytes(page)
 
 
-def _hostile_rings(gdb):
-    """In a page of the guest's that it does not use yet: the other ABI, and nonsense."""
+def _hostile_rings(gdb, abi):
+    """In a page of the guest's that it does not use yet: nonsense that has to be called so."""
     top = 2**32 - 1
-    wrapped = _ring_32(1, top, {top: _request_32(0, 2, 0x1122334455667788, 2**40, [(0xffffffff, 6, 5), (1, 0, 200)]),
-                                0: _request_32(200, 255, 1, 2, [])})
-    text = _show(gdb, wrapped, "x86_32")
-    for pattern in (r"req_prod 1 req_event 1 rsp_prod 4294967295 rsp_event 1: 2 unanswered of 32 slots$",
+    pieces = [(0xffffffff, 6, 5), (1, 0, 200)]
+    wrapped = _ring(abi, 2, top, {top: _request(abi, 0, 2, 0x1122334455667788, 2**40, pieces),
+                                  0: _request(abi, 200, 255, 1, 2, []),
+                                  1: _request(abi, 5, 1, 3, 4, []) + struct.pack("<Q", 2**63)})
+    text = _show(gdb, wrapped, abi)
+    for pattern in (r"req_prod 2 req_event 1 rsp_prod 4294967295 rsp_event 1: 3 unanswered of 32 slots$",
                     rf"request {top} in slot 31: READ id 0x1122334455667788 handle 7 sector {2**40} segments 2$",
                     r"segment 0: reference 4294967295 sectors 6 to 5, which is no part of a page \(not granted\)$",
                     r"segment 1: reference 1 sectors 0 to 200, which is no part of a page \(frame 0xfeff9\)$",
-                    r"request 0 in slot 0: unknown operation 200 id 0x1$"):
+                    r"request 0 in slot 0: unknown operation 200 id 0x1$",
+                    rf"request 1 in slot 1: DISCARD id 0x3 handle 7 sector 4 sectors {2**63} secure$"):
         _find(gdb, text, pattern)
-    many = _ring_32(2**31, 5, {8: _request_32(1, 255, 3, 4, [(9, 0, 7)] * 11)})
-    text = _show(gdb, many, "x86_32")
+    text = _show(gdb, _ring(abi, 2**31, 5, {8: _request(abi, 1, 255, 3, 4, [(9, 0, 7)] * 11)}), abi)
     _find(gdb, text, "more requests than slots: the indices are wrong")
     _find(gdb, text, r"in slot 8: WRITE id 0x3 handle 7 sector 4 segments 255, of which a request holds 11$")
-    gdb.same("requests of a ring whose indices are wrong", len(re.findall("^  request ", text, re.M)), 32)
+    gdb.same("requests where the indices are wrong", len(re.findall("^  request ", text, re.M)), 32)
+    gdb.same("segments of a request with 255", len(re.findall("^    segment .*reference 9 ", text, re.M)), 11)
+    _find(gdb, text, "    segment 10: ")
+    if "segment 11:" in text:
+        raise gdb.problem("a segment beyond the request's end is shown")
 
 
 def _show(gdb, page, abi):
@@ -337,8 +349,8 @@ def check_hosted(gdb, machine, device, operation, sector):
     _find(gdb, text, rf"req_prod {total} req_event \d+ rsp_prod {total} rsp_event \d+: 0 unanswered of 32 slots$")
     _find(gdb, text, rf"response {total - 1} in slot {(total - 1) % 32}: \w+ id 0x[0-9a-f]+ status 0 OKAY ")
     _find(gdb, text, rf"{operation} id 0x[0-9a-f]+ status 0 OKAY \(over a request at sector {sector}\)$")
-    gdb.find(f"^ *{nodes['ring-ref']}  device +to domain 0  private page at 0x[0-9a-f]+ +permit_access reading writing$",
-             f"pvblk grants {nodes['ring-ref']}")
+    gdb.find(f"^ *{nodes['ring-ref']}  device +to domain 0  (private page) at 0x[0-9a-f]+ +permit_access reading "
+             "writing$", f"pvblk grants {nodes['ring-ref']}")
     gdb.find(f"^port {nodes['event-channel']}: .*; of {path}, the guest has no bits for it$", "pvblk evtchn")
 
 
@@ -357,11 +369,23 @@ def run_linux(name, which):
             check_hosted(gdb, machine, "hosted", "READ", 3 * 8)
             text = check_ports(gdb, machine)
             _find(gdb, text, f"^shared info at 0x[0-9a-f]+, {bits}-bit layout$")
-            _find(gdb, text, "^vcpu 1: vcpu_info at 0x[0-9a-f]+, upcall_pending 0 ")
+            _selector(gdb, 8 if bits == "64" else 4)
             check_untouched(gdb)
             gdb.ask("detach")
         machine.tell("end")
         machine.wait_end()
+
+
+def _selector(gdb, offset):
+    """A value of our own in the second vCPU's pending_sel, while the guest stands still and gdb is in physical mode."""
+    (address,) = gdb.find(r"^vcpu 1: vcpu_info at (0x[0-9a-f]+), upcall_pending 0 .* pending_sel 0x0$", "pvblk evtchn")
+    word = f"{{unsigned int}}{address + offset:#x}"
+    gdb.ask("maintenance packet Qqemu.PhyMemMode:1")
+    gdb.ask(f"set var {word} = 0x12345")
+    gdb.find("^vcpu 1: .* pending_sel (0x12345)$", "pvblk evtchn")
+    gdb.find(r'received: "(1)"', "maintenance packet qqemu.PhyMemMode")
+    gdb.ask(f"set var {word} = 0")
+    gdb.ask("maintenance packet Qqemu.PhyMemMode:0")
 
 
 def _linux_ring(gdb, machine, bits):

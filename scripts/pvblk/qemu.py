@@ -19,7 +19,9 @@ OPTIONS = ["--target-list=x86_64-softmmu", "--without-default-features", "--enab
 LOG = paths.LOGS / "qemu-build.log"
 # The same with AddressSanitizer and UndefinedBehaviorSanitizer, and only the one program.
 SANITIZED = paths.BUILD / "qemu-asan" / "qemu-system-x86_64"
-SANITIZED_OPTIONS = [*OPTIONS, "--enable-asan", "--enable-ubsan", "--disable-tools"]
+# The C++ linker links it, for our library's sake, and QEMU tells only the C linker.
+SANITIZED_OPTIONS = [*OPTIONS, "--enable-asan", "--enable-ubsan", "--disable-tools",
+                     "--extra-ldflags=-fsanitize=address,undefined"]
 SANITIZED_LOG = paths.LOGS / "qemu-asan-build.log"
 
 

@@ -23,10 +23,24 @@ constexpr uint64_t special_frames[] = {0xa0,    0xb8,    0xc0,    0xc9,    0xe0,
 
 /* Below 1 MiB only what is no RAM; then neither our image nor what the firmware may have put behind
  * it. */
-bool ours(uint64_t address)
+bool is_ours(uint64_t address)
 {
     return address < 0xa0000 || (address >= 0x100000 && address < kBegin);
 }
+
+/* A call of 32 bits, and a grant, see but the lower half of a number. */
+bool ours(uint64_t address)
+{
+    return is_ours(address) || is_ours(static_cast<uint32_t>(address));
+}
+
+bool frame_is_ours(uint64_t frame)
+{
+    return is_ours(frame * kPageSize) ||
+           is_ours(uint64_t{static_cast<uint32_t>(frame)} * kPageSize);
+}
+
+constexpr uint64_t kNoMemory = 1u << 31; /* an address from here on, up to 4 GiB, is none of RAM */
 
 } // namespace
 
@@ -57,11 +71,11 @@ uint64_t pointer(Random &random, uint32_t size)
     case 2: return kBegin + (kHole - 1 + kHole * random.below(kPages / kHole)) * kPageSize;
     case 3:
     case 4: return random.of(special_frames) * kPageSize + random.below(kPageSize);
-    case 5: return random.any() | 1ull << 32; /* nowhere */
+    case 5: return random.any() | 1ull << 32 | kNoMemory; /* nowhere */
     case 6: return at + random.below(kPageSize - size);
     case 7: {
         uint64_t any = random.any();
-        return ours(any) ? 0 - any - 1 : any;
+        return ours(any) ? any | kNoMemory : any;
     }
     default: return at + random.below((kPageSize - size) / 8) * 8;
     }
@@ -75,11 +89,12 @@ uint64_t frame(Random &random)
     case 1:
     case 2: return random.of(special_frames) + (random.one_in(4) ? random.below(16) : 0);
     case 3:
-        return random.below(2) ? (1ull << 52) - 1 - random.below(4) : random.next() | 1ull << 20;
+        return random.below(2) ? (1ull << 52) - 1 - random.below(4)
+                               : random.next() | kNoMemory / kPageSize;
     case 4: {
         /* Shifted by the size of a page, it must not become one of ours. */
         uint64_t any = random.any();
-        return ours(any * kPageSize) ? frame : any;
+        return frame_is_ours(any) ? frame : any;
     }
     default: return frame;
     }

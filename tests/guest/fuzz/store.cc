@@ -33,6 +33,7 @@ bool Turn::taken;
 xenstore_domain_interface *ring;
 
 constexpr uint32_t kPatience = 20000; /* looks at the ring, before what does not fit is dropped */
+bool silent; /* XenStore did not take the last message: do not wait for it */
 
 void notify(Processor &processor)
 {
@@ -59,13 +60,16 @@ void put(Processor &processor, const uint8_t *data, uint32_t length, uint32_t cu
         if (prod - load(ring->req_cons) >= XENSTORE_RING_SIZE) {
             notify(processor);
             take_replies();
-            if (!(patience /= 2))
+            if (silent || !(patience /= 2)) {
+                silent = true;
                 return;
+            }
             for (uint32_t n = 0; n < kPatience && prod - load(ring->req_cons) >= XENSTORE_RING_SIZE;
                  n++)
                 asm volatile("pause");
             continue;
         }
+        silent = false;
         ::store(ring->req[MASK_XENSTORE_IDX(prod)], static_cast<char>(data[i]));
         /* Partner: XenStore's barrier after its load of req_prod. */
         fence_release();
