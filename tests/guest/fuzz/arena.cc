@@ -83,21 +83,18 @@ uint64_t pointer(Random &random, uint32_t size)
 
 uint64_t frame(Random &random)
 {
-    uint64_t frame = page(random.below(kPages)).frame();
+    uint64_t frame = 0;
     switch (random.below(16)) {
     case 0:
     case 1:
-    case 2: return random.of(special_frames) + (random.one_in(4) ? random.below(16) : 0);
+    case 2: frame = random.of(special_frames) + (random.one_in(4) ? random.below(16) : 0); break;
     case 3:
-        return random.below(2) ? (1ull << 52) - 1 - random.below(4)
-                               : random.next() | kNoMemory / kPageSize;
-    case 4: {
-        /* Shifted by the size of a page, it must not become one of ours. */
-        uint64_t any = random.any();
-        return frame_is_ours(any) ? frame : any;
+        frame = random.below(2) ? (1ull << 52) - 1 - random.below(4)
+                                : random.next() | kNoMemory / kPageSize;
+        break;
+    case 4: frame = random.any(); break;
     }
-    default: return frame;
-    }
+    return frame_is_ours(frame) ? page(random.below(kPages)).frame() : frame;
 }
 
 } // namespace arena

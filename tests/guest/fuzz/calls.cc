@@ -150,7 +150,11 @@ Field field(Random &random, char letter)
     case 'a': return {arena::pointer(random, 64), 8};
     case 's': return {mostly_below(random, 2), 4};
     case 'S': return {mostly_below(random, 2), 2};
-    case 'i': return {mostly_below(random, 4), 8};
+    case 'i': {
+        /* Its upper half is a frame where the layouts are those of 32 bits. */
+        uint64_t index = mostly_below(random, 4);
+        return {index >> 32 ? index | 1ull << 51 : index, 8};
+    }
     case 'm': return {mostly_below(random, 8), 2};
     case 'u': return {random.next(), 1};
     case 'n': return {random.one_in(3) ? mostly_below(random, 40) : HVM_PARAM_CALLBACK_IRQ, 4};

@@ -93,8 +93,10 @@ void step(Processor &p)
                                   (random.one_in(8) ? random.below(8) : 0));
         return;
     case 15:
-        if (random.one_in(32))
+        if (random.one_in(16)) {
             soft_reset(p);
+            xenstore::restart();
+        }
         return;
     default: return random_call(p);
     }

@@ -32,8 +32,10 @@ bool Turn::taken;
 /* It stays at the frame where it was at the start; another page of Xen's may come to lie there. */
 xenstore_domain_interface *ring;
 
-constexpr uint32_t kPatience = 20000; /* looks at the ring, before what does not fit is dropped */
-bool silent; /* XenStore did not take the last message: do not wait for it */
+/* How often to look at a full ring, before what does not fit is dropped. After a ring index that cannot be or a
+ * message that is too long, XenStore looks at nothing until a reset: then there is no use in waiting. */
+constexpr uint32_t kPatience = 2000;
+bool deaf;
 
 void notify(Processor &processor)
 {
@@ -50,35 +52,36 @@ void take_replies()
     store(ring->rsp_cons, load(ring->rsp_prod));
 }
 
-/* Into the ring, as far as there is room. `cut`: an event after this many bytes, which shows half a
- * message. */
+bool full() { return load(ring->req_prod) - load(ring->req_cons) >= XENSTORE_RING_SIZE; }
+
+void wait_for_room(Processor &processor)
+{
+    notify(processor);
+    for (uint32_t n = 0; n < kPatience && full() && !deaf; n++) {
+        take_replies();
+        asm volatile("pause");
+    }
+    deaf = full();
+}
+
+/* Into the ring, as far as there is room. `cut`: an event after this many bytes, which shows half a message. */
 void put(Processor &processor, const uint8_t *data, uint32_t length, uint32_t cut)
 {
-    uint32_t patience = kPatience;
+    processor.counters.store_messages++;
     for (uint32_t i = 0; i < length;) {
+        if (full())
+            wait_for_room(processor);
+        if (full())
+            return;
         XENSTORE_RING_IDX prod = load(ring->req_prod);
-        if (prod - load(ring->req_cons) >= XENSTORE_RING_SIZE) {
-            notify(processor);
-            take_replies();
-            if (silent || !(patience /= 2)) {
-                silent = true;
-                return;
-            }
-            for (uint32_t n = 0; n < kPatience && prod - load(ring->req_cons) >= XENSTORE_RING_SIZE;
-                 n++)
-                asm volatile("pause");
-            continue;
-        }
-        silent = false;
-        ::store(ring->req[MASK_XENSTORE_IDX(prod)], static_cast<char>(data[i]));
+        store(ring->req[MASK_XENSTORE_IDX(prod)], static_cast<char>(data[i]));
         /* Partner: XenStore's barrier after its load of req_prod. */
         fence_release();
-        ::store(ring->req_prod, prod + 1);
+        store(ring->req_prod, prod + 1);
         if (++i == cut)
             notify(processor);
     }
     notify(processor);
-    processor.counters.store_messages++;
 }
 
 struct Message {
@@ -204,6 +207,14 @@ bool init()
     return true;
 }
 
+void restart()
+{
+    Turn turn;
+    store(ring->req_prod, load(ring->req_cons));
+    take_replies();
+    deaf = false;
+}
+
 void random_request(Processor &processor)
 {
     static Message messages[2];
@@ -221,7 +232,7 @@ void random_request(Processor &processor)
     put(processor, reinterpret_cast<const uint8_t *>(&message),
         sizeof message.header + message.length, cut);
     if (index)
-        ::store(any & 1 ? ring->req_prod : ring->rsp_cons, static_cast<XENSTORE_RING_IDX>(any));
+        store(any & 1 ? ring->req_prod : ring->rsp_cons, static_cast<XENSTORE_RING_IDX>(any));
 }
 
 void write(Processor &processor, const char *path, const char *value)

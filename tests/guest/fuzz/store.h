@@ -15,6 +15,9 @@ bool init();
 
 void random_request(Processor &processor);
 
+/* Empties the ring, as a guest would after a reset. */
+void restart();
+
 /* A well-formed XS_WRITE, for a frontend that wants to get somewhere. */
 void write(Processor &processor, const char *path, const char *value);
 
