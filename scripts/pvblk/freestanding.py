@@ -17,6 +17,7 @@ import stamp
 import ui
 import xenguest
 
+GUESTS = ("mini-blkfront", "refusals", "fuzz")
 COMMON = paths.GUEST_SCRIPTS / "freestanding"
 # Whose sources a guest uses too, all but main.cc.
 EXTRA = {"refusals": paths.GUEST_SCRIPTS / "mini-blkfront"}
@@ -90,11 +91,12 @@ def run_mini(name, upcall, way):
 
 def run_refusals(name):
     """What the emulation and the block backend must refuse, one check after the other."""
-    cdrom = images.raw(images.folder(name) / "cdrom.raw", nested.SIZE)
-    words = [*xenguest.ACCEL, "-smp", "1", *arguments(name, build("refusals"), ""),
-             "-blockdev", f"driver=file,node-name=cdrom-file,filename={guest.escaped(cdrom)},discard=unmap",
-             "-blockdev", "driver=raw,node-name=cdrom,file=cdrom-file,discard=unmap",
-             "-device", "xen-cdrom,drive=cdrom,vdev=xvdb"]
+    words = [*xenguest.ACCEL, "-smp", "1", *arguments(name, build("refusals"), "")]
+    # Its image may be written to, for it is the device that is read-only.
+    cdrom = images.raw(images.folder(f"{name}-cdrom") / "cdrom.raw", nested.SIZE)
+    words += ["-blockdev", f"driver=file,node-name=cdrom-file,filename={guest.escaped(cdrom)},discard=unmap",
+              "-blockdev", "driver=raw,node-name=cdrom,file=cdrom-file,discard=unmap",
+              "-device", "xen-cdrom,drive=cdrom,vdev=xvdb"]
     with guest.Guest(name, words) as machine:
         machine.wait_for("finished", 120)
         _end(machine)

@@ -35,8 +35,8 @@ def _guest():
 def _freestanding():
     """With symbols, for docs/debugging.rst too."""
     host.require_x86()
-    freestanding.build("mini-blkfront")
-    freestanding.build("fuzz")
+    for name in freestanding.GUESTS:
+        freestanding.build(name)
 
 
 def _guest_kernels():

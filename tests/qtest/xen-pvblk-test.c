@@ -1369,6 +1369,22 @@ static void test_bad_properties(const void *machine)
     rig_shutdown(r);
 }
 
+/*
+ * Xen devices are unrealized when QEMU exits, after the network was cleaned up:
+ * a NIC whose peer is a hub must not clean that up once more.
+ */
+static void test_exit_with_network(const void *machine)
+{
+    QTestState *qts = qtest_initf("-nodefaults -machine %s,xen-emu=on "
+                                  "-netdev hubport,id=hub,hubid=0 "
+                                  "-device xen-net-device,netdev=hub",
+                                  (const char *)machine);
+
+    qtest_qmp_assert_success(qts, "{ 'execute': 'quit' }");
+    qtest_wait_qemu(qts);
+    qtest_quit(qts);
+}
+
 static void test_no_xen(const void *machine)
 {
     g_autofree char *image = make_image();
@@ -1471,5 +1487,6 @@ int main(int argc, char **argv)
     /* These two plug devices at run time, which q35 takes on bridges only. */
     add("bad-properties", test_bad_properties, true);
     add("no-xen", test_no_xen, true);
+    add("exit-with-network", test_exit_with_network, false);
     return g_test_run();
 }

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What every check needs: a name, a way to fail with it, and time. */
+#pragma once
+
+#include "clock.h"
+#include "console.h"
+#include "hypercall.h"
+
+#include <xen/errno.h>
+
+/* The check that runs. */
+extern const char *current_check;
+
+template <class... T>
+[[noreturn]] void wrong(const T &...why)
+{
+    fail(current_check, ": ", why...);
+}
+
+inline void expect_result(const char *of, long result, long wanted)
+{
+    if (result != wanted)
+        wrong(of, " gives ", result, " and not ", wanted);
+}
+
+extern Clock pc_clock;
+
+/* Busy, so that it also holds while no event can come. */
+inline void pause_for(uint64_t milliseconds)
+{
+    uint64_t begin = pc_clock.milliseconds();
+    while (pc_clock.milliseconds() - begin < milliseconds)
+        asm volatile("pause");
+}
+
+/* Xen's system time in nanoseconds, also where more than the four seconds of Clock have passed. */
+uint64_t system_time();
+
+/* Upcalls, the timer and XenStore, for a guest that has just started or was reset. */
+void bring_up_events();
+void bring_up_rest();
+
+/* SHUTDOWN_soft_reset: afterwards there are no ports and no pages of Xen's. */
+void soft_reset();
+
+/* In calls.cc: hypercalls, memory, vcpu_info and timers. */
+void ring_0_hypercalls();
+void features_that_tcg_has();
+void runstate_is_filled();
+void pages_beyond_the_address_width();
+void batch_of_many_pages();
+void misaligned_vcpu_info();
+void vcpu_info_in_rom();
+void too_short_period();
+void stopped_timer_ticks();
+void periodic_timer_survives_reset();
+
+/* In requests.cc: XenStore. */
+void mkdir_answers_mkdir();
+void mkdir_where_forbidden();
+void header_in_pieces();
+void header_in_pieces_without_payload();
+void illegal_request_kills_store_for_good();
+
+/* In disk.cc. */
+void write_wraps_around();
+void read_wraps_around();
+void endless_discard();
+void discard_beyond_end();
+void unknown_operation();
+void producer_runs_away();
+void discard_on_cdrom();

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* The block backend, asked for what Blkfront would not ask: blkif.h, one request at a time. */
+#include "blkfront.h"
+#include "check.h"
+#include "text.h"
+#include "timer.h"
+
+#include <initializer_list>
+#include <xen/io/protocols.h>
+
+namespace
+{
+
+constexpr const char *kDisk = "51712", *kCdrom = "51728"; /* xvda, xvdb */
+constexpr uint64_t kWraps = 1ull << 55;                   /* 512 times that many bytes is 2^64 */
+constexpr uint32_t kSeconds = 10;
+constexpr uint32_t kEntries = 32;
+
+class Disk
+{
+public:
+    /* Connects at the first use. */
+    void connect(const char *vbd);
+    uint64_t sectors() const { return sectors_; }
+
+    /* The status of the answer. Reads and writes are of one sector, the first one of `data`. */
+    int transfer(uint8_t operation, uint64_t sector);
+    int discard(uint64_t sector, uint64_t nr_sectors);
+
+    /* Every entry of the ring is then a request that is refused, and the producer far away. */
+    void run_away();
+
+    uint8_t *data() { return data_.byte; }
+
+private:
+    void expect(const char *state_path, XenbusState wanted);
+    int ask(const blkif_request &request);
+
+    Page ring_page_, data_;
+    blkif_sring *ring_;
+    grant_ref_t data_grant_;
+    evtchn_port_t port_;
+    uint64_t next_id_, sectors_;
+};
+
+Disk disk, cdrom;
+
+void Disk::expect(const char *state_path, XenbusState wanted)
+{
+    for (uint64_t begin = pc_clock.milliseconds();
+         xenstore.number(state_path, XenbusStateUnknown) != wanted;) {
+        if (pc_clock.milliseconds() - begin > kSeconds * 1000)
+            wrong("the backend does not come to state ", static_cast<int>(wanted));
+    }
+}
+
+/* blkif.h, "State Transitions", as in blkfront.cc. */
+void Disk::connect(const char *vbd)
+{
+    if (ring_)
+        return;
+    StorePath front("device/vbd", vbd);
+    StoreText backend;
+    if (!xenstore.read(StorePath(front.text, "backend").text, backend))
+        wrong(front.text, " names no backend");
+    StorePath state(backend.text, "state");
+    expect(state.text, XenbusStateInitWait);
+
+    ring_ = reinterpret_cast<blkif_sring *>(&ring_page_);
+    ring_->req_event = ring_->rsp_event = 1;
+    grant_ref_t ring_grant = grants.grant(0, ring_page_, Access::ReadWrite);
+    data_grant_ = grants.grant(0, data_, Access::ReadWrite);
+    port_ = events.allocate(0);
+    xenstore.write(StorePath(front.text, "ring-ref").text, Decimal(ring_grant).text);
+    xenstore.write(StorePath(front.text, "event-channel").text, Decimal(port_).text);
+    xenstore.write(StorePath(front.text, "protocol").text, XEN_IO_PROTO_ABI_X86_64);
+    xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateInitialised).text);
+    expect(state.text, XenbusStateConnected);
+    sectors_ = xenstore.number(StorePath(backend.text, "sectors").text, 0);
+    if (xenstore.number(StorePath(backend.text, "sector-size").text, 0) != 512 || sectors_ < 64)
+        wrong(sectors_, " sectors, or not of 512 bytes");
+    xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateConnected).text);
+}
+
+int Disk::ask(const blkif_request &request)
+{
+    uint32_t slot = ring_->req_prod;
+    memcpy(&ring_->ring[slot % kEntries].req, &request, sizeof request);
+    /* Partner: the backend's barrier after its load of req_prod. */
+    fence_release();
+    store(ring_->req_prod, slot + 1);
+    store(ring_->rsp_event, slot + 1);
+    events.notify(port_);
+    if (!wait_until([&] { return load(ring_->rsp_prod) == slot + 1; }, kSeconds))
+        wrong("no response in ", kSeconds, " seconds");
+    /* Partner: the backend's barrier between its response and its store to rsp_prod. */
+    fence_acquire();
+    blkif_response response;
+    memcpy(&response, &ring_->ring[slot % kEntries].rsp, sizeof response);
+    if (response.id != request.id || response.operation != request.operation)
+        wrong("the response is to another request");
+    return response.status;
+}
+
+int Disk::transfer(uint8_t operation, uint64_t sector)
+{
+    blkif_request request{};
+    request.operation = operation;
+    request.nr_segments = 1;
+    request.id = ++next_id_;
+    request.sector_number = sector;
+    request.seg[0] = {data_grant_, 0, 0};
+    return ask(request);
+}
+
+int Disk::discard(uint64_t sector, uint64_t nr_sectors)
+{
+    blkif_request_discard request{};
+    request.operation = BLKIF_OP_DISCARD;
+    request.id = ++next_id_;
+    request.sector_number = sector;
+    request.nr_sectors = nr_sectors;
+    blkif_request entry{};
+    static_assert(sizeof entry >= sizeof request);
+    memcpy(&entry, &request, sizeof request);
+    return ask(entry);
+}
+
+void Disk::run_away()
+{
+    /* A response's id lies where the next request's operation is read from. */
+    for (uint32_t i = 0; i < kEntries; i++) {
+        ring_->ring[i].req.operation = 0xff;
+        ring_->ring[i].req.id = ~0ull;
+    }
+    fence_release();
+    store(ring_->req_prod, ring_->req_prod + (1u << 31));
+    events.notify(port_);
+}
+
+void expect_status(const char *of, int status, int wanted)
+{
+    expect_result(of, status, wanted);
+}
+
+void expect_sector_1(uint8_t value)
+{
+    memset(disk.data(), 0, 512);
+    expect_status("reading sector 1", disk.transfer(BLKIF_OP_READ, 1), BLKIF_RSP_OKAY);
+    for (uint32_t i = 0; i < 512; i++) {
+        if (disk.data()[i] != value)
+            wrong("byte ", i, " of sector 1 is ", disk.data()[i], " and not ", value);
+    }
+}
+
+void prepare_sector_1(uint8_t value)
+{
+    disk.connect(kDisk);
+    memset(disk.data(), value, 512);
+    expect_status("writing sector 1", disk.transfer(BLKIF_OP_WRITE, 1), BLKIF_RSP_OKAY);
+}
+
+} // namespace
+
+/* A sector beyond the end is an error, also where its place in bytes is beyond 64 bits. */
+void write_wraps_around()
+{
+    prepare_sector_1(0x11);
+    memset(disk.data(), 0x22, 512);
+    int status = disk.transfer(BLKIF_OP_WRITE, kWraps + 1);
+    expect_sector_1(0x11);
+    expect_status("writing sector 2^55 + 1", status, BLKIF_RSP_ERROR);
+}
+
+/* The same, for what can be learnt. */
+void read_wraps_around()
+{
+    prepare_sector_1(0x33);
+    expect_status("reading sector 2^55 + 1", disk.transfer(BLKIF_OP_READ, kWraps + 1),
+                  BLKIF_RSP_ERROR);
+}
+
+/* One request is not to become 2^32 of them, one for each GiB. */
+void endless_discard()
+{
+    disk.connect(kDisk);
+    expect_status("discarding 2^53 sectors", disk.discard(0, 1ull << 53), BLKIF_RSP_ERROR);
+    expect_status("discarding 2^64 - 1 sectors", disk.discard(8, ~0ull), BLKIF_RSP_ERROR);
+}
+
+/* The last sectors are there, the next ones are not. */
+void discard_beyond_end()
+{
+    disk.connect(kDisk);
+    uint64_t end = disk.sectors();
+    expect_status("discarding the last sectors", disk.discard(end - 8, 8), BLKIF_RSP_OKAY);
+    expect_status("discarding across the end", disk.discard(end - 8, 16), BLKIF_RSP_ERROR);
+    expect_status("discarding behind the end", disk.discard(end, 8), BLKIF_RSP_ERROR);
+}
+
+/* blkif.h: BLKIF_RSP_EOPNOTSUPP or an error. */
+void unknown_operation()
+{
+    disk.connect(kDisk);
+    for (uint8_t operation : {uint8_t{77}, uint8_t{255}}) {
+        if (disk.transfer(operation, 0) == BLKIF_RSP_OKAY)
+            wrong("operation ", operation, " is OKAY");
+    }
+}
+
+/* ring.h: no more requests than the ring has entries. The backend stops, and QEMU goes on. The disk
+ * is of no use afterwards. */
+void producer_runs_away()
+{
+    disk.connect(kDisk);
+    expect_status("reading sector 0", disk.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+    uint64_t begin = system_time();
+    disk.run_away();
+    StoreText value;
+    for (uint32_t i = 0; i < 10; i++) {
+        if (!xenstore.directory("store", value))
+            wrong("XenStore answers with an error: ", value.text);
+        pause_for(20);
+    }
+    uint64_t passed = (system_time() - begin) / 1000000;
+    if (passed > 5000)
+        wrong("XenStore answered after ", passed, " ms");
+}
+
+/* A CD-ROM is read-only, whatever the image may be. */
+void discard_on_cdrom()
+{
+    cdrom.connect(kCdrom);
+    expect_status("reading a CD-ROM", cdrom.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+    expect_status("discarding on a CD-ROM", cdrom.discard(0, 8), BLKIF_RSP_ERROR);
+}

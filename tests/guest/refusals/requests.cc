@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* XenStore, with messages put on its ring by hand: what Store does not let a guest say. */
+#include "check.h"
+
+#include "store.h"
+#include "text.h"
+#include "timer.h"
+
+#include <initializer_list>
+
+namespace
+{
+
+constexpr uint32_t kSeconds = 5; /* that an answer may take */
+
+xenstore_domain_interface &ring()
+{
+    uint64_t frame = 0;
+    if (get_parameter(HVM_PARAM_STORE_PFN, frame) || !frame)
+        wrong("there is no ring");
+    return *reinterpret_cast<xenstore_domain_interface *>(frame * kPageSize);
+}
+
+void notify()
+{
+    uint64_t port = 0;
+    if (get_parameter(HVM_PARAM_STORE_EVTCHN, port) || !port)
+        wrong("there is no port");
+    events.notify(static_cast<evtchn_port_t>(port));
+}
+
+/* The ring is empty before each of our messages, and has room for all of them. */
+void put(const void *data, uint32_t length)
+{
+    auto *from = static_cast<const char *>(data);
+    XENSTORE_RING_IDX prod = ring().req_prod;
+    while (length--)
+        store(ring().req[MASK_XENSTORE_IDX(prod++)], *from++);
+    /* Partner: XenStore's barrier after its load of req_prod. */
+    fence_release();
+    store(ring().req_prod, prod);
+}
+
+void take(void *data, uint32_t length)
+{
+    auto *to = static_cast<char *>(data);
+    for (; length; length--) {
+        xenstore_domain_interface &r = ring();
+        if (!wait_until([&] { return load(r.rsp_prod) != r.rsp_cons; }, kSeconds))
+            wrong("XenStore does not answer");
+        /* Partner: XenStore's barrier between the response and its store to rsp_prod. */
+        fence_acquire();
+        *to++ = load(r.rsp[MASK_XENSTORE_IDX(r.rsp_cons)]);
+        /* Partner: XenStore's barrier after its load of rsp_cons. */
+        fence_full();
+        store(r.rsp_cons, r.rsp_cons + 1);
+    }
+}
+
+xsd_sockmsg header(uint32_t type, uint32_t id, const char *text)
+{
+    return {type, id, 0, text ? static_cast<uint32_t>(strlen(text) + 1) : 0};
+}
+
+void put_message(uint32_t type, uint32_t id, const char *text)
+{
+    xsd_sockmsg message = header(type, id, text);
+    put(&message, sizeof message);
+    put(text, message.len);
+}
+
+/* The answer's type. */
+uint32_t take_answer(uint32_t id, StoreText &text)
+{
+    xsd_sockmsg answer;
+    take(&answer, sizeof answer);
+    if (answer.req_id != id || answer.len > StoreText::kMax)
+        wrong("answer ", answer.req_id, " of ", answer.len, " bytes, and not ", id);
+    take(text.text, answer.len);
+    text.text[answer.len] = 0;
+    text.length = answer.len;
+    return answer.type;
+}
+
+uint32_t ask(uint32_t type, uint32_t id, const char *text, StoreText &answer)
+{
+    put_message(type, id, text);
+    notify();
+    return take_answer(id, answer);
+}
+
+/* A header of which XenStore sees the first 10 bytes alone, and behind it another request, whose
+ * bytes must not count for the first one. */
+void put_in_pieces(uint32_t id, const char *text)
+{
+    constexpr uint32_t kFirst = 10;
+    xsd_sockmsg message = header(XS_DIRECTORY, id, text);
+    put(&message, kFirst);
+    notify();
+    pause_for(50);
+    put(reinterpret_cast<const char *>(&message) + kFirst, sizeof message - kFirst);
+    put(text, message.len);
+    put_message(XS_DIRECTORY, id + 1, "store");
+    notify();
+}
+
+void expect_directory(uint32_t id)
+{
+    StoreText names;
+    uint32_t type = take_answer(id, names);
+    if (type != XS_DIRECTORY || strcmp(names.text, "port") != 0)
+        wrong("message ", id, " got an answer of type ", type, ", '", names.text, "'");
+}
+
+} // namespace
+
+/* xenstore.txt: MKDIR answers MKDIR if it went well, or if the node was there. */
+void mkdir_answers_mkdir()
+{
+    StoreText text;
+    for (uint32_t id = 100; id < 102; id++) {
+        uint32_t type = ask(XS_MKDIR, id, "data/refusals", text);
+        if (type != XS_MKDIR || strcmp(text.text, "OK") != 0)
+            wrong("a new node's answer is of type ", type, ", '", text.text, "'");
+    }
+    if (!xenstore.directory("data/refusals", text))
+        wrong("there is no node afterwards: ", text.text);
+}
+
+/* xenstore.txt: an error has a name. */
+void mkdir_where_forbidden()
+{
+    StoreText text;
+    for (const char *path : {"/tool/refusals", "/local/domain/0/refusals"}) {
+        uint32_t type = ask(XS_MKDIR, 110, path, text);
+        if (type != XS_ERROR || strcmp(text.text, "EACCES") != 0)
+            wrong(path, " gets an answer of type ", type, ", '", text.text, "'");
+    }
+}
+
+/* xs_wire.h: the ring is a stream of bytes, and an event may come anywhere in it. */
+void header_in_pieces()
+{
+    put_in_pieces(120, "store");
+    expect_directory(120);
+    expect_directory(121);
+}
+
+/* The same for a request of a header alone, here one that is to be refused. */
+void header_in_pieces_without_payload()
+{
+    StoreText text;
+    put_in_pieces(130, nullptr);
+    uint32_t type = take_answer(130, text);
+    if (type != XS_ERROR || strcmp(text.text, "EINVAL") != 0)
+        wrong("an empty request gets an answer of type ", type, ", '", text.text, "'");
+    expect_directory(131);
+}
+
+/* XENSTORE_PAYLOAD_MAX: a longer message ends the conversation. The next kernel begins a new one.
+ */
+void illegal_request_kills_store_for_good()
+{
+    xsd_sockmsg message{XS_READ, 140, 0, XENSTORE_PAYLOAD_MAX + 1};
+    put(&message, sizeof message);
+    notify();
+    pause_for(100);
+    soft_reset();
+    bring_up_events();
+    bring_up_rest();
+    ring().rsp_cons = load(ring().rsp_prod);
+    put_message(XS_DIRECTORY, 141, "store");
+    notify();
+    expect_directory(141);
+}
