@@ -172,6 +172,7 @@ def compare(hosted, own):
     for label, key in (("read", "rd"), ("write", "wr")):
         rows.append((f"  mean {label}", *(microseconds(disks[disk][f"{key}_total_time_ns"]
                                                        / max(disks[disk][f"{key}_operations"], 1)) for disk in disks)))
+    say("")
     for line in aligned(rows):
         say(line)
     say("")
