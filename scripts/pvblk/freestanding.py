@@ -89,9 +89,9 @@ def run_mini(name, upcall, way):
             raise machine.problem(f"mini-blkfront does not say '{line}'")
 
 
-def run_refusals(name):
+def run_refusals(name, way):
     """What the emulation and the block backend must refuse, one check after the other."""
-    words = [*xenguest.ACCEL, "-smp", "1", *arguments(name, build("refusals"), "")]
+    words = [*WAYS[way], *arguments(name, build("refusals"), "")]
     # Its image may be written to, for it is the device that is read-only.
     cdrom = images.raw(images.folder(f"{name}-cdrom") / "cdrom.raw", nested.SIZE)
     words += ["-blockdev", f"driver=file,node-name=cdrom-file,filename={guest.escaped(cdrom)},discard=unmap",

@@ -49,8 +49,10 @@ def _xen_tests():
             yield Test(f"xen/{name}", f"mini-blkfront, a frontend without an operating system, on {way}; events by {claim}",
                        lambda name=name, upcall=upcall, way=way: freestanding.run_mini(f"xen-{name}", upcall, way),
                        ("qemu", "firmware", "freestanding"))
-    yield Test("xen/refusals", "what a Xen guest and a frontend may not do is refused, and harms nobody",
-               lambda: freestanding.run_refusals("xen-refusals"), ("qemu", "firmware", "freestanding"))
+    for way in freestanding.WAYS:
+        yield Test(f"xen/refusals-{way}", f"what a Xen guest and a frontend may not do is refused, and harms nobody; {way}",
+                   lambda way=way: freestanding.run_refusals(f"xen-refusals-{way}", way),
+                   ("qemu", "firmware", "freestanding"))
     yield Test("xen/fuzz", "a minute of random and near-valid hypercalls on two vCPUs; QEMU, with ASan and UBSan, survives",
                lambda: freestanding.run_fuzz("xen-fuzz"), ("qemu-asan", "firmware", "freestanding"))
     yield from _gdb_tests()

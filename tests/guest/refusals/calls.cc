@@ -68,6 +68,22 @@ const uint64_t *zeros_in_rom()
 
 } // namespace
 
+/*
+ * Intel SDM 9.1.2.2: a locked instruction may lie across a cache line. TCG executes it alone, which
+ * with -icount must not take for ever.
+ */
+void misaligned_locked_instruction()
+{
+    alignas(64) static uint8_t bytes[128];
+    auto *word = reinterpret_cast<uint32_t *>(bytes + 62);
+    for (int i = 0; i < 1000; i++)
+        asm volatile("lock incl %0" : "+m"(*word));
+    uint32_t count;
+    memcpy(&count, bytes + 62, sizeof count);
+    if (count != 1000)
+        wrong("counted to ", count, " and not to 1000");
+}
+
 /* xen.h: a call that there is not gives -ENOSYS. That holds for all that needs XENFEAT_hvm_pirqs,
  * and for the clock page that nobody would fill in. */
 void ring_0_hypercalls()

@@ -44,6 +44,7 @@ void bring_up_rest();
 void soft_reset();
 
 /* In calls.cc: hypercalls, memory, vcpu_info and timers. */
+void misaligned_locked_instruction();
 void ring_0_hypercalls();
 void features_that_tcg_has();
 void runstate_is_filled();

@@ -30,6 +30,7 @@ constexpr struct {
     {                                                                                              \
 #name, name                                                                                \
     }
+    CHECK(misaligned_locked_instruction),
     CHECK(ring_0_hypercalls),
     CHECK(features_that_tcg_has),
     CHECK(runstate_is_filled),
