@@ -56,7 +56,7 @@ def _xen_tests():
     yield Test("xen/fuzz", "a minute of random and near-valid hypercalls on two vCPUs; QEMU, with ASan and UBSan, survives",
                lambda: freestanding.run_fuzz("xen-fuzz"), ("qemu-asan", "firmware", "freestanding"))
     yield from _gdb_tests()
-    for which in xenguest.KERNELS:
+    for which in xenguest.NESTED:
         yield Test(f"xen/kvm-{which.name}", f"{which.title}, 2 vCPU: kvm,xen-version (nested) and tcg,xen-version give "
                    "the guest the same", lambda which=which: xenguest.run_both(f"xen-kvm-{which.name}", which, 2),
                    ("qemu", "guest-kernels"))
