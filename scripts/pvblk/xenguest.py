@@ -32,7 +32,7 @@ VARIANTS = {
 MODULES = ["drivers/block/virtio_blk", "fs/ext4/ext4", "drivers/block/xen-blkfront"]
 GROWN = 96 * images.MIB
 KERNELS = (kernel.CLOUD, kernel.DEBIAN12, kernel.DEBIAN12_PAE)
-# Those that also run under KVM, nested. One of 32 bits says nothing at all there, be it with nested or with shadow paging.
+# Those that also run under KVM, nested. One of 32 bits does not get past its setup code there, with npt=0 neither.
 NESTED = (kernel.CLOUD, kernel.DEBIAN12)
 BOOTS = 10
 
