@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From reset to C++: QEMU's -kernel finds the note below in our ELF file and enters `pvh_entry` as Xen's PVH
- * boot says (xen/arch-x86/hvm/start_info.h): 32-bit, flat, paging off, EBX = struct hvm_start_info.
+ * From reset to C++: QEMU's -kernel finds the note below in our ELF file and enters `pvh_entry` as
+ * Xen's PVH boot says (xen/arch-x86/hvm/start_info.h): 32-bit, flat, paging off, EBX = struct
+ * hvm_start_info.
  *
- * Long mode with the first 4 GiB mapped to themselves, so that a pointer is a guest-physical address: that is
- * RAM below the PCI hole, the local APIC, the I/O APIC and the pages that Xen puts below them.
+ * Long mode with the first 4 GiB mapped to themselves, so that a pointer is a guest-physical
+ * address: that is RAM below the PCI hole, the local APIC, the I/O APIC and the pages that Xen puts
+ * below them.
  */
         .set    CR0_PE, 1 << 0
         .set    CR0_PG, 1 << 31
@@ -16,7 +18,7 @@
 
         .section .note.pvh, "a", @note
         .balign 4
-        .long   4, 8, 18                        /* sizes of name and value; XEN_ELFNOTE_PHYS32_ENTRY */
+        .long   4, 8, 18                /* sizes of name and value; XEN_ELFNOTE_PHYS32_ENTRY */
         .asciz  "Xen"
         .quad   pvh_entry
 

@@ -8,8 +8,8 @@ interrupt_entries:
         .rept   256
         .balign 32
         /*
-         * The CPU aligns the stack to 16 bytes and pushes five words, or six where the exception has an error
-         * code. An external interrupt has none, whichever vector it comes with.
+         * The CPU aligns the stack to 16 bytes and pushes five words, or six where the exception
+         * has an error code. An external interrupt has none, whichever vector it comes with.
          */
         testb   $8, %spl
         jz      1f

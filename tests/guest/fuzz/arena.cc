@@ -40,6 +40,9 @@ bool frame_is_ours(uint64_t frame)
            is_ours(uint64_t{static_cast<uint32_t>(frame)} * kPageSize);
 }
 
+/* The local APIC's interrupt command register can reset a processor: no buffer may overlap it. */
+constexpr uint64_t kApicCommand = 0xfee00300 - 64, kApicCommands = 64 + 32;
+
 constexpr uint64_t kNoMemory = 1u << 31; /* an address from here on, up to 4 GiB, is none of RAM */
 
 } // namespace
@@ -68,9 +71,12 @@ uint64_t pointer(Random &random, uint32_t size)
     switch (random.below(32)) {
     case 0: /* over the end of a page, into the next or into nothing */
     case 1: return at + kPageSize - 1 - random.below(size + 1);
-    case 2: return kBegin + (kHole - 1 + kHole * random.below(kPages / kHole)) * kPageSize;
+    case 2: return nothing(random);
     case 3:
-    case 4: return random.of(special_frames) * kPageSize + random.below(kPageSize);
+    case 4: {
+        uint64_t special = random.of(special_frames) * kPageSize + random.below(kPageSize);
+        return special - kApicCommand < kApicCommands ? special - kApicCommands : special;
+    }
     case 5: return random.any() | 1ull << 32 | kNoMemory; /* nowhere */
     case 6: return at + random.below(kPageSize - size);
     case 7: {
@@ -79,6 +85,11 @@ uint64_t pointer(Random &random, uint32_t size)
     }
     default: return at + random.below((kPageSize - size) / 8) * 8;
     }
+}
+
+uint64_t nothing(Random &random)
+{
+    return kBegin + (kHole - 1 + kHole * random.below(kPages / kHole)) * kPageSize;
 }
 
 uint64_t frame(Random &random)

@@ -38,6 +38,8 @@ bool writable(uint64_t address, uint32_t size);
 
 /* A guest-virtual address for a buffer of `size` bytes: mostly good ones. */
 uint64_t pointer(Random &random, uint32_t size);
+/* One of a page that is not mapped. */
+uint64_t nothing(Random &random);
 /* A guest-physical frame number: RAM that may be overwritten, or something that is no RAM. */
 uint64_t frame(Random &random);
 

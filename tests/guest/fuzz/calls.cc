@@ -22,12 +22,27 @@ namespace
  *   t time or period, 64       a address, 64        s map space, 32     S map space, 16
  *   i small index, 64          m small number, 16   u vector, 8         n parameter, 32
  *   c callback, 64             w small word, 32     x anything, 32      , 16 zero bits
+ *   f frame, 32                z length of a list, 16
+ *   A B E lists of indices, frames and errors, 64    j k l the same, 32
  */
 struct Kind {
     uint32_t number, command;
     const char *fields;
     uint32_t weight;
+    /* Names frames. The argument is then where nobody but this processor writes, lest others make a
+     * frame of ours of it, and has the layout of the code that calls. */
+    bool frames{false};
+    Layout layout{Layout::Any};
 };
+
+constexpr uint32_t kMaxList = 16, kMaxArgument = 64;
+
+/* Not in the arena. */
+struct Lists {
+    uint8_t argument[kMaxArgument];
+    uint64_t index[kMaxList], frame[kMaxList];
+    uint32_t index32[kMaxList], frame32[kMaxList], error[kMaxList];
+} lists[2];
 
 constexpr Kind kinds[] = {
     {__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, "d,pp", 8},
@@ -45,7 +60,7 @@ constexpr Kind kinds[] = {
     {__HYPERVISOR_event_channel_op, EVTCHNOP_set_priority, "pw", 1},
     {__HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, "a", 3},
     {__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_time_memory_area, "a", 3},
-    {__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, "gox", 8},
+    {__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, "gox", 8, true},
     {__HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, "t", 8},
     {__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, "", 8},
     {__HYPERVISOR_vcpu_op, VCPUOP_set_singleshot_timer, "twx", 8},
@@ -54,8 +69,10 @@ constexpr Kind kinds[] = {
     {__HYPERVISOR_hvm_op, HVMOP_get_param, "d,nc", 6},
     {__HYPERVISOR_hvm_op, HVMOP_set_evtchn_upcall_vector, "vu,,", 6},
     {__HYPERVISOR_hvm_op, HVMOP_pagetable_dying, "d,xg", 1},
-    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap, "dmsig", 12},
-    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, "dSm,aaa", 4},
+    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap, "dmsig", 10, true, Layout::Bits64},
+    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap, "dmswf", 4, true, Layout::Bits32},
+    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, "dSz,ABE", 3, true, Layout::Bits64},
+    {__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, "dSz,jkl", 2, true, Layout::Bits32},
     {__HYPERVISOR_grant_table_op, GNTTABOP_query_size, "d,xxx", 2},
     {__HYPERVISOR_grant_table_op, GNTTABOP_set_version, "w", 2},
     {__HYPERVISOR_grant_table_op, GNTTABOP_get_version, "d,w", 2},
@@ -134,7 +151,31 @@ uint64_t mostly_below(Random &random, uint32_t n)
     return random.one_in(12) ? random.any() : random.below(n);
 }
 
-Field field(Random &random, char letter)
+/* One that fits into 32 bits. */
+uint32_t frame32(Random &random)
+{
+    uint64_t frame = arena::frame(random);
+    return static_cast<uint32_t>(frame >> 32 ? arena::kBegin / kPageSize : frame);
+}
+
+void fill(Random &random, Lists &l)
+{
+    for (uint32_t i = 0; i < kMaxList; i++) {
+        l.index[i] = mostly_below(random, 4);
+        l.frame[i] = arena::frame(random);
+        l.index32[i] = static_cast<uint32_t>(mostly_below(random, 4));
+        l.frame32[i] = frame32(random);
+    }
+}
+
+/* A list's address, or now and then one where nothing is. */
+template <class T>
+uint64_t list(Random &random, T *l)
+{
+    return random.one_in(12) ? arena::nothing(random) : reinterpret_cast<uint64_t>(l);
+}
+
+Field field(Random &random, Lists &l, char letter)
 {
     switch (letter) {
     case 'd': return {domain(random), 2};
@@ -150,32 +191,42 @@ Field field(Random &random, char letter)
     case 'a': return {arena::pointer(random, 64), 8};
     case 's': return {mostly_below(random, 2), 4};
     case 'S': return {mostly_below(random, 2), 2};
-    case 'i': {
-        /* Its upper half is a frame where the layouts are those of 32 bits. */
-        uint64_t index = mostly_below(random, 4);
-        return {index >> 32 ? index | 1ull << 51 : index, 8};
-    }
+    case 'i': return {mostly_below(random, 4), 8};
     case 'm': return {mostly_below(random, 8), 2};
     case 'u': return {random.next(), 1};
     case 'n': return {random.one_in(3) ? mostly_below(random, 40) : HVM_PARAM_CALLBACK_IRQ, 4};
     case 'c': return {callback(random), 8};
+    case 'f': return {frame32(random), 4};
+    case 'z': return {random.below(kMaxList + 1), 2};
+    case 'A': return {list(random, l.index), 8};
+    case 'B': return {list(random, l.frame), 8};
+    case 'E': return {list(random, l.error), 8};
+    case 'j': return {list(random, l.index32), 4};
+    case 'k': return {list(random, l.frame32), 4};
+    case 'l': return {list(random, l.error), 4};
     case 'w': return {mostly_below(random, 4), 4};
     case 'x': return {random.any(), 4};
     default: return {0, 2};
     }
 }
 
-constexpr uint32_t kMaxArgument = 64;
-
 /* Puts the argument where the pointer says, if it can be written to. */
-uint64_t argument(Random &random, const char *fields)
+uint64_t argument(Processor &processor, const Kind &kind)
 {
+    Random &random = processor.random();
+    Lists &l = lists[processor.number()];
     uint8_t bytes[kMaxArgument]{};
     uint32_t size = 0;
-    for (; *fields; fields++) {
-        Field f = field(random, *fields);
+    if (kind.frames)
+        fill(random, l);
+    for (const char *at = kind.fields; *at; at++) {
+        Field f = field(random, l, *at);
         memcpy(bytes + size, &f.value, f.bytes);
         size += f.bytes;
+    }
+    if (kind.frames) {
+        memcpy(l.argument, bytes, kMaxArgument);
+        return list(random, l.argument);
     }
     if (random.one_in(16))
         bytes[random.below(kMaxArgument)] ^= static_cast<uint8_t>(1u << random.below(8));
@@ -185,11 +236,18 @@ uint64_t argument(Random &random, const char *fields)
     return at;
 }
 
-/* What would end the guest: sched_op, SCHEDOP_shutdown, with whatever the pointer finds. */
+/* What would end the guest with whatever the pointer finds: SCHEDOP_shutdown, and what takes
+ * frames. */
 bool would_end(const Call &call)
 {
-    return (call.number & 0xffff) == __HYPERVISOR_sched_op &&
-           static_cast<uint32_t>(call.argument[0]) == SCHEDOP_shutdown;
+    auto command = static_cast<uint32_t>(call.argument[0]);
+    switch (call.number & 0xffff) {
+    case __HYPERVISOR_sched_op: return command == SCHEDOP_shutdown;
+    case __HYPERVISOR_memory_op:
+        return command == XENMEM_add_to_physmap || command == XENMEM_add_to_physmap_batch;
+    case __HYPERVISOR_vcpu_op: return command == VCPUOP_register_vcpu_info;
+    }
+    return false;
 }
 
 void any_call(Processor &processor)
@@ -210,8 +268,8 @@ void random_call(Processor &processor)
     if (random.one_in(16))
         return any_call(processor);
     const Kind &kind = random_kind(random);
-    uint64_t at = argument(random, kind.fields);
-    Call call{kind.number, {kind.command, at, 1}};
+    uint64_t at = argument(processor, kind);
+    Call call{kind.number, {kind.command, at, 1}, kind.layout};
     if (kind.number == __HYPERVISOR_vcpu_op) {
         call.argument[1] = random.one_in(2) ? processor.number() : mostly_below(random, 3);
         call.argument[2] = at;

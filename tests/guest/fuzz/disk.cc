@@ -41,8 +41,9 @@ void map_table(Processor &processor)
     map.domid = DOMID_SELF;
     map.space = XENMAPSPACE_grant_table;
     map.gpfn = table().frame();
-    processor.call(
-        {__HYPERVISOR_memory_op, {XENMEM_add_to_physmap, reinterpret_cast<uint64_t>(&map)}});
+    processor.call({__HYPERVISOR_memory_op,
+                    {XENMEM_add_to_physmap, reinterpret_cast<uint64_t>(&map)},
+                    Layout::Bits64});
 }
 
 /* grant_table.h, version 1. The frame of the ring and those of buffers, now and then any other. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways into places where C++ cannot go: another processor's first instructions, ring 3 and 32-bit code.
+ * The ways into places where C++ cannot go: another processor's first instructions, ring 3 and
+ * 32-bit code.
  */
         .set    CODE64, 0x08
         .set    DATA, 0x10
@@ -9,7 +10,10 @@
         .set    USER_CODE, 0x28
         .set    RPL3, 3
 
-/* Copied to `kTrampoline`, a page below 1 MiB, where a processor begins after INIT and SIPI: 16-bit, CS:IP at it. */
+/*
+ * Copied to `kTrampoline`, a page below 1 MiB, where a processor begins after INIT and SIPI:
+ * 16-bit, CS:IP at it.
+ */
         .section .rodata
         .globl  trampoline_begin, trampoline_end
         .code16
@@ -100,8 +104,9 @@ code32: vmmcall
         .code64
 
 /*
- * void enter_ring3(uint64_t *kernel_stack, uint64_t user_stack): runs ring3_code there. Its INT comes back to
- * leave_ring3, with the stack that was left in *kernel_stack. ring3_call holds what the call is to be.
+ * void enter_ring3(uint64_t *kernel_stack, uint64_t user_stack, const uint64_t call[7]): runs
+ * ring3_code there. Its INT comes back to leave_ring3, with the stack that was left in
+ * *kernel_stack.
  */
         .globl  enter_ring3, leave_ring3
 enter_ring3:

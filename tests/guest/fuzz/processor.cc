@@ -69,9 +69,13 @@ void Processor::init()
     load_interrupt_table();
 }
 
-void Processor::note(const Call &call)
+/* A call that Xen knows, whatever it says to it. */
+void Processor::note(const Call &call, long result)
 {
-    counters.calls++;
+    if (result >= 0)
+        counters.succeeded++;
+    if (result == -XEN_ENOSYS)
+        return;
     uint64_t number = call.number & 0xffff, command = call.argument[0];
     if (number == __HYPERVISOR_set_timer_op)
         command = 0;
@@ -81,15 +85,13 @@ void Processor::note(const Call &call)
 
 long Processor::call(const Call &call)
 {
-    note(call);
-    long result;
-    switch (random_.below(16)) {
-    case 0: return call_from_ring3(call);
-    case 1: result = hypercall32(&call); break;
-    default: result = hypercall64(&call, random_.one_in(2)); break;
-    }
-    if (result >= 0)
-        counters.succeeded++;
+    counters.calls++;
+    uint32_t place = random_.below(16);
+    if (place == 0)
+        return call_from_ring3(call);
+    bool bits32 = call.layout == Layout::Any ? place == 1 : call.layout == Layout::Bits32;
+    long result = bits32 ? hypercall32(&call) : hypercall64(&call, random_.one_in(2));
+    note(call, result);
     take_interrupts();
     return result;
 }

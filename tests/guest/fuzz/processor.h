@@ -6,9 +6,13 @@
 
 #include <xen/errno.h>
 
+/* Whose layouts the argument has, where that matters: of 64-bit or of 32-bit code. */
+enum class Layout { Any, Bits64, Bits32 };
+
 struct Call {
     uint64_t number;
     uint64_t argument[6];
+    Layout layout{Layout::Any};
 };
 
 class Processor
@@ -37,7 +41,7 @@ private:
     friend void handle_interrupt(struct InterruptFrame *frame);
 
     long call_from_ring3(const Call &call);
-    void note(const Call &call);
+    void note(const Call &call, long result);
 
     struct [[gnu::packed]] TaskState {
         uint32_t reserved;
@@ -55,5 +59,5 @@ private:
     alignas(16) uint8_t user_stack_[1024];
 };
 
-/* Number and first argument of the hypercalls made so far, on all processors. */
+/* How many hypercalls, by number and command, Xen knew so far, on all processors. */
 uint32_t distinct_calls();

@@ -32,8 +32,9 @@ bool Turn::taken;
 /* It stays at the frame where it was at the start; another page of Xen's may come to lie there. */
 xenstore_domain_interface *ring;
 
-/* How often to look at a full ring, before what does not fit is dropped. After a ring index that cannot be or a
- * message that is too long, XenStore looks at nothing until a reset: then there is no use in waiting. */
+/* How often to look at a full ring, before what does not fit is dropped. After a ring index that
+ * cannot be or a message that is too long, XenStore looks at nothing until a reset: then there is
+ * no use in waiting. */
 constexpr uint32_t kPatience = 2000;
 bool deaf;
 
@@ -52,7 +53,10 @@ void take_replies()
     store(ring->rsp_cons, load(ring->rsp_prod));
 }
 
-bool full() { return load(ring->req_prod) - load(ring->req_cons) >= XENSTORE_RING_SIZE; }
+bool full()
+{
+    return load(ring->req_prod) - load(ring->req_cons) >= XENSTORE_RING_SIZE;
+}
 
 void wait_for_room(Processor &processor)
 {
@@ -64,7 +68,8 @@ void wait_for_room(Processor &processor)
     deaf = full();
 }
 
-/* Into the ring, as far as there is room. `cut`: an event after this many bytes, which shows half a message. */
+/* Into the ring, as far as there is room. `cut`: an event after this many bytes, which shows half a
+ * message. */
 void put(Processor &processor, const uint8_t *data, uint32_t length, uint32_t cut)
 {
     processor.counters.store_messages++;

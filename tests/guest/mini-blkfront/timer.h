@@ -32,14 +32,16 @@ template <class Condition>
 bool wait_until(Condition condition, uint32_t seconds)
 {
     uint32_t begin = timer.ticks();
+    bool holds;
     for (;;) {
         interrupts_off();
-        if (condition() || timer.ticks() - begin > seconds * Timer::kTicksPerSecond)
+        holds = condition();
+        if (holds || timer.ticks() - begin > seconds * Timer::kTicksPerSecond)
             break;
         sleep_until_interrupt();
     }
     interrupts_on();
-    return condition();
+    return holds;
 }
 
 /* Timers as the subject of a test, measured with the PC's own clock. Leaves the periodic one
