@@ -2,14 +2,16 @@
 /*
  * Which backend a xen-pvblk device talks to.
  *
- * drive=NODE: a backend of its own. It is QEMU's xen-disk or xen-cdrom in all
- * but one thing: its frontend directory is not below device/, where a
+ * drive=NODE: a backend of its own. It is what backend= names, ours or QEMU's
+ * xen-disk or xen-cdrom, in all but one thing: its frontend directory is not below device/, where a
  * Xen-aware guest enumerates its devices, or two frontends would fight for
  * one backend. For the same reason its virtual device number is one that no
  * guest and no user has a name for.
  *
- * vdev=NAME: a backend that exists, made by -device xen-disk.
+ * vdev=NAME: a backend that exists, made by -device xen-pvblk-backend or
+ * -device xen-disk.
  */
+#include "blkback.h"
 #include "xen-pvblk.h"
 
 #include "hw/block/block.h"
@@ -20,6 +22,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-visit-common.h"
 #include "qemu/cutils.h"
+#include "system/block-backend.h"
 
 #define TYPE_XEN_PVBLK_DISK "xen-pvblk-disk"
 #define TYPE_XEN_PVBLK_CDROM "xen-pvblk-cdrom"
@@ -102,6 +105,19 @@ static bool set_backend_props(XenPvblk *s, Object *be, Error **errp)
            object_property_set_str(be, "drive", s->drive, errp);
 }
 
+/* QEMU's xen-block re-arms req_event only when it is idle, and counts in
+ * sector-size; xen-pvblk-backend keeps to blkif.h, unless told otherwise. */
+static void adopt(XenPvblk *s, XenDevice *backend)
+{
+    Object *ours = object_dynamic_cast(OBJECT(backend), TYPE_XEN_PVBLK_BACKEND);
+
+    s->frontend_path = g_strdup(backend->frontend_path);
+    s->backend_path = g_strdup(backend->backend_path);
+    s->backend_obeys_hold_off = ours;
+    s->backend_counts_in_sector_size =
+        !ours || g_str_equal(XEN_PVBLK_BACKEND(ours)->sector_units, "device");
+}
+
 static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
 {
     ERRP_GUARD();
@@ -114,9 +130,11 @@ static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
         type = TYPE_XEN_PVBLK_DISK;
     } else if (g_str_equal(s->backend, TYPE_XEN_CDROM_DEVICE)) {
         type = TYPE_XEN_PVBLK_CDROM;
+    } else if (g_str_equal(s->backend, TYPE_XEN_PVBLK_BACKEND)) {
+        type = TYPE_XEN_PVBLK_HOSTED_BACKEND;
     } else {
-        error_setg(errp, "backend=%s is not known; use xen-disk or xen-cdrom",
-                   s->backend);
+        error_setg(errp, "backend=%s is not known; use xen-pvblk-backend, "
+                   "xen-disk or xen-cdrom", s->backend);
         return false;
     }
     if (!choose_disk(bus, &disk, errp)) {
@@ -135,8 +153,7 @@ static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
         return false;
     }
     s->own_backend = true;
-    s->frontend_path = g_strdup(XEN_DEVICE(be)->frontend_path);
-    s->backend_path = g_strdup(XEN_DEVICE(be)->backend_path);
+    adopt(s, XEN_DEVICE(be));
     return true;
 }
 
@@ -153,13 +170,12 @@ static bool find_backend(XenPvblk *s, XenBus *bus, Error **errp)
         /* xen-block spells the whole disk xvdb as xvdb0. */
         if (name && xendev->frontend_path &&
             (g_str_equal(name, s->vdev) || g_str_equal(name, with_partition))) {
-            s->frontend_path = g_strdup(xendev->frontend_path);
-            s->backend_path = g_strdup(xendev->backend_path);
+            adopt(s, xendev);
             return true;
         }
     }
-    error_setg(errp, "vdev=%s: there is no such backend; put -device xen-disk,"
-               "drive=…,vdev=%s before this device, or give drive= instead "
+    error_setg(errp, "vdev=%s: there is no such backend; put -device "
+               "xen-pvblk-backend,drive=…,vdev=%s before this device, or give drive= instead "
                "of vdev=", s->vdev, s->vdev);
     return false;
 }
@@ -180,6 +196,19 @@ bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
         return false;
     }
     return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);
+}
+
+void xen_pvblk_backend_settle(XenPvblk *s)
+{
+    BusChild *pos = NULL;
+    XenDevice *xendev;
+
+    while ((xendev = next_block_device(find_xen_bus(), &pos))) {
+        if (object_dynamic_cast(OBJECT(xendev), TYPE_XEN_PVBLK_BACKEND) &&
+            g_strcmp0(xendev->backend_path, s->backend_path) == 0) {
+            blk_drain(XEN_BLOCK_DEVICE(xendev)->props.conf.blk);
+        }
+    }
 }
 
 void xen_pvblk_backend_detach(XenPvblk *s)
@@ -208,7 +237,7 @@ uint32_t xen_pvblk_backend_number(XenPvblk *s)
     return number;
 }
 
-static char *hosted_frontend_path(XenDevice *xendev, Error **errp)
+char *xen_pvblk_hosted_path(XenDevice *xendev, Error **errp)
 {
     return g_strdup_printf("/local/domain/%u/xen-pvblk/vbd/%s",
                            xendev->frontend_id, xendev->name);
@@ -220,7 +249,7 @@ static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
 
     dc->user_creatable = false; /* comes with xen-pvblk-device */
     dc->desc = "Xen block backend of a xen-pvblk device";
-    XEN_DEVICE_CLASS(klass)->get_frontend_path = hosted_frontend_path;
+    XEN_DEVICE_CLASS(klass)->get_frontend_path = xen_pvblk_hosted_path;
 }
 
 static const TypeInfo hosted_types[] = {

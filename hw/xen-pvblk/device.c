@@ -3,6 +3,7 @@
  * xen-pvblk-device: the virtio side. Elements go from the virtqueues to the
  * core and back; features and configuration come from the core.
  */
+#include "blkback.h"
 #include "xen-pvblk.h"
 
 #include "hw/qdev-properties.h"
@@ -298,6 +299,7 @@ static void reset(VirtIODevice *vdev)
 
     trace_xen_pvblk_reset(s);
     xen_pvblk_enter(s);
+    xen_pvblk_backend_settle(s);
     pvblk_device_reset(s->dev);
     drop_done(s, -1);
     s->starved = false;
@@ -314,12 +316,47 @@ static void queue_reset(VirtIODevice *vdev, uint32_t index)
         return;
     }
     xen_pvblk_enter(s);
+    xen_pvblk_backend_settle(s);
     pvblk_device_reset_queue(s->dev, index);
     drop_done(s, index);
     xen_pvblk_leave(s);
 }
 
 /* ---- life ---------------------------------------------------------------- */
+
+/* How much of blkif the frontend may use. */
+static bool check_ring_properties(XenPvblk *s, Error **errp)
+{
+    if (!is_power_of_2(s->max_ring_pages) ||
+        s->max_ring_pages > PVBLK_MAX_RING_PAGES) {
+        error_setg(errp, "max-ring-pages=%u is not a power of two between 1 "
+                   "and %d", s->max_ring_pages, PVBLK_MAX_RING_PAGES);
+        return false;
+    }
+    if (s->ring_queues > PVBLK_MAX_QUEUES) {
+        error_setg(errp, "ring-queues=%u is above %d", s->ring_queues,
+                   PVBLK_MAX_QUEUES);
+        return false;
+    }
+    if (s->ring_queues > s->num_queues) {
+        error_setg(errp, "ring-queues=%u is above num-queues=%u: a ring "
+                   "without a virtqueue would stay empty", s->ring_queues,
+                   s->num_queues);
+        return false;
+    }
+    if (s->max_indirect_segments > PVBLK_MAX_SEGMENTS) {
+        error_setg(errp, "max-indirect-segments=%u is above %d",
+                   s->max_indirect_segments, PVBLK_MAX_SEGMENTS);
+        return false;
+    }
+    if (!g_str_equal(s->abi, "auto") && !g_str_equal(s->abi, "x86_64") &&
+        !g_str_equal(s->abi, "x86_32")) {
+        error_setg(errp, "abi=%s is not known; use auto, x86_64 or x86_32",
+                   s->abi);
+        return false;
+    }
+    return true;
+}
 
 static bool check_properties(XenPvblk *s, Error **errp)
 {
@@ -351,26 +388,30 @@ static bool check_properties(XenPvblk *s, Error **errp)
                    "device", s->sector_units);
         return false;
     }
-    return true;
+    return check_ring_properties(s, errp);
 }
 
-/* auto: as QEMU's own backends have it; there are no others yet. */
 static bool device_units(XenPvblk *s)
 {
-    return !g_str_equal(s->sector_units, "512");
+    return g_str_equal(s->sector_units, "auto")
+           ? s->backend_counts_in_sector_size
+           : g_str_equal(s->sector_units, "device");
 }
 
-static bool make_core(XenPvblk *s, Error **errp)
+static bool always_notify(XenPvblk *s)
 {
-    char error[256];
-    struct pvblk_config config = {
+    return s->event_hold_off == ON_OFF_AUTO_AUTO
+           ? !s->backend_obeys_hold_off
+           : s->event_hold_off == ON_OFF_AUTO_OFF;
+}
+
+static struct pvblk_config core_config(XenPvblk *s)
+{
+    return (struct pvblk_config) {
         .frontend_path = s->frontend_path,
         .backend_path = s->backend_path,
         .serial = s->serial,
         .virtual_device = xen_pvblk_backend_number(s),
-        .grants = s->provider.refs,
-        .pages = pvblk_wanted_pages(),
-        .pages_base = xen_pvblk_pages_base(s),
         .num_queues = s->num_queues,
         .queue_size = s->queue_size,
         .handshake_timeout_ms = s->handshake_timeout_ms,
@@ -378,10 +419,32 @@ static bool make_core(XenPvblk *s, Error **errp)
         .config_wce = s->config_wce,
         .use_discard = s->discard,
         .device_sector_units = device_units(s),
-        /* QEMU's xen-block re-arms req_event only when it is idle. */
-        .always_notify = s->event_hold_off != ON_OFF_AUTO_ON,
+        .always_notify = always_notify(s),
+        .max_ring_pages = s->max_ring_pages,
+        .max_ring_queues = s->ring_queues ?: MIN(s->num_queues,
+                                                 PVBLK_MAX_QUEUES),
+        .max_indirect_segments = s->max_indirect_segments,
+        .use_barrier = s->barrier,
+        .use_secure_discard = s->secure_discard,
+        .use_persistent = s->persistent,
+        .trusted = s->trusted,
+        .x86_32_abi = g_str_equal(s->abi, "x86_32"),
     };
+}
 
+static bool make_core(XenPvblk *s, Error **errp)
+{
+    struct pvblk_config config = core_config(s);
+    uint32_t refs = pvblk_wanted_grants(&config);
+    uint32_t pages = pvblk_wanted_pages(&config);
+    char error[256];
+
+    if (!xen_pvblk_provider_open(s, refs, pages, errp)) {
+        return false;
+    }
+    config.grants = refs;
+    config.pages = pages;
+    config.pages_base = xen_pvblk_pages_base(s);
     s->dev = pvblk_device_new(&config, &xen_pvblk_ops, s, error,
                               sizeof(error));
     if (!s->dev) {
@@ -427,7 +490,7 @@ static void device_realize(DeviceState *dev, Error **errp)
     s->gone = s->starved = s->config_dirty = false;
     QSIMPLEQ_INIT(&s->done);
     if (!xen_pvblk_backend_attach(s, errp) || other_user(s, errp) ||
-        !xen_pvblk_provider_open(s, errp) || !make_core(s, errp)) {
+        !make_core(s, errp)) {
         release(s);
         return;
     }
@@ -498,6 +561,16 @@ static const Property properties[] = {
     DEFINE_PROP_STRING("sector-units", XenPvblk, sector_units),
     DEFINE_PROP_ON_OFF_AUTO("event-hold-off", XenPvblk, event_hold_off,
                             ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_UINT16("max-ring-pages", XenPvblk, max_ring_pages,
+                       PVBLK_MAX_RING_PAGES),
+    DEFINE_PROP_UINT16("ring-queues", XenPvblk, ring_queues, 0),
+    DEFINE_PROP_UINT16("max-indirect-segments", XenPvblk,
+                       max_indirect_segments, 32),
+    DEFINE_PROP_BOOL("persistent", XenPvblk, persistent, false),
+    DEFINE_PROP_BOOL("barrier", XenPvblk, barrier, true),
+    DEFINE_PROP_BOOL("secure-discard", XenPvblk, secure_discard, true),
+    DEFINE_PROP_BOOL("trusted", XenPvblk, trusted, true),
+    DEFINE_PROP_STRING("abi", XenPvblk, abi),
     DEFINE_PROP_UINT32("handshake-timeout-ms", XenPvblk, handshake_timeout_ms,
                        10000),
     DEFINE_PROP_UINT32("request-timeout-ms", XenPvblk, request_timeout_ms, 0),
@@ -537,10 +610,13 @@ static void instance_post_init(Object *obj)
     XenPvblk *s = XEN_PVBLK_DEVICE(obj);
 
     if (!s->backend) {
-        s->backend = g_strdup("xen-disk");
+        s->backend = g_strdup(TYPE_XEN_PVBLK_BACKEND);
     }
     if (!s->sector_units) {
         s->sector_units = g_strdup("auto");
+    }
+    if (!s->abi) {
+        s->abi = g_strdup("auto");
     }
 }
 

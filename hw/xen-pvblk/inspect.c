@@ -5,10 +5,11 @@
  *   summary   plan and traffic in one line                        qom-get, info qtree
  *   plan      what was negotiated, a dictionary                   qom-get
  *   counters  a dictionary                                        qom-get
- *   ring      the shared page, which has no address in the guest, and the
+ *   ring      the shared pages, which have no address in the guest, and the
  *             frontend's path in XenStore: for a debugger           qom-get
  *   reconnect write true: close, and connect again                qom-set
  */
+#include "inspect.h"
 #include "xen-pvblk.h"
 
 #include "hw/qdev-properties.h"
@@ -43,9 +44,6 @@ const PropertyInfo xen_pvblk_prop_state = {
 };
 
 /* ---- dictionaries -------------------------------------------------------- */
-
-typedef void FieldSource(const pvblk_device *dev, pvblk_emit *emit,
-                         void *opaque);
 
 struct visit {
     Visitor *v;
@@ -85,20 +83,42 @@ static void visit_field(void *opaque, const struct pvblk_field *field)
 static void get_dict(Object *obj, Visitor *v, const char *name, void *opaque,
                      Error **errp)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
-    FieldSource *source = opaque;
+    XenPvblkFields *fields = opaque;
     struct visit visit = { .v = v, .errp = errp };
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
     }
-    if (s->dev) {
-        source(s->dev, visit_field, &visit);
-    }
+    fields(obj, visit_field, &visit);
     if (!visit.failed) {
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);
+}
+
+void xen_pvblk_add_dict(ObjectClass *klass, const char *name,
+                        const char *description, XenPvblkFields *fields)
+{
+    object_class_property_add(klass, name, "dict", get_dict, NULL, NULL, fields);
+    object_class_property_set_description(klass, name, description);
+}
+
+static void plan_fields(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+
+    if (s->dev) {
+        pvblk_device_plan(s->dev, emit, opaque);
+    }
+}
+
+static void counter_fields(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+
+    if (s->dev) {
+        pvblk_device_counters(s->dev, emit, opaque);
+    }
 }
 
 /* ---- summary ------------------------------------------------------------- */
@@ -138,26 +158,49 @@ const PropertyInfo xen_pvblk_prop_summary = {
 
 /* ---- ring ---------------------------------------------------------------- */
 
-static char *ring_as_hex(XenPvblk *s)
+static void append_hex(GString *text, XenPvblk *s, int page)
 {
     static const char digits[] = "0123456789abcdef";
-    int page = s->dev ? pvblk_device_ring_page(s->dev) : -1;
-    const uint8_t *bytes;
-    char *hex;
+    const uint8_t *bytes = (const uint8_t *)xen_pvblk_pages_base(s) +
+                           (size_t)page * XEN_PVBLK_PAGE;
 
-    if (page < 0) {
-        return g_strdup("");
-    }
-    bytes = (const uint8_t *)xen_pvblk_pages_base(s) + page * XEN_PVBLK_PAGE;
-    hex = g_malloc(2 * XEN_PVBLK_PAGE + 1);
     for (size_t i = 0; i < XEN_PVBLK_PAGE; i++) {
         uint8_t byte = qatomic_read(&bytes[i]); /* a backend may write */
 
-        hex[2 * i] = digits[byte >> 4];
-        hex[2 * i + 1] = digits[byte & 0xf];
+        g_string_append_c(text, digits[byte >> 4]);
+        g_string_append_c(text, digits[byte & 0xf]);
     }
-    hex[2 * XEN_PVBLK_PAGE] = 0;
-    return hex;
+}
+
+/* A line each: where the page is among the private ones, and its content. */
+static char *all_ring_pages(XenPvblk *s)
+{
+    GString *text = g_string_new(NULL);
+
+    for (uint32_t q = 0; s->dev && q < PVBLK_MAX_QUEUES; q++) {
+        for (uint32_t i = 0; i < PVBLK_MAX_RING_PAGES; i++) {
+            int page = pvblk_device_ring_page(s->dev, q, i);
+
+            if (page < 0) {
+                break;
+            }
+            g_string_append_printf(text, "0x%x: ", page * XEN_PVBLK_PAGE);
+            append_hex(text, s, page);
+            g_string_append_c(text, '\n');
+        }
+    }
+    return g_string_free(text, false);
+}
+
+static char *first_ring_page(XenPvblk *s)
+{
+    int page = s->dev ? pvblk_device_ring_page(s->dev, 0, 0) : -1;
+    GString *text = g_string_new(NULL);
+
+    if (page >= 0) {
+        append_hex(text, s, page);
+    }
+    return g_string_free(text, false);
 }
 
 static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
@@ -165,13 +208,15 @@ static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
 {
     XenPvblk *s = XEN_PVBLK_DEVICE(obj);
     g_autofree char *path = g_strdup(s->frontend_path ? s->frontend_path : "");
-    g_autofree char *hex = ring_as_hex(s);
+    g_autofree char *first = first_ring_page(s);
+    g_autofree char *all = all_ring_pages(s);
 
     if (!visit_start_struct(v, name, NULL, 0, errp)) {
         return;
     }
     if (visit_type_str(v, "frontend", &path, errp) &&
-        visit_type_str(v, "page", &hex, errp)) {
+        visit_type_str(v, "page", &first, errp) &&
+        visit_type_str(v, "pages", &all, errp)) {
         visit_check_struct(v, errp);
     }
     visit_end_struct(v, NULL);
@@ -194,19 +239,16 @@ static void set_reconnect(Object *obj, bool value, Error **errp)
 
 void xen_pvblk_inspect_class_init(ObjectClass *klass)
 {
-    object_class_property_add(klass, "plan", "dict", get_dict, NULL, NULL,
-                              pvblk_device_plan);
-    object_class_property_set_description(klass, "plan",
-        "what was negotiated with the backend");
-    object_class_property_add(klass, "counters", "dict", get_dict, NULL, NULL,
-                              pvblk_device_counters);
-    object_class_property_set_description(klass, "counters",
-        "requests, segments, grants, events, bytes and time since the start");
+    xen_pvblk_add_dict(klass, "plan", "what was negotiated with the backend",
+                       plan_fields);
+    xen_pvblk_add_dict(klass, "counters",
+                       "requests, segments, grants, events, bytes and time "
+                       "since the start", counter_fields);
     object_class_property_add(klass, "ring", "dict", get_ring, NULL, NULL,
                               NULL);
     object_class_property_set_description(klass, "ring",
-        "the frontend's path in XenStore, and its shared ring page in "
-        "hexadecimal: empty while there is none");
+        "the frontend's path in XenStore, the first page of its first ring in "
+        "hexadecimal, and all pages of all rings: empty while there is none");
     object_class_property_add_bool(klass, "reconnect", NULL, set_reconnect);
     object_class_property_set_description(klass, "reconnect",
         "write true to close the connection and connect again");

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pvblk_ops on QEMU's Xen emulation: XenStore as the guest's domain, grants
- * and an event channel that the device model owns (hw/xen/xen-emu-device.h),
+ * and event channels that the device model owns (hw/xen/xen-emu-device.h),
  * a virtual clock.
  */
+#include "store.h"
 #include "xen-pvblk.h"
 
-#include "hw/xen/xen_backend_ops.h"
 #include "hw/xen/xen-emu-device.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
@@ -46,26 +46,16 @@ void *xen_pvblk_pages_base(XenPvblk *s)
 static int store_read(void *opaque, const char *path, char *buf, size_t cap)
 {
     XenPvblk *s = opaque;
-    unsigned int len = 0;
-    char *value = qemu_xen_xs_read(s->provider.xsh, XBT_NULL, path, &len);
 
-    if (!value) {
-        return errno ? -errno : -EIO;
-    }
-    memcpy(buf, value, MIN(cap, len));
-    free(value);
-    return len;
+    return xen_pvblk_store_read(s->provider.xsh, path, buf, cap);
 }
 
-static int store_write(void *opaque, const char *path, const char *value)
+static int store_write(void *opaque, const char *path, const char *value,
+                       size_t len)
 {
     XenPvblk *s = opaque;
 
-    if (!qemu_xen_xs_write(s->provider.xsh, XBT_NULL, path, value,
-                           strlen(value))) {
-        return errno ? -errno : -EIO;
-    }
-    return 0;
+    return xen_pvblk_store_write(s->provider.xsh, path, value, len);
 }
 
 static void store_remove(void *opaque, const char *path)
@@ -145,50 +135,53 @@ static int grant_revoke(void *opaque, uint32_t index)
 /* Any thread, with the event channel lock held: schedule, no more. */
 static void event_arrived(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkChannel *channel = opaque;
 
-    qemu_bh_schedule(s->provider.event_bh);
+    qemu_bh_schedule(channel->bh);
 }
 
 static void event_bh(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkChannel *channel = opaque;
+    XenPvblk *s = channel->dev;
 
     if (s->dev && !s->gone) {
         xen_pvblk_enter(s);
-        pvblk_device_event(s->dev);
+        pvblk_device_event(s->dev, channel->queue);
         xen_pvblk_leave(s);
     }
 }
 
-static int event_open(void *opaque, uint32_t *port)
+static int event_open(void *opaque, uint32_t queue, uint32_t *port)
 {
     XenPvblk *s = opaque;
+    XenPvblkChannel *channel = &s->provider.channels[queue];
     evtchn_port_t p;
-    int ret = xen_evtchn_device_alloc(event_arrived, s, &p);
+    int ret = xen_evtchn_device_alloc(event_arrived, channel, &p);
 
     if (ret == 0) {
-        s->provider.port = *port = p;
+        channel->port = *port = p;
     }
     return ret;
 }
 
-static int event_send(void *opaque)
+static int event_send(void *opaque, uint32_t queue)
 {
     XenPvblk *s = opaque;
 
-    return xen_evtchn_device_send(s->provider.port);
+    return xen_evtchn_device_send(s->provider.channels[queue].port);
 }
 
-static void event_close(void *opaque)
+static void event_close(void *opaque, uint32_t queue)
 {
     XenPvblk *s = opaque;
+    XenPvblkChannel *channel = &s->provider.channels[queue];
 
-    if (s->provider.port) {
-        xen_evtchn_device_free(s->provider.port);
-        s->provider.port = 0;
+    if (channel->port) {
+        xen_evtchn_device_free(channel->port);
+        channel->port = 0;
     }
-    qemu_bh_cancel(s->provider.event_bh);
+    qemu_bh_cancel(channel->bh);
 }
 
 /* ---- clock ---- */
@@ -238,7 +231,7 @@ static void trace_event(void *opaque, enum pvblk_trace_kind kind, uint64_t a,
         trace_xen_pvblk_backend(opaque, text);
         break;
     case PVBLK_TRACE_REQUEST:
-        trace_xen_pvblk_request(opaque, a, b >> 8, b & 0xff, c);
+        trace_xen_pvblk_request(opaque, a, b >> 16, b & 0xffff, c);
         break;
     case PVBLK_TRACE_RESPONSE:
         trace_xen_pvblk_response(opaque, a, b, (int16_t)c);
@@ -286,12 +279,19 @@ const struct pvblk_ops xen_pvblk_ops = {
 
 /* ---- resources ---- */
 
-bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
+bool xen_pvblk_provider_open(XenPvblk *s, uint32_t refs, uint32_t pages,
+                             Error **errp)
 {
     XenPvblkProvider *p = &s->provider;
     int ret;
 
-    p->event_bh = virtio_bh_new_guarded(DEVICE(s), event_bh, s);
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        XenPvblkChannel *channel = &p->channels[i];
+
+        channel->dev = s;
+        channel->queue = i;
+        channel->bh = virtio_bh_new_guarded(DEVICE(s), event_bh, channel);
+    }
     p->deadline = timer_new_ns(QEMU_CLOCK_VIRTUAL, deadline_passed, s);
 
     p->xsh = xen_xenstore_open_device();
@@ -299,19 +299,20 @@ bool xen_pvblk_provider_open(XenPvblk *s, Error **errp)
         error_setg_errno(errp, errno, "cannot open XenStore");
         return false;
     }
-    ret = xen_gnttab_device_alloc(pvblk_wanted_grants(), &p->first_ref);
+    ret = xen_gnttab_device_alloc(refs, &p->first_ref);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "the grant table has no room for the %u "
-                         "references of one more xen-pvblk device",
-                         pvblk_wanted_grants());
+                         "references of one more xen-pvblk device; with "
+                         "smaller max-ring-pages, ring-queues or "
+                         "max-indirect-segments it needs fewer", refs);
         return false;
     }
-    p->refs = pvblk_wanted_grants();
+    p->refs = refs;
     p->pages = XEN_PVBLK_PAGES(object_new(TYPE_XEN_PVBLK_PAGES));
     return memory_region_init_ram_nomigrate(&p->pages->mr, OBJECT(p->pages),
                                             "xen-pvblk.pages",
-                                            (uint64_t)pvblk_wanted_pages() *
-                                            XEN_PVBLK_PAGE, errp);
+                                            (uint64_t)pages * XEN_PVBLK_PAGE,
+                                            errp);
 }
 
 void xen_pvblk_provider_close(XenPvblk *s)
@@ -328,6 +329,8 @@ void xen_pvblk_provider_close(XenPvblk *s)
         p->refs = 0;
     }
     g_clear_pointer(&p->pages, object_unref);
-    g_clear_pointer(&p->event_bh, qemu_bh_delete);
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        g_clear_pointer(&p->channels[i].bh, qemu_bh_delete);
+    }
     g_clear_pointer(&p->deadline, timer_free);
 }

@@ -20,8 +20,19 @@
 #define TYPE_XEN_PVBLK_DEVICE "xen-pvblk-device"
 OBJECT_DECLARE_SIMPLE_TYPE(XenPvblk, XEN_PVBLK_DEVICE)
 
+#define TYPE_XEN_PVBLK_HOSTED_BACKEND "xen-pvblk-hosted-backend"
+
+struct XenDevice;
 struct qemu_xs_handle;
 struct qemu_xs_watch;
+
+/* One of the frontend's event channels. */
+typedef struct XenPvblkChannel {
+    struct XenPvblk *dev;
+    uint32_t queue;
+    uint32_t port; /* 0: none */
+    QEMUBH *bh;
+} XenPvblkChannel;
 
 /* What the frontend stands on in QEMU's Xen emulation: provider.c. */
 typedef struct XenPvblkProvider {
@@ -29,8 +40,7 @@ typedef struct XenPvblkProvider {
     struct qemu_xs_watch *watch;
     uint32_t first_ref, refs; /* grant references that are ours */
     struct XenPvblkPages *pages; /* lives as long as somebody maps them */
-    uint32_t port;            /* event channel; 0: none */
-    QEMUBH *event_bh;
+    XenPvblkChannel channels[PVBLK_MAX_QUEUES];
     QEMUTimer *deadline;
 } XenPvblkProvider;
 
@@ -57,12 +67,23 @@ struct XenPvblk {
     bool discard;
     bool config_wce;
     char *sector_units;
+    uint16_t max_ring_pages;
+    uint16_t ring_queues; /* 0: as many as num_queues */
+    uint16_t max_indirect_segments;
+    bool persistent;
+    bool barrier;
+    bool secure_discard;
+    bool trusted;
+    char *abi;
     OnOffAuto event_hold_off;
     uint32_t handshake_timeout_ms;
     uint32_t request_timeout_ms;
     int32_t bootindex;
 
     bool own_backend; /* made for drive=; a child of ours */
+    /* Of that backend, or of the one that vdev= names: what auto means. */
+    bool backend_obeys_hold_off;
+    bool backend_counts_in_sector_size;
     char *frontend_path, *backend_path;
     XenPvblkProvider provider;
     pvblk_device *dev;
@@ -81,19 +102,25 @@ struct XenPvblk {
 /* ---- backend.c: which backend, and where its nodes are ------------------- */
 
 /* Makes the backend for drive=, or finds the one that vdev= names. Sets
- * own_backend, frontend_path, backend_path. */
+ * own_backend, frontend_path, backend_path, and what auto means for it. */
 bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp);
 void xen_pvblk_backend_detach(XenPvblk *s);
+/* Returns when the backend has let go of the guest's pages: of those that it
+ * reads from and writes to as they are, without a copy. */
+void xen_pvblk_backend_settle(XenPvblk *s);
+/* Where a backend of ours has its frontend's directory. */
+char *xen_pvblk_hosted_path(struct XenDevice *xendev, Error **errp);
 /* The number of the virtual device, from the end of its path. */
 uint32_t xen_pvblk_backend_number(XenPvblk *s);
 
 /* ---- provider.c: pvblk_ops on the Xen emulation --------------------------- */
 
 extern const struct pvblk_ops xen_pvblk_ops;
-bool xen_pvblk_provider_open(XenPvblk *s, Error **errp);
+bool xen_pvblk_provider_open(XenPvblk *s, uint32_t refs, uint32_t pages,
+                             Error **errp);
 void xen_pvblk_provider_close(XenPvblk *s);
 #define XEN_PVBLK_PAGE 4096
-/* The private pages, pvblk_wanted_pages() of them. */
+/* The private pages: ring, lists of segments, bounced data. */
 void *xen_pvblk_pages_base(XenPvblk *s);
 
 /* ---- device.c: virtqueues ------------------------------------------------- */

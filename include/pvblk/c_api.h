@@ -37,11 +37,14 @@ enum pvblk_trace_kind {
     PVBLK_TRACE_FAULT,
 };
 
+enum { PVBLK_MAX_QUEUES = 16, PVBLK_MAX_RING_PAGES = 16, PVBLK_MAX_SEGMENTS = 4096 };
+
 struct pvblk_ops {
     /* XenStore, as the frontend's domain. Paths are absolute. */
     /* Copies up to `cap` bytes; returns the value's length, or -ENOENT. */
     int (*store_read)(void *opaque, const char *path, char *buf, size_t cap);
-    int (*store_write)(void *opaque, const char *path, const char *value);
+    /* `value` has no terminator. */
+    int (*store_write)(void *opaque, const char *path, const char *value, size_t len);
     void (*store_remove)(void *opaque, const char *path);
     /* At most one; a change calls pvblk_device_store_changed(), never from
      * inside store_watch() or store_write(). */
@@ -54,11 +57,11 @@ struct pvblk_ops {
     int (*grant_page)(void *opaque, uint32_t index, uint32_t page, bool readonly);
     int (*grant_revoke)(void *opaque, uint32_t index); /* -EBUSY: still mapped */
 
-    /* One event channel; an event calls pvblk_device_event(), never from
-     * inside event_send(). */
-    int (*event_open)(void *opaque, uint32_t *port);
-    int (*event_send)(void *opaque);
-    void (*event_close)(void *opaque);
+    /* Event channels, one a queue of the ring's, below PVBLK_MAX_QUEUES; an
+     * event calls pvblk_device_event(), never from inside event_send(). */
+    int (*event_open)(void *opaque, uint32_t queue, uint32_t *port);
+    int (*event_send)(void *opaque, uint32_t queue);
+    void (*event_close)(void *opaque, uint32_t queue);
 
     /* Monotonic, nanoseconds. A passed deadline calls
      * pvblk_device_deadline(); at_ns < 0 disarms. */
@@ -79,10 +82,6 @@ struct pvblk_ops {
                   const char *text);
 };
 
-/* How many grants and private pages of 4 KiB a device needs at least. */
-uint32_t pvblk_wanted_grants(void);
-uint32_t pvblk_wanted_pages(void);
-
 struct pvblk_config {
     const char *frontend_path;
     const char *backend_path;
@@ -99,7 +98,22 @@ struct pvblk_config {
     bool use_discard;
     bool device_sector_units; /* where sector-size is above 512: see plan.h */
     bool always_notify;
+    /* What the frontend is willing to do where the backend offers it. */
+    uint32_t max_ring_pages;        /* of each ring; 1 to PVBLK_MAX_RING_PAGES */
+    uint32_t max_ring_queues;       /* 1 to PVBLK_MAX_QUEUES */
+    uint32_t max_indirect_segments; /* up to 11: no indirect requests */
+    bool use_barrier;
+    bool use_secure_discard;
+    bool use_persistent;
+    bool trusted;    /* false: the backend sees zeroed private pages alone */
+    bool x86_32_abi; /* instead of x86_64's */
 };
+
+/* How many grants and private pages of 4 KiB a device makes use of, by what it
+ * may do on the ring: the other fields may be unset. With fewer it waits more
+ * often; where they do not suffice at all, pvblk_device_new() says so. */
+uint32_t pvblk_wanted_grants(const struct pvblk_config *config);
+uint32_t pvblk_wanted_pages(const struct pvblk_config *config);
 
 /* ---- the device ---------------------------------------------------------- */
 
@@ -117,7 +131,7 @@ void pvblk_device_reconnect(pvblk_device *dev);
 /* Leave the backend in good order, as far as that goes without waiting. */
 void pvblk_device_stop(pvblk_device *dev);
 
-void pvblk_device_event(pvblk_device *dev);
+void pvblk_device_event(pvblk_device *dev, uint32_t queue);
 void pvblk_device_store_changed(pvblk_device *dev);
 void pvblk_device_deadline(pvblk_device *dev);
 
@@ -155,8 +169,9 @@ void pvblk_device_pump(pvblk_device *dev);
 const char *pvblk_device_state(const pvblk_device *dev);
 /* "" unless the state is "broken". */
 const char *pvblk_device_broken_because(const pvblk_device *dev);
-/* Which of the private pages holds the ring; -1: there is none now. */
-int pvblk_device_ring_page(const pvblk_device *dev);
+/* Which of the private pages holds a page of a queue's ring; -1: there is none
+ * such now. */
+int pvblk_device_ring_page(const pvblk_device *dev, uint32_t queue, uint32_t page);
 
 /* Calls `emit` for each field, in a fixed order. */
 struct pvblk_field {

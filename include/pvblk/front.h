@@ -5,8 +5,11 @@
  * splits them into ring requests, and gives each one back exactly once.
  * Knows nothing of virtio or QEMU.
  *
- * Life of a request: free → pending (accepted, waits for a slot) → in flight
- * (in one or more slots) → completed. It is moved by pump() alone.
+ * One ring, with an event channel of its own, a queue. Life of a request:
+ * free → pending (accepted, something of it is still to be sent) → in flight
+ * (in one or more slots) → completed. It is moved by pump() alone. When a
+ * connection ends, what was in flight is pending again, in the order in which
+ * it was accepted, and is split anew, as the next connection's plan has it.
  *
  * The backend is hostile: responses are copied once and checked (id in
  * flight, operation as sent, producer within what we published, status
@@ -30,7 +33,7 @@
 
 namespace pvblk {
 
-enum class IoKind : uint8_t { Read, Write, Flush, Discard };
+enum class IoKind : uint8_t { Read, Write, Flush, Discard, SecureDiscard };
 
 /* What the owner learns of a request. Unsupported is told apart from Error:
  * the operation was not done and never will be. */
@@ -58,7 +61,7 @@ struct IoRequest {
      * can be granted; otherwise (an IOMMU, a device's memory) data is copied. */
     bool direct{true};
     void *cookie{nullptr};
-    uint32_t queue{0};
+    uint32_t queue{0}; /* its ring is this modulo the number of queues */
 };
 
 enum class Verdict : uint8_t {
@@ -76,6 +79,8 @@ struct FrontCounters {
     uint64_t requests{0}; /* accepted from the owner */
     uint64_t failed{0};   /* completed with anything but Ok */
     uint64_t ring_reads{0}, ring_writes{0}, ring_flushes{0}, ring_discards{0};
+    uint64_t ring_barriers{0}; /* with data or without; none of the above */
+    uint64_t ring_indirect{0}; /* of the reads and writes */
     uint64_t segments{0}, bounced_segments{0}, grants{0};
     uint64_t events_sent{0}, events_suppressed{0}, events_received{0};
     uint64_t bytes_read{0}, bytes_written{0}, bytes_discarded{0};
@@ -88,7 +93,7 @@ struct FrontCounters {
 enum class TraceKind : uint8_t {
     State,    /* a: FrontState before, b: FrontEvent, c: FrontState after */
     Backend,  /* a: XenbusState seen */
-    Request,  /* a: id, b: operation << 8 | segments, c: sector on the wire */
+    Request,  /* a: id, b: operation << 16 | segments, c: sector on the wire */
     Response, /* a: id, b: operation, c: status (int16_t) */
     Publish,  /* a: requests in the batch, b: 1 if an event was sent */
     Event,    /* event received; a: requests in flight */
@@ -140,14 +145,20 @@ struct FrontConfig {
 
 class BlockFront {
 public:
-    /* Grants and pages a front wants from its ports, given max ring pages. */
-    static uint32_t wanted_grants(uint32_t ring_entries) { return ring_entries * kMaxDirectSegments + 16; }
-    static constexpr uint32_t kWantedPages = 72;
+    /* Grants and private pages that a front can use: all that its rings may
+     * have in flight, up to a limit. Requests wait where there are fewer. */
+    static uint32_t wanted_grants(const FrontPolicy &policy);
+    static uint32_t wanted_pages(const FrontPolicy &policy);
+    /* Of each: the rings, and the largest request for every queue. */
+    static uint32_t least(const FrontPolicy &policy);
 
     /*
      * Reads the backend's nodes and makes a plan, so that the owner knows
-     * size and features before the connection is up. Fails with the clause
-     * that the backend broke. Touches nothing outside this process.
+     * size and features before the connection is up. (Of a backend that tells
+     * its size only when it is Connected the plan is not `sized`: requests are
+     * refused until plan_changed().) Fails with the clause
+     * that the backend broke, or where the ports have less than least() of
+     * grants or pages. Touches nothing outside this process.
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,
                                                       FrontConfig config);
@@ -183,7 +194,7 @@ public:
     void cancel_queue(uint32_t queue) { cancel(queue); }
 
     /* Providers call these. */
-    void event_received();
+    void event_received(uint32_t queue);
     void store_changed();
     void deadline_passed();
 
@@ -193,64 +204,85 @@ public:
     uint32_t quarantined() const { return pool_.quarantined(); }
     uint32_t in_flight() const { return in_flight_; }
     uint32_t accepted() const { return accepted_; }
+    uint32_t persistent_grants() const { return pool_.kept(); }
     bool has_room() const { return accepted_ < config_.max_requests; }
-    /* The private page that holds the ring, while there is one. */
-    std::optional<PageIndex> ring_page() const
-    {
-        return ring_up_ ? std::optional(ring_page_) : std::nullopt;
-    }
+    /* The private page that holds a part of a ring, while there is one. */
+    std::optional<PageIndex> ring_page(uint32_t queue, uint32_t page) const;
     /* Why the state is Broken; "" otherwise. */
     const char *broken_because() const { return broken_.what; }
     /* The same with its clause and value; `what` is "" unless Broken. */
     const Error &broken() const { return broken_; }
 
 private:
-    /* One segment of a ring request: where its grant points, and which part
-     * of the owner's buffer it carries. */
+    static constexpr uint32_t kNone = UINT32_MAX;
+
+    /* blkif_request.id: slot in the low bits, a generation above, so that an
+     * answer to an earlier use of the slot is recognised. */
+    static constexpr uint32_t kSlotBits = 16;
+    static constexpr uint64_t make_id(uint32_t slot, uint32_t generation)
+    {
+        return static_cast<uint64_t>(generation) << kSlotBits | slot;
+    }
+
+    /* One segment of a ring request, which has a grant each: part of the
+     * owner's buffer, and where it lies on the wire. */
     struct Piece {
-        uint32_t grant{0};
-        Gfn gfn{};
-        PageIndex page{};
+        uint32_t next{kNone}; /* of the same slot */
+        PageIndex page{};     /* bounced: through this one */
         bool bounced{false};
-        bool granted{false};
         uint8_t first_sect{0}, last_sect{0}; /* as on the wire */
         uint32_t iov{0};
         uint64_t iov_offset{0};
         uint32_t bytes{0};
     };
 
-    enum class SlotState : uint8_t { Free, InFlight, Waiting };
     /* The private copy of a ring request; the ring is never read back. */
     struct Slot {
-        SlotState state{SlotState::Free};
-        Op op{Op::Read};
-        uint32_t job{0};
+        bool in_flight{false};
         bool orphan{false}; /* its job was cancelled */
+        Op op{Op::Read};
+        bool secure{false};
+        uint32_t ring{0};
+        uint32_t job{0};
         uint32_t generation{0};
-        uint64_t sequence{0}; /* order of first issue, for requeueing */
-        uint64_t wire_sector{0}, wire_nr_sectors{0};
-        uint64_t bytes{0};
+        uint64_t offset{0}, bytes{0}; /* the part of the job that it carries */
         int64_t issued_ns{0};
+        uint32_t first{kNone}, last{kNone}; /* its pieces, by grant */
         uint32_t pieces{0};
-        std::array<Piece, kMaxDirectSegments> piece{};
+        uint32_t lists{0}; /* pages of segments; none: a direct request */
+        std::array<GrantPool::Lent, kMaxIndirectPages> list{};
     };
 
     /* An accepted request. In exactly one of: free list, pending, in flight. */
     struct Job {
         IoRequest req{};
         IoStatus status{IoStatus::Ok};
+        uint64_t sequence{0};    /* order of acceptance */
         uint32_t outstanding{0}; /* slots */
         uint64_t offset{0};      /* bytes already put into slots */
         uint64_t bytes{0};
-        uint32_t iov{0};
+        uint32_t iov{0}; /* where the buffer is at `offset` */
         uint64_t iov_offset{0};
         bool flush_left{false};
-        bool pending{false}; /* on the pending queue */
+        bool pending{false}; /* on its queue */
         bool used{false};
-        bool doomed{false}; /* fail_all() is about to complete it */
+        bool doomed{false}; /* end_jobs() is about to complete it */
         uint32_t next{0};
     };
-    static constexpr uint32_t kNone = UINT32_MAX;
+
+    /* A ring, its event channel, and the requests that go there. */
+    struct Queue {
+        FrontRing<SharedRing> ring{};
+        uint32_t pages{0};
+        std::array<GrantPool::Lent, kMaxRingPages> page{};
+        bool open{false}; /* the event channel */
+        Port port{};
+        uint32_t head{kNone}, tail{kNone}; /* pending jobs */
+        uint32_t unpublished{0};
+    };
+
+    /* What a backend may offer and yet not do. */
+    enum class Feature : uint8_t { None, Flush, Barrier, Discard, SecureDiscard };
 
     BlockFront(FrontPorts ports, FrontOwner &owner, FrontConfig config, Plan plan);
 
@@ -258,58 +290,85 @@ private:
     void step(FrontEvent event);
     void act(FrontAction action, FrontEvent event);
     void look();
-    Result<XenbusState> backend_state();
+    Result<XenbusState> state_of(const std::string &end);
+    XenbusState interpret(XenbusState seen);
     bool nodes_complete();
+    bool watch_backend();
     void act_begin();
-    void act_publish();
     void act_attach();
-    void act_refresh();
-    bool adopt_plan(bool new_connection);
-    bool write_node(const char *name, std::string_view value);
-    bool write_number(const char *name, uint64_t value);
-    void write_state(XenbusState state);
-    void tear_down();
     void fault(const Error &error);
     void complain(const Error &error);
+    void write_state(XenbusState state);
     void arm_handshake();
     void disarm_handshake();
     void update_deadline();
+    void requests_overdue(int64_t now);
+
+    /* front_connect.cc: rings, nodes and the plan */
+    Result<Plan> read_plan();
+    void act_publish();
+    Status open_queue(uint32_t index, const Plan &plan);
+    bool write_ring_nodes(uint32_t index, const Plan &plan);
+    bool write_nodes(const Plan &plan);
+    void remove_stale_nodes();
+    bool adopt_plan(bool new_connection);
+    void tear_down();
+    bool write_node(std::string_view name, std::string_view value);
+    bool write_number(std::string_view name, uint64_t value);
+    void remove_node(std::string_view name);
 
     /* front_io.cc: requests */
     void init_io();
-    bool consume();
-    bool handle_response(const WireResponse &rsp);
-    void finish_part(uint32_t job, IoStatus status);
-    void complete_job(uint32_t job);
     bool send_more();
-    bool reissue_waiting();
-    bool place(Slot &slot);
+    bool send_from(uint32_t index);
+    void stage(Slot &slot);
+    bool publish();
     bool found_room();
     void starved();
+    void put_pieces(const Slot &slot, WireRequest &req);
+    void finish_part(uint32_t job, IoStatus status, bool again);
+    void complete_job(uint32_t job);
     void end_batch();
-    uint64_t discard_start(const Job &job) const;
+    void end_jobs(std::optional<uint32_t> queue, IoStatus status);
+    void cancel(std::optional<uint32_t> queue);
+    IoStatus judge(const IoRequest &req) const;
+    void requeue_in_flight();
+    void line_up();
+    void rewind(Job &job, const Slot &slot);
+    void seek(Job &job, uint64_t offset);
+    void push_pending(uint32_t job);
+    void pop_pending(Queue &queue);
+    void free_slot(Slot &slot);
+    Intake refuse(Verdict verdict, IoStatus why, const IoRequest &req);
+
+    /* front_answer.cc: responses */
+    bool consume();
+    bool consume_ring(uint32_t index);
+    bool handle_response(uint32_t ring, const WireResponse &rsp);
+    Slot *answered_slot(uint32_t ring, const WireResponse &rsp);
+    IoStatus judge_status(const Slot &slot, int16_t status, bool &again);
+    static Feature feature_of(const Slot &slot);
+    bool withdraw(Feature feature, int16_t status, bool with_data);
+    void count_done(const Slot &slot);
+
+    /* front_split.cc: a part of a request into a slot, with its grants */
+    enum class Fill : uint8_t { Done, NoRoom, Refused };
+    Fill fill_slot(uint32_t job_index, Slot &slot);
+    Fill fill_data(Job &job, Slot &slot);
+    Fill add_piece(Job &job, Slot &slot);
+    bool room_in_list(Slot &slot);
+    void append(Slot &slot, uint32_t grant);
+    bool release_slot(Slot &slot);
+    bool shows_guest_memory(const Slot &slot) const;
+    bool release_lists(Slot &slot);
+    void orphan(Slot &slot);
+    bool off_granularity(const IoRequest &req) const;
+    uint64_t discard_start(const IoRequest &req) const;
     bool nothing_to_discard(const Job &job) const;
-    enum class Issue : uint8_t { Staged, NoRoom, Refused };
-    Issue issue(Slot &slot);
-    Issue grant_pieces(Slot &slot);
-    void stage(Slot &slot);
-    bool fill_slot(uint32_t job_index, Slot &slot);
-    bool fill_data(Job &job, Slot &slot);
     uint32_t direct_bytes(const Job &job, uint64_t left) const;
     uint32_t bounce_bytes(Job job, uint64_t left) const;
     void advance(Job &job, uint64_t bytes) const;
     void copy(const Piece &piece, const GuestBuffer &buffer, bool to_guest);
-    bool release_slot(Slot &slot);
-    void end_jobs(std::optional<uint32_t> queue, IoStatus status);
-    void orphan(Slot &slot);
-    void cancel(std::optional<uint32_t> queue);
-    IoStatus judge(const IoRequest &req) const;
-    void requeue_in_flight();
-    bool publish();
-    void free_slot(Slot &slot);
-    void push_pending(uint32_t job);
-    void pop_pending();
-    Intake refuse(Verdict verdict, IoStatus why, const IoRequest &req);
     uint64_t wire_unit() const;
 
     FrontPorts ports_;
@@ -320,33 +379,40 @@ private:
 
     FrontState state_{FrontState::Idle};
     bool stopping_{false};
+    bool watching_{false};
     bool looking_{false};
     bool was_connected_{false};
+    /* The backend has no session: it was seen without one, or closed the last,
+     * since it was told of our rings. Counts in WaitInit and Lost. */
+    bool fresh_{false};
+    bool settled_{false}; /* the backend had its time to write its size */
     Error broken_{};
     int64_t handshake_deadline_{-1};
     int64_t orphan_deadline_{-1};
+    int64_t settle_deadline_{-1};
+    int64_t request_deadline_{-1}; /* not after the first that is due */
     bool flush_withdrawn_{false};
+    /* Indexed by Feature: the backend did it once on this connection. */
+    std::array<bool, 5> proven_{};
     int64_t armed_{-1};
     int64_t last_log_ns_{-1}; /* start of the window; < 0: none yet */
     uint32_t log_burst_{0};
 
     GrantPool pool_;
-    FrontRing<SharedRing> ring_{};
-    bool ring_up_{false};
-    uint32_t ring_grant_{0};
-    PageIndex ring_page_{};
-    bool events_open_{false};
+    Plan published_{}; /* what our nodes say */
+    uint32_t rings_{0}; /* that are up: all of them, or none */
+    std::array<Queue, kMaxQueues> queues_{};
 
     std::vector<Slot> slots_;
     std::vector<uint32_t> free_slots_;
+    std::vector<Piece> pieces_; /* by grant */
     std::vector<Job> jobs_;
     std::vector<uint32_t> free_jobs_;
-    uint32_t pending_head_{kNone}, pending_tail_{kNone};
+    std::vector<uint32_t> order_; /* of jobs, while they line up */
     uint32_t accepted_{0};
     uint32_t in_flight_{0};
-    uint32_t waiting_{0}; /* slots to be sent again after a reconnect */
     uint32_t orphans_{0};
-    uint32_t unpublished_{0};
+    uint32_t turn_{0}; /* the queue that sends first */
     uint64_t sequence_{0};
     bool completed_any_{false};
 };

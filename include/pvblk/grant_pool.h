@@ -8,11 +8,16 @@
  * A page whose grant a peer still has mapped when access ends is put in
  * quarantine with its reference: neither is reused until the peer let go
  * (XSA-396). All storage is sized when the pool is made.
+ *
+ * While the pool keeps grants (feature-persistent), a page that is lent comes
+ * back with its grant, and both are lent again; what the peer has mapped
+ * meanwhile is no violation. They end together, with drop_kept().
  */
 #pragma once
 
 #include "pvblk/ports.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -35,6 +40,44 @@ public:
     std::optional<uint32_t> grant(PageIndex page, bool readonly);
     GrantRef ref(uint32_t index) const { return port_.ref(index); }
 
+    /* A private page with a grant on it. */
+    struct Lent {
+        uint32_t grant{0};
+        PageIndex page{};
+    };
+    /* How many pages can be lent now. */
+    uint32_t lendable() const
+    {
+        return static_cast<uint32_t>(kept_.size()) + std::min(free_pages(), free_grants());
+    }
+    /* `fill` writes the page before the peer can see it. A kept grant is one
+     * to read and write, whatever is asked for. */
+    template <class Fill>
+    std::optional<Lent> lend(bool readonly, Fill fill)
+    {
+        if (!kept_.empty()) {
+            Lent lent = kept_.back();
+            kept_.pop_back();
+            fill(lent.page);
+            return lent;
+        }
+        auto page = take_page();
+        if (!page)
+            return std::nullopt;
+        fill(*page);
+        if (auto index = grant(*page, readonly && !keeping_))
+            return Lent{*index, *page};
+        give_page(*page);
+        return std::nullopt;
+    }
+    /* False: in quarantine. */
+    bool take_back(Lent lent);
+
+    void keep_grants(bool keep) { keeping_ = keep; }
+    bool keeping() const { return keeping_; }
+    uint32_t kept() const { return static_cast<uint32_t>(kept_.size()); }
+    void drop_kept();
+
     /* End access; `page` (if any) becomes free with the grant, now (true) or
      * when the peer lets go (false: in quarantine). */
     bool release(uint32_t index, std::optional<PageIndex> page);
@@ -54,6 +97,8 @@ private:
     std::vector<uint32_t> grants_free_;
     std::vector<PageIndex> pages_free_;
     std::vector<Held> quarantine_;
+    std::vector<Lent> kept_;
+    bool keeping_{false};
     size_t sweep_at_{0};
 };
 

@@ -15,6 +15,7 @@
  *
  * Nothing calls back from inside a port call: events and watches queue, and
  * run() delivers them in order until all is quiet. advance() moves the clock.
+ * run_line() delivers out of order what in Xen has no order, either.
  *
  * Oracles: what no honest pair does is counted in `oracle`, not refused with
  * an assert. LoopbackHub::fail() makes the n-th call of a kind fail, so that
@@ -50,8 +51,14 @@ enum class HubCall : uint8_t {
     Revoke,
     EventOpen,
     EventNotify,
+    BackStoreRead, /* the others are the frontend's */
 };
-inline constexpr uint32_t kHubCalls = 8;
+inline constexpr uint32_t kHubCalls = 9;
+
+/* Ways on which deliveries stay in order: XenStore's watches of a domain, and
+ * the events that it gets. */
+enum class HubLine : uint8_t { FrontStore, FrontEvent, BackStore, BackEvent };
+inline constexpr uint32_t kHubLines = 4;
 
 /* A tree of paths as both ends see it. Nodes are kept flat: a directory is
  * the set of paths below it. */
@@ -94,6 +101,8 @@ public:
     /* What a test asks at the end. */
     uint32_t in_use() const;
     uint32_t mapped() const;
+    /* Whether the backend has this page of the guest's mapped. */
+    bool is_mapped(Gfn gfn) const;
 
     /* Entries 0…7 of a grant table are Xen's own. */
     static constexpr uint32_t kFirst = 8;
@@ -114,40 +123,52 @@ private:
     std::vector<Entry> entries_;
 };
 
-/* The frontend's end of the event channel. An event that is already pending
+/* The frontend's ends of the event channels. An event that is already pending
  * stays one event, as in Xen. */
 class LoopbackEvents final : public Events
 {
 public:
     explicit LoopbackEvents(LoopbackHub &hub) : hub_(hub) {}
-    Result<Port> open() override;
-    Status notify() override;
-    void close() override { open_ = false; }
-    bool is_open() const { return open_; }
+    Result<Port> open(uint32_t queue) override;
+    Status notify(uint32_t queue) override;
+    void close(uint32_t queue) override { ends_[queue].open = false; }
+    /* Whether any of them is. */
+    bool is_open() const;
 
 private:
-    friend class LoopbackHub;
     friend class LoopbackBackEvents;
+    struct End {
+        uint32_t port{0};
+        bool open{false};
+        bool pending{false};
+    };
     LoopbackHub &hub_;
-    uint32_t port_{0};
-    bool open_{false};
-    bool pending_{false};
+    uint32_t last_port_{0};
+    std::array<End, kMaxQueues> ends_{};
 };
 
 class LoopbackBackEvents final : public BackEvents
 {
 public:
     explicit LoopbackBackEvents(LoopbackHub &hub) : hub_(hub) {}
-    Status bind(Port remote) override;
-    Status notify() override;
-    void unbind() override { port_ = 0; }
+    /* `remote` may be any port that is open and not bound. */
+    Status bind(uint32_t queue, Port remote) override;
+    Status notify(uint32_t queue) override;
+    void again(uint32_t queue) override;
+    void pause(uint32_t) override {} /* one thread: none is under way */
+    void unbind(uint32_t queue) override { ends_[queue].port = 0; }
+    void later() override;
 
 private:
-    friend class LoopbackHub;
     friend class LoopbackEvents;
+    struct End {
+        uint32_t port{0};  /* of the frontend; 0: not bound */
+        uint32_t remote{}; /* the frontend's queue that has it */
+        bool pending{false};
+        bool again{false};
+    };
     LoopbackHub &hub_;
-    uint32_t port_{0}; /* of the frontend; 0: not bound */
-    bool pending_{false};
+    std::array<End, kMaxQueues> ends_{};
 };
 
 /* Page-aligned memory of a fixed size; zeroed. */
@@ -210,22 +231,33 @@ class RamStorage final : public Storage
 public:
     explicit RamStorage(uint64_t sectors) : data(sectors * kSectorSize) {}
     uint64_t sectors() const override { return data.size() / kSectorSize; }
-    bool read(Sector at, std::span<std::byte> out) override;
-    bool write(Sector at, std::span<const std::byte> in) override;
-    bool flush() override;
-    bool discard(Sector at, uint64_t sectors) override;
+    void submit(const StorageRequest &req, StorageClient &client) override;
+    void drain() override;
+
+    /* While it is set, requests wait for finish(), in any order. */
+    bool defer{false};
+    size_t waiting() const { return waiting_.size(); }
+    const StorageRequest &waiting(size_t i) const { return waiting_[i].req; }
+    void finish(size_t i);
 
     struct Range {
         uint64_t sector, sectors;
     };
     std::vector<std::byte> data;
     std::vector<Range> discards{};
-    uint64_t reads{0}, writes{0}, flushes{0};
+    uint64_t reads{0}, writes{0}, stable_writes{0}, flushes{0}, secure_discards{0};
     uint64_t out_of_range{0}; /* asked for what is not there: a backend's bug */
     bool fail{false};         /* every operation fails while it is set */
 
 private:
-    bool inside(Sector at, uint64_t sectors);
+    struct Waiting {
+        StorageRequest req;
+        StorageClient *client;
+    };
+    bool work(const StorageRequest &req);
+    bool transfer(const StorageRequest &req);
+    void discard(const StorageRequest &req);
+    std::vector<Waiting> waiting_{};
 };
 
 /* What an honest frontend and backend never do. */
@@ -245,18 +277,19 @@ struct HubConfig {
     std::string frontend_path{"/local/domain/1/device/vbd/51712"};
     std::string backend_path{"/local/domain/0/backend/vbd/1/51712"};
     uint32_t guest_pages{1024};
-    uint32_t private_pages{BlockFront::kWantedPages};
-    uint32_t grants{BlockFront::wanted_grants(32)};
+    uint32_t private_pages{72};
+    uint32_t grants{368};
     uint64_t disk_sectors{8192};
 };
 
 /* Who gets the hub's upcalls. Empty: nobody, and the event is lost. */
 struct HubFront {
-    std::function<void()> event{}, store{}, deadline{};
+    std::function<void(uint32_t queue)> event{};
+    std::function<void()> store{}, deadline{};
 };
 struct HubBack {
-    std::function<bool()> event{}; /* true: call again */
-    std::function<void()> store{};
+    std::function<void(uint32_t queue)> event{};
+    std::function<void()> store{}, later{};
 };
 
 class LoopbackHub
@@ -267,7 +300,7 @@ public:
     LoopbackHub &operator=(const LoopbackHub &) = delete;
 
     FrontPorts front_ports() { return {front_store, grants, events, memory, clock}; }
-    BackPorts back_ports() { return {back_store, grants, back_events, storage}; }
+    BackPorts back_ports() { return {back_store, grants, back_events, storage, nullptr}; }
     void attach(BlockFront *f);
     void attach(BlockBack *b);
 
@@ -276,6 +309,8 @@ public:
     bool run(uint32_t limit = 100'000);
     /* One delivery. False: nothing was queued. */
     bool run_one();
+    /* The next one of this line. False: nothing was queued there. */
+    bool run_line(HubLine line);
     /* run(), then let time pass, firing deadlines on the way. */
     void advance(int64_t ns);
 
@@ -306,14 +341,18 @@ public:
 
     /* For the hub's own ports. */
     void changed(const std::string &path);
-    void post(std::function<void()> job) { queue_.push_back(std::move(job)); }
+    void post(HubLine line, std::function<void()> job) { queue_.push_back({line, std::move(job)}); }
     std::map<std::string, std::string, std::less<>> tree{};
 
 private:
     struct Fault {
         uint32_t skip{0}, times{0};
     };
-    std::deque<std::function<void()>> queue_{};
+    struct Delivery {
+        HubLine line;
+        std::function<void()> job;
+    };
+    std::deque<Delivery> queue_{};
     std::array<Fault, kHubCalls> faults_{};
     std::array<uint64_t, kHubCalls> calls_{};
 };

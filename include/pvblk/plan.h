@@ -14,7 +14,8 @@
 
 namespace pvblk {
 
-/* Backend nodes that a frontend reads. blkif.h "Backend XenBus Nodes". */
+/* Nodes that a frontend reads: the backend's (blkif.h "Backend XenBus Nodes"),
+ * and those that the toolstack leaves in the frontend's own directory. */
 enum class Node : uint8_t {
     Sectors,
     SectorSize,
@@ -26,8 +27,17 @@ enum class Node : uint8_t {
     FeatureDiscard,
     DiscardGranularity,
     DiscardAlignment,
+    DiscardSecure,
+    FeaturePersistent,
+    FeatureMaxIndirectSegments,
+    MaxRingPageOrder,
+    MaxRingPages,
+    MultiQueueMaxQueues,
+    DeviceType, /* from here on: the frontend's own */
+    Trusted,
 };
-inline constexpr uint32_t kNodes = 10;
+inline constexpr uint32_t kNodes = 18;
+inline constexpr uint32_t kBackendNodes = 16;
 const char *node_name(Node n);
 
 /* A copy of those nodes. No legal value is longer than 20 digits. */
@@ -56,8 +66,10 @@ private:
     std::array<Slot, kNodes> slots_{};
 };
 
-/* Read all nodes below the backend's path. */
-NodeSet read_nodes(Store &store, std::string_view backend_path);
+/* Read all nodes below the backend's path, and below the frontend's ("": none
+ * of those). */
+NodeSet read_nodes(Store &store, std::string_view backend_path,
+                   std::string_view frontend_path = {});
 
 /*
  * The unit of `sectors`, sector_number, first_sect and last_sect.
@@ -67,31 +79,71 @@ NodeSet read_nodes(Store &store, std::string_view backend_path);
  */
 enum class SectorUnits : uint8_t { Bytes512, Device };
 
+/* Bytes of that unit, on a disk of this sector-size. */
+constexpr uint32_t unit_bytes(SectorUnits units, uint32_t sector_size)
+{
+    return units == SectorUnits::Device ? sector_size : kSectorSize;
+}
+
+/* What this frontend is willing to do; a backend may make less of it. */
 struct FrontPolicy {
     Abi abi{kNativeAbi};
     SectorUnits large_sector_units{SectorUnits::Bytes512}; /* where sector-size > 512 */
     bool use_flush{true};
+    bool use_barrier{true};
     bool use_discard{true};
+    bool use_secure_discard{true};
+    /* Grants that stay: all data is copied. Off, the guest's pages are granted
+     * where they are. */
+    bool use_persistent{false};
+    /* False: nothing but zeroed private pages is shown to the backend,
+     * whatever the node `trusted` says. */
+    bool trusted{true};
+    uint32_t max_ring_pages{kMaxRingPages};
+    uint32_t max_queues{1};
+    uint32_t max_indirect_segments{32}; /* up to 11: no indirect requests */
+
+    /* What these come to within the limits of blkif.h. */
+    uint32_t ring_pages() const;
+    uint32_t queues() const;
+    uint32_t segments() const; /* of the largest request */
+    uint32_t ring_entries() const { return pvblk::ring_entries(abi, ring_pages()); }
 };
 
 struct Plan {
     Abi abi{kNativeAbi};
-    uint32_t ring_pages{1};
-    uint32_t max_segments{kMaxDirectSegments};
+    uint32_t queues{1};
+    uint32_t ring_pages{1}; /* of each queue; a power of two */
+    uint32_t max_segments{kMaxDirectSegments}; /* more than that: by Op::Indirect */
     uint32_t sector_size{kSectorSize};          /* bytes; 512 … 4096 */
     uint32_t physical_sector_size{kSectorSize}; /* bytes */
     uint64_t sectors{0};                        /* capacity, 512-byte sectors */
+    /* False: the backend says neither sectors nor sector-size, as one may that
+     * is not Connected; the three above are 512, 512 and 0 until it does. */
+    bool sized{true};
     SectorUnits units{SectorUnits::Bytes512};
     bool read_only{false};
     bool cdrom{false};
     bool removable{false};
     bool flush{false};
+    bool barrier{false};
     bool discard{false};
+    bool discard_secure{false};
+    bool persistent{false};
+    bool trusted{true};
     uint32_t discard_granularity{0}; /* bytes, a multiple of sector_size */
     uint32_t discard_alignment{0};   /* bytes, < discard_granularity */
 
     uint32_t ring_entries() const { return pvblk::ring_entries(abi, ring_pages); }
+    /* By FLUSH_DISKCACHE or else by WRITE_BARRIER. */
+    bool can_flush() const { return flush || barrier; }
 };
+
+/* Pages that the list of an indirect request takes; none for a direct one. */
+constexpr uint32_t list_pages(uint32_t segments)
+{
+    return segments > kMaxDirectSegments ? indirect_pages(segments) : 0;
+}
 
 Result<Plan> negotiate(const NodeSet &nodes, const FrontPolicy &policy);
 

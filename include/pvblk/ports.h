@@ -15,6 +15,7 @@
 
 #include <span>
 #include <string_view>
+#include <sys/uio.h>
 
 namespace pvblk {
 
@@ -55,12 +56,13 @@ protected:
     ~Grants() = default;
 };
 
-/* One event channel from the frontend to its backend. */
+/* Event channels from the frontend to its backend, one a queue: 0 …
+ * kMaxQueues - 1. */
 class Events {
 public:
-    virtual Result<Port> open() = 0;
-    virtual Status notify() = 0;
-    virtual void close() = 0;
+    virtual Result<Port> open(uint32_t queue) = 0;
+    virtual Status notify(uint32_t queue) = 0;
+    virtual void close(uint32_t queue) = 0;
 
 protected:
     ~Events() = default;
@@ -89,14 +91,43 @@ protected:
     ~Clock() = default;
 };
 
-/* What a backend stores on. Units: 512-byte sectors and bytes. */
+enum class StorageOp : uint8_t {
+    Read,
+    Write,
+    WriteStable, /* done only once it is on stable storage */
+    Flush,
+    Discard,
+    SecureDiscard, /* what was there cannot be read by anybody any more */
+};
+
+/* `data` is borrowed until the request is done; its lengths sum up to
+ * `sectors`. Units: 512-byte sectors. */
+struct StorageRequest {
+    StorageOp op{StorageOp::Read};
+    Sector at{};
+    uint64_t sectors{0};
+    std::span<const struct iovec> data{};
+    uint64_t tag{0}; /* the client's */
+};
+
+class StorageClient {
+public:
+    virtual void storage_done(uint64_t tag, bool ok) = 0;
+
+protected:
+    ~StorageClient() = default;
+};
+
+/* What a backend stores on: any number of requests at a time, done in any
+ * order. */
 class Storage {
 public:
     virtual uint64_t sectors() const = 0;
-    virtual bool read(Sector at, std::span<std::byte> out) = 0;
-    virtual bool write(Sector at, std::span<const std::byte> in) = 0;
-    virtual bool flush() = 0;
-    virtual bool discard(Sector at, uint64_t sectors) = 0;
+    /* The client hears of its end exactly once, on the thread that submitted,
+     * possibly before this returns. */
+    virtual void submit(const StorageRequest &req, StorageClient &client) = 0;
+    /* Returns when everything that was submitted is done. */
+    virtual void drain() = 0;
 
 protected:
     ~Storage() = default;

@@ -38,23 +38,24 @@ struct Ok {};
 
 /*
  * Small on purpose: T has to be default constructible and cheap to move,
- * which everything in this library is.
+ * which everything in this library is. E is Error wherever a peer can be the
+ * cause; what a user wrote wrongly may be answered with more than literals.
  */
-template <class T>
+template <class T, class E = Error>
 class [[nodiscard]] Result {
 public:
     Result(T v) : value_(std::move(v)), ok_(true) {}
-    Result(Error e) : error_(e), ok_(false) {}
+    Result(E e) : error_(std::move(e)), ok_(false) {}
 
     explicit operator bool() const { return ok_; }
     bool ok() const { return ok_; }
     const T &value() const { return value_; }
     T &value() { return value_; }
-    const Error &error() const { return error_; }
+    const E &error() const { return error_; }
 
 private:
     T value_{};
-    Error error_{};
+    E error_{};
     bool ok_;
 };
 

@@ -3,9 +3,9 @@
  * Layer `ring`: private indices, publishing, hold-off and overflow checks of
  * Xen's ring.h, from both sides. Knows nothing of what a request means.
  *
- * `Shared` is the shared area with its atomics (SharedRing in production, a
- * model under a memory-model checker). Neither side ever reads back an index
- * that it wrote itself: the peer could have changed it, and with it our
+ * `Shared` is the shared area with its atomics: SharedRing in production, in
+ * tests/proof/relacy a model of C++'s memory. Neither side ever reads back an
+ * index that it wrote itself: the peer could have changed it, and with it our
  * decision to notify.
  *
  * One thread at a time uses a FrontRing or a BackRing.
@@ -123,7 +123,7 @@ public:
     }
 
     uint32_t size() const { return size_; }
-    uint32_t unanswered() const { return req_cons_ - rsp_prod_; }
+    uint32_t unanswered() const { return req_cons_ - answered(); }
 
     /*
      * How many requests wait. A producer that is more than a ring ahead of
@@ -134,7 +134,7 @@ public:
         RingIndex prod = shared_.load(SringField::ReqProd);
         /* Partner: fence_release() in FrontRing::publish(). */
         Shared::fence_acquire();
-        if (prod - rsp_prod_ > size_ || prod - req_cons_ > size_)
+        if (prod - answered() > size_ || prod - req_cons_ > size_)
             return Error{ErrorKind::PeerViolation, "ring:req-prod",
                          "frontend's request producer is more than a ring ahead", prod.value};
         return prod - req_cons_;
@@ -147,9 +147,10 @@ public:
         return req;
     }
 
-    Result<uint32_t> rearm()
+    /* `ahead`: what a fault plan adds to it. */
+    Result<uint32_t> rearm(uint32_t ahead = 0)
     {
-        shared_.store(SringField::ReqEvent, req_cons_ + 1);
+        shared_.store(SringField::ReqEvent, req_cons_ + 1 + ahead);
         /* Partner: fence_full() in FrontRing::publish(). */
         Shared::fence_full();
         return requests();
@@ -161,14 +162,25 @@ public:
         rsp_prod_ = rsp_prod_ + 1;
     }
 
-    bool staged() const { return rsp_prod_ != published_; }
+    /* A response to no request, for fault plans: requests() still counts right. */
+    void stage_unasked(const WireResponse &rsp)
+    {
+        stage(rsp);
+        unasked_++;
+    }
 
-    bool publish()
+    /* How many wait for publish(). */
+    uint32_t staged() const { return rsp_prod_ - published_; }
+    /* Where the next response goes. */
+    RingIndex rsp_prod() const { return rsp_prod_; }
+
+    /* `ahead`: what a fault plan adds to the producer. */
+    bool publish(uint32_t ahead = 0)
     {
         RingIndex old = published_;
         /* Partner: fence_acquire() in FrontRing::responses(). */
         Shared::fence_release();
-        shared_.store(SringField::RspProd, rsp_prod_);
+        shared_.store(SringField::RspProd, rsp_prod_ + ahead);
         published_ = rsp_prod_;
         /* Partner: fence_full() in FrontRing::rearm(). */
         Shared::fence_full();
@@ -177,11 +189,15 @@ public:
     }
 
 private:
+    /* Requests up to here have their response. */
+    RingIndex answered() const { return RingIndex(rsp_prod_.value - unasked_); }
+
     Shared shared_{};
     uint32_t size_{0};
     RingIndex req_cons_{};
     RingIndex rsp_prod_{};
     RingIndex published_{};
+    uint32_t unasked_{0};
 };
 
 } // namespace pvblk

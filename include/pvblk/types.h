@@ -56,5 +56,7 @@ inline constexpr uint32_t kPageSize = 4096;
 inline constexpr uint32_t kPageShift = 12;
 inline constexpr uint32_t kSectorSize = 512;
 inline constexpr uint32_t kSectorShift = 9;
+/* Rings of one device; each has an event channel of its own. */
+inline constexpr uint32_t kMaxQueues = 16;
 
 } // namespace pvblk

@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace pvblk {
 
@@ -44,6 +45,8 @@ enum class Op : uint8_t {
 enum class RspStatus : int16_t { Okay = 0, Error = -1, EOpNotSupp = -2 };
 
 inline constexpr uint32_t kMaxDirectSegments = 11; /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
+inline constexpr uint32_t kMaxIndirectPages = 8;   /* BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST */
+inline constexpr uint8_t kDiscardSecure = 1;       /* BLKIF_DISCARD_SECURE */
 inline constexpr uint32_t kMaxRingPages = 16;
 
 /* blkif_request_segment, decoded. first and last are inclusive, in units of
@@ -54,16 +57,21 @@ struct WireSegment {
     uint8_t last_sect{};
 };
 
-/* blkif_request and blkif_request_discard, decoded. `sector` and
- * `nr_sectors` are raw: what the peer means by them is the plan's business. */
+/* blkif_request, blkif_request_discard and blkif_request_indirect, decoded.
+ * `sector` and `nr_sectors` are raw: what the peer means by them is the
+ * plan's business. */
 struct WireRequest {
     Op op{Op::Read};
-    uint8_t nr_segments{}; /* for Discard: the flag byte */
+    uint8_t nr_segments{}; /* for Discard: the flag byte; not for Indirect */
     uint16_t handle{};
     RequestId id{};
     uint64_t sector{};
     uint64_t nr_sectors{}; /* Discard only */
     std::array<WireSegment, kMaxDirectSegments> seg{};
+    /* Indirect only. Of the pages, those that the segments fill. */
+    Op indirect_op{Op::Read};
+    uint16_t nr_indirect_segments{};
+    std::array<GrantRef, kMaxIndirectPages> indirect{};
 };
 
 struct WireResponse {
@@ -77,11 +85,12 @@ struct WireLayout {
     uint32_t entry_size; /* union blkif_sring_entry */
     uint32_t req_id, req_sector, req_seg;
     uint32_t discard_nr_sectors;
+    uint32_t indirect_handle, indirect_gref; /* its sector is at req_sector */
     uint32_t rsp_id, rsp_op, rsp_status, rsp_size;
 };
 
-inline constexpr WireLayout kLayoutX86_64{112, 8, 16, 24, 24, 0, 8, 10, 16};
-inline constexpr WireLayout kLayoutX86_32{108, 4, 12, 20, 20, 0, 8, 10, 12};
+inline constexpr WireLayout kLayoutX86_64{112, 8, 16, 24, 24, 24, 28, 0, 8, 10, 16};
+inline constexpr WireLayout kLayoutX86_32{108, 4, 12, 20, 20, 20, 24, 0, 8, 10, 12};
 
 constexpr const WireLayout &wire_layout(Abi abi)
 {
@@ -90,6 +99,14 @@ constexpr const WireLayout &wire_layout(Abi abi)
 
 inline constexpr uint32_t kSringHeader = 64; /* ring.h: struct name_sring up to ring[] */
 inline constexpr uint32_t kSegmentSize = 8;
+inline constexpr uint32_t kSegmentsPerPage = kPageSize / kSegmentSize;
+/* What one indirect request can hold at most. */
+inline constexpr uint32_t kMaxIndirectSegments = kMaxIndirectPages * kSegmentsPerPage;
+
+constexpr uint32_t indirect_pages(uint32_t segments)
+{
+    return (segments + kSegmentsPerPage - 1) / kSegmentsPerPage;
+}
 
 /* ring.h __CONST_RING_SIZE: the largest power of two of entries that fit. */
 constexpr uint32_t ring_entries(Abi abi, uint32_t pages)
@@ -100,6 +117,15 @@ constexpr uint32_t ring_entries(Abi abi, uint32_t pages)
         n *= 2;
     return n;
 }
+
+/* The simulator builds the core with PVBLK_OBSERVE_SLOTS: who loads a slot tells
+ * it, with the ring's first page, so that one that is loaded twice is found. */
+enum class SlotHolds : uint8_t { Request, Response };
+#ifdef PVBLK_OBSERVE_SLOTS
+void observe_slot(const std::byte *ring, RingIndex i, SlotHolds what);
+#else
+inline void observe_slot(const std::byte *, RingIndex, SlotHolds) {}
+#endif
 
 /* The four indices of ring.h's sring header: their byte offsets. */
 enum class SringField : uint32_t { ReqProd = 0, ReqEvent = 4, RspProd = 8, RspEvent = 12 };
@@ -145,6 +171,12 @@ private:
     uint32_t entries_{0};
     Abi abi_{kNativeAbi};
 };
+
+/* Segments of an indirect request in one of its pages, from the page's start
+ * on. `page` is shared memory: each word is loaded or stored once. At most
+ * kSegmentsPerPage. */
+void put_segments(std::byte *page, std::span<const WireSegment> segments);
+void get_segments(const std::byte *page, std::span<WireSegment> segments);
 
 /* Encode and decode one entry, for those who hold bytes of their own (the
  * ring above, fuzzers, dissectors). `buf` holds an entry_size entry. Returns

@@ -23,6 +23,7 @@ DOMAINS = "/local/domain"
 # More lines than that help nobody, and a guest decides how many there are.
 MOST_LINES = 400
 MOST_RING_PAGES = 16
+MOST_QUEUES = 64
 
 
 def problem(text):
@@ -153,13 +154,18 @@ class Vbd:
     def node_number(self, name, most=2**32 - 1):
         return self.store.number(f"{self.path}/{name}", most)
 
-    def references(self):
-        """Grant references of the ring's pages."""
-        if self.node("ring-page-order") is not None and self.node("ring-ref") is None:
+    def queues(self):
+        """Where the nodes of each ring are: here, or below queue-N/ where there are several."""
+        queues = self.node_number("multi-queue-num-queues", MOST_QUEUES) or 1
+        return [""] if queues == 1 else [f"queue-{queue}/" for queue in range(queues)]
+
+    def references(self, queue):
+        """Grant references of the pages of a queue's ring."""
+        if self.node("ring-page-order") is not None and self.node(queue + "ring-ref") is None:
             pages = 1 << self.node_number("ring-page-order", MOST_RING_PAGES.bit_length() - 1)
-            references = [self.node_number(f"ring-ref{page}") for page in range(pages)]
+            references = [self.node_number(f"{queue}ring-ref{page}") for page in range(pages)]
         else:
-            references = [self.node_number("ring-ref")]
+            references = [self.node_number(queue + "ring-ref")]
         if None in references:
             raise problem(f"no ring-ref for vbd {self.number}: the frontend has not connected yet")
         return references
@@ -190,12 +196,13 @@ def all_vbds(store):
 
 
 def hosted_rings():
-    """Frontend path of each xen-pvblk device → its QOM path and its ring page."""
+    """Frontend path of each xen-pvblk device → its QOM path, and where its ring pages are → their content."""
     rings = {}
     for folder in ("/machine/peripheral", "/machine/peripheral-anon"):
         for path in qom_children(folder, "xen-pvblk-(pci.*|device)"):
             ring = qom_get(path, "ring")
-            rings[ring["frontend"]] = (path, bytes.fromhex(ring["page"]))
+            pages = re.findall(r"^(0x[0-9a-f]+): ([0-9a-f]*)$", ring["pages"], re.M)
+            rings[ring["frontend"]] = (path, {int(offset, 16): bytes.fromhex(page) for offset, page in pages})
     return rings
 
 
@@ -337,18 +344,30 @@ def page_of(ref, grants, vbd, hosted):
         return read_physical(grant.frame * PAGE, PAGE), grant.place()
     if vbd.path not in hosted:
         raise problem(f"vbd {vbd.number}: grant reference {ref} names a private page of a device that is not there")
-    path, page = hosted[vbd.path]
+    path, pages = hosted[vbd.path]
+    page = pages.get(grant.offset, b"")
     if len(page) != PAGE:
         raise problem(f"vbd {vbd.number}: {path} has no ring at the moment")
     return page, f"{grant.place()} of {path}"
 
 
 def vbd_lines(vbd, grants, hosted, abi, most_responses):
-    references = vbd.references()
+    queues = vbd.queues()
+    owner = "hosted by QEMU" if vbd.path in hosted else "the guest's own"
+    for queue in queues:
+        lines = ring_lines(vbd, queue, grants, hosted, abi, most_responses)
+        first = next(lines)
+        channel = (vbd.node(queue + "event-channel") or "none")[:32]
+        of_queue = f", {queue[:-1]}" if queue else ""
+        yield f"vbd {vbd.number}, {owner}{of_queue}: {vbd.states()}; event channel {channel}"
+        yield first
+        yield from lines
+
+
+def ring_lines(vbd, queue, grants, hosted, abi, most_responses):
+    references = vbd.references(queue)
     pages = [page_of(ref, grants, vbd, hosted) for ref in references]
     chosen, why = (abi, "as you say") if abi else vbd.abi()
-    owner = "hosted by QEMU" if vbd.path in hosted else "the guest's own"
-    yield f"vbd {vbd.number}, {owner}: {vbd.states()}; event channel {(vbd.node('event-channel') or 'none')[:32]}"
     for ref, (_, place) in zip(references, pages):
         yield f"  ring: grant reference {ref}, {place}; ABI {chosen} ({why})"
     ring = Ring(b"".join(content for content, _ in pages), chosen)

@@ -6,12 +6,15 @@ import sys
 
 import clean
 import core
+import coverage
 import demo
+import fuzztests
 import lock
 import paths
 import qemusource
 import runqemu
 import setup
+import simtests
 import tests
 import ui
 
@@ -30,6 +33,11 @@ More:
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
+  ./pvblk coverage --update        write what the unit tests run of the core to tests/coverage.toml
+  ./pvblk sim --seeds 1000000      the simulator for more seeds than the tests have, and what they met
+  ./pvblk sim --seed 7 --show      ... or one of them, step by step; ./pvblk sim --help has the rest
+  ./pvblk fuzz front --minutes 30  a fuzz target (front, back, store, faults, virtio) for longer than the tests do
+  ./pvblk fuzz front FILE...       ... or an input again, step by step: what a failure says to do
   ./pvblk build                    everything, without running it
   ./pvblk build --qemu-src DIR     ... from another QEMU: a source tree (copied, never changed), or an upstream
                                    qemu-*.tar.* file. Remembered; `--qemu-src debian` goes back
@@ -108,6 +116,38 @@ def command_core(words):
     return 0
 
 
+def command_coverage(words):
+    if words != ["--update"]:
+        return usage("coverage takes --update; `./pvblk test coverage` only compares")
+    with lock.build_folder():
+        setup.ensure("coverage")
+        coverage.update()
+    return 0
+
+
+def command_fuzz(words):
+    minutes = take_option(words, "--minutes") or "1"
+    if not words or words[0] not in fuzztests.TARGETS:
+        return usage(f"fuzz takes one of {', '.join(fuzztests.TARGETS)}, and then files or --minutes N")
+    if not minutes.isdigit() or not int(minutes):
+        return usage("--minutes takes a number")
+    if any(word.startswith("-") for word in words):
+        return usage("fuzz takes --minutes N and files, nothing else")
+    with lock.build_folder():
+        setup.ensure("fuzz")
+        if len(words) > 1:
+            return fuzztests.replay(words[0], words[1:])
+        ui.say(fuzztests.campaign(words[0], int(minutes)))
+    return 0
+
+
+def command_sim(words):
+    with lock.build_folder():
+        ui.to_standard_error()
+        setup.ensure("sim")
+    return simtests.command(words)
+
+
 def command_qemu(words):
     # QEMU's own output stays clean: what the set-up says goes to the other stream.
     ui.to_standard_error()
@@ -124,7 +164,8 @@ def command_clean(words):
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
-            "qemu": command_qemu, "clean": command_clean}
+            "coverage": command_coverage, "fuzz": command_fuzz, "sim": command_sim, "qemu": command_qemu,
+            "clean": command_clean}
 
 
 def interrupt(number, frame):
@@ -140,7 +181,7 @@ def main(words):
         return 0 if words else 2
     if words[0] not in COMMANDS:
         return usage(f"there is no command {words[0]}")
-    if words[0] != "qemu" and ("--help" in words or "-h" in words):
+    if words[0] not in ("qemu", "sim") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0
     try:

@@ -193,9 +193,9 @@ def source(package):
     return _source(package, [], "*.dsc")
 
 
-def tarball(package):
+def tarball(package, suites=(*SUITES, "bookworm")):
     """Fetches only upstream's part of a source package: what Debian packaged, without Debian's patches."""
-    return _source(package, ["--tar-only"], "*.orig.tar.*", (*SUITES, "bookworm"))
+    return _source(package, ["--tar-only"], "*.orig.tar.*", suites)
 
 
 def _source(package, options, wanted, suites=SUITES):

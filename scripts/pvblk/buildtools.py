@@ -50,7 +50,10 @@ def ensure_meson():
         mark.write()
 
 
-def environment():
+CXX = {"gcc": "g++", "clang": "clang++"}
+
+
+def environment(compiler="gcc"):
     """os.environ for configure, Meson and ninja."""
     env = dict(os.environ)
     front = []
@@ -65,7 +68,7 @@ def environment():
     env["PATH"] = os.pathsep.join([*front, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin",
                                    "/bin", env.get("PATH", "")])
     # By these names: a new machine's ccache has links for them, and not yet for cc and c++.
-    env["CC"], env["CXX"] = "gcc", "g++"
+    env["CC"], env["CXX"] = compiler, CXX[compiler]
     env["NINJA_STATUS"] = "[%f/%t] "
     # Compilers answer in the language of the logs, whatever the user speaks.
     env["LC_ALL"] = "C.UTF-8"
@@ -87,9 +90,9 @@ def ninja_progress(line):
     return None
 
 
-def compiler_id():
+def compiler_id(compiler="gcc"):
     """What a changed compiler would change."""
-    return _first_line(["g++", "--version"])
+    return _first_line([CXX[compiler], "--version"])
 
 
 def meson_id():

@@ -7,7 +7,7 @@ import paths
 import ui
 
 BUILT = ("qemu-src", "qemu-src.orig", "qemu-src.part", "qemu", "firmware", "firmware.work", "kernel", "kernel.work",
-         "guest", "core", "core-asan", "logs", "stamps", "tools", "qemu-src.choice")
+         "guest", "core", "core-asan", "edk2-src", "ovmf", "ovmf-asan", "logs", "stamps", "tools", "qemu-src.choice")
 DOWNLOADED = ("dl",)
 
 

@@ -11,28 +11,44 @@ import ui
 
 # -O1: instrumented code takes twice as long to compile at -O2, and finds the same.
 SANITIZERS = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
+# Unoptimised, so that a line and a branch are those of the source. The core has no exceptions, hence no edges of them.
+COVERAGE = ["-Db_coverage=true", "-Doptimization=0"]
 
 
 def ensure():
-    _build(paths.CORE, [])
+    build(paths.CORE, [])
 
 
 def ensure_asan():
-    _build(paths.CORE_ASAN, SANITIZERS)
+    build(paths.CORE_ASAN, SANITIZERS)
+
+
+def ensure_coverage():
+    """From scratch where a source came or went: gcov's notes of one that is gone would be counted."""
+    folders = [paths.ROOT / name for name in ("hw/xen-pvblk/core", "include/pvblk", "tests/unit")]
+    build(paths.CORE_COVERAGE, COVERAGE, sources=sorted(path.name for folder in folders for path in folder.iterdir()))
+
+
+def ensure_fuzz():
+    """The fuzz targets, by clang: libFuzzer is a part of it. Their sanitizers are in meson.build."""
+    host.ensure(host.FUZZ)
+    host.ensure(host.fuzzer_runtime())
+    build(paths.FUZZ, ["-Dfuzz=true", "-Doptimization=1"], compiler="clang")
 
 
 def _log(builddir):
     return paths.LOGS / f"{builddir.name}.log"
 
 
-def _build(builddir, options):
+def build(builddir, options, targets=(), sources=(), compiler="gcc"):
+    """Configures with Meson's options, and builds all or some targets; anew where `sources` are others than before."""
     if not (paths.ROOT / "meson.build").exists():
         raise ui.Problem("the checkout has no meson.build: it is incomplete")
     host.ensure(host.CORE)
     buildtools.ensure_meson()
-    env = buildtools.environment()
-    mark = stamp.Stamp(f"{builddir.name}-configured", [options, str(paths.ROOT), buildtools.compiler_id(),
-                                                            buildtools.meson_id()],
+    env = buildtools.environment(compiler)
+    mark = stamp.Stamp(f"{builddir.name}-configured", [options, str(paths.ROOT), buildtools.compiler_id(compiler),
+                                                            buildtools.meson_id(), *sources],
                        [builddir / "build.ninja"])
     if not mark.fresh():
         mark.clear()
@@ -42,18 +58,18 @@ def _build(builddir, options):
             ui.run(["meson", "setup", builddir, paths.ROOT, *options], _log(builddir), builddir.name, env=env)
         mark.write()
     with ui.step(f"{builddir.name}: building"):
-        buildtools.ninja(builddir, [], _log(builddir), builddir.name)
+        buildtools.ninja(builddir, targets, _log(builddir), builddir.name)
 
 
-def run_tests(builddir):
-    """Runs Meson's tests; returns how many passed, raises if one failed or none ran."""
+def run_tests(builddir, names=()):
+    """Runs Meson's tests, or those with these names; returns how many passed, raises if one failed or none ran."""
     log = paths.LOGS / f"{builddir.name}-test.log"
     log.unlink(missing_ok=True)
     results = builddir / "meson-logs" / "testlog.json"
     results.unlink(missing_ok=True)
     env = buildtools.environment()
     env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-    ui.run(["meson", "test", "-C", builddir, "--no-rebuild", "--print-errorlogs"], log, builddir.name, env=env)
+    ui.run(["meson", "test", "-C", builddir, "--no-rebuild", "--print-errorlogs", *names], log, builddir.name, env=env)
     return _count(results, log)
 
 

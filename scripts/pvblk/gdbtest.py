@@ -337,7 +337,10 @@ def check_hosted(gdb, machine, device, operation, sector):
     path = f"/machine/peripheral/{device}"
     frontend = machine.qmp("qom-get", path=path, property="ring")["frontend"]
     counters = machine.qmp("qom-get", path=path, property="counters")
+    plan = machine.qmp("qom-get", path=path, property="plan")
+    slots = plan["ring-entries"]
     nodes = check_store(gdb, machine, frontend)
+    gdb.same("pages of the ring", plan["ring-pages"], len([node for node in nodes if node.startswith("ring-ref")]))
     number = frontend.rpartition("/")[2]
     total = sum(counters[f"ring-{kind}"] for kind in ("reads", "writes", "flushes", "discards"))
     gdb.same("responses of the device", counters["responses"], total)
@@ -345,12 +348,14 @@ def check_hosted(gdb, machine, device, operation, sector):
     text = gdb.ask(f"pvblk ring {number}")
     _find(gdb, text, f"vbd {number}, hosted by QEMU: frontend Connected, backend Connected; "
           f"event channel {nodes['event-channel']}$")
-    _find(gdb, text, f"grant reference {nodes['ring-ref']}, private page at 0x[0-9a-f]+ of {path}; ABI x86_64 ")
-    _find(gdb, text, rf"req_prod {total} req_event \d+ rsp_prod {total} rsp_event \d+: 0 unanswered of 32 slots$")
-    _find(gdb, text, rf"response {total - 1} in slot {(total - 1) % 32}: \w+ id 0x[0-9a-f]+ status 0 OKAY ")
+    for page in range(plan["ring-pages"]):
+        _find(gdb, text, f"grant reference {nodes[f'ring-ref{page}']}, private page at 0x[0-9a-f]+ of {path}; ABI x86_64 ")
+    _find(gdb, text, rf"req_prod {total} req_event \d+ rsp_prod {total} rsp_event \d+: 0 unanswered of {slots} slots$")
+    _find(gdb, text, rf"response {total - 1} in slot {(total - 1) % slots}: \w+ id 0x[0-9a-f]+ status 0 OKAY ")
     _find(gdb, text, rf"{operation} id 0x[0-9a-f]+ status 0 OKAY \(over a request at sector {sector}\)$")
-    gdb.find(f"^ *{nodes['ring-ref']}  device +to domain 0  (private page) at 0x[0-9a-f]+ +permit_access reading "
-             "writing$", f"pvblk grants {nodes['ring-ref']}")
+    first = nodes["ring-ref0"]
+    gdb.find(f"^ *{first}  device +to domain 0  (private page) at 0x[0-9a-f]+ +permit_access reading writing$",
+             f"pvblk grants {first}")
     gdb.find(f"^port {nodes['event-channel']}: .*; of {path}, the guest has no bits for it$", "pvblk evtchn")
 
 

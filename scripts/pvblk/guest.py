@@ -7,6 +7,7 @@ is an event. The guest's script writes `PVBLK: word ...` on its second serial po
 
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import qemu
 import ui
 
 MARK = "PVBLK: "
+# Where QEMU's emulation has it.
+XENSTORE_PAGE = 0xFEFF9000
 
 
 class Line:
@@ -45,6 +48,10 @@ class Line:
 
     def write(self, text):
         self.socket.sendall(text.encode() + b"\n")
+
+
+class Reset(ui.Problem):
+    """The guest was reset where it should have gone on: QEMU ended for it, or the guest started over."""
 
 
 class Guest:
@@ -95,12 +102,12 @@ class Guest:
         self.control.socket.close()
         self.monitor.socket.close()
 
-    def problem(self, text):
+    def problem(self, text, kind=ui.Problem):
         """A failure with the log that most likely tells why."""
         log = self.console
         if self.process.poll() not in (None, 0) or not (log.exists() and log.stat().st_size):
             log = self.errors
-        return ui.Problem(f"{self.name}: {text}", log)
+        return kind(f"{self.name}: {text}", log)
 
     def wait_for(self, word, seconds, on_mark=None):
         """The rest of the line `PVBLK: word ...`; other marks go to on_mark(text). A guest's FAILED raises."""
@@ -109,9 +116,11 @@ class Guest:
             try:
                 line = self.control.read(deadline)
             except TimeoutError:
-                raise self.problem(f"no '{word}' from the guest in {seconds} s") from None
+                raise ui.Problem(f"{self.name}: no '{word}' from the guest in {seconds} s",
+                                 self.examine()) from None
             if line is None:
-                raise self.problem(f"QEMU ended with status {self.process.wait()} before '{word}'")
+                status = self.process.wait()
+                raise self.problem(f"QEMU ended with status {status} before '{word}'", ui.Problem if status else Reset)
             if not line.startswith(MARK):
                 continue
             text = line.removeprefix(MARK)
@@ -122,6 +131,47 @@ class Guest:
                 return rest
             if on_mark:
                 on_mark(text)
+
+    def examine(self):
+        """A log with where a guest that says nothing any more stands, and what it waits for."""
+        log = paths.LOGS / f"{self.name}.hang.log"
+        console = self.console.read_text(errors="replace").splitlines()[-4:] if self.console.exists() else []
+        lines = [f"console: {line}" for line in console]
+        try:
+            for cpu in self.qmp("query-cpus-fast", seconds=10):
+                number = cpu["cpu-index"]
+                registers = self._monitor_command(f"info registers {number}")
+                lines += [line for line in registers.splitlines() if "IP=" in line or "CR3=" in line]
+                lapic = self._monitor_command(f"info lapic {cpu['props'].get('socket-id', number)}")
+                lines += [line for line in lapic.splitlines() if re.match(r"LVTT|Timer|SPIV|ISR|IRR", line)]
+            for port in self.qmp("xen-event-list", seconds=10):
+                lines.append(f"event channel {port}")
+            lines += ["XenStore ring, indices at 2048: " + line for line in
+                      self._monitor_command(f"xp /4xw {XENSTORE_PAGE + 2048:#x}").splitlines()]
+            children = self.qmp("qom-list", seconds=10, path="/machine/peripheral")
+            for device in (child for child in children if child["type"].startswith("child")):
+                path = f"/machine/peripheral/{device['name']}"
+                for known in self.qmp("qom-list", seconds=10, path=path):
+                    if known["name"] in ("state", "plan", "counters", "last-error"):
+                        value = self.qmp("qom-get", seconds=10, path=path, property=known["name"])
+                        lines.append(f"{device['name']} {known['name']}: {value}")
+            lines += self._blocked_tasks()
+        except (ui.Problem, OSError) as problem:
+            lines.append(str(problem))
+        log.write_text("\n".join(lines) + "\n")
+        return log
+
+    def _blocked_tasks(self):
+        """What Linux prints for Alt-SysRq-w: where its tasks wait that nothing can wake but what they wait for."""
+        before = len(self.console.read_bytes())
+        for key in "9w":
+            self._monitor_command(f"sendkey alt-sysrq-{key}")
+            time.sleep(1)  # nothing tells when the guest has got both the press and the release
+        text = self.console.read_bytes()[before:].decode(errors="replace")
+        return [line for line in text.splitlines() if "/" in line or "task:" in line or "sysrq" in line]
+
+    def _monitor_command(self, text):
+        return self.qmp("human-monitor-command", seconds=10, command_line=text)
 
     def tell(self, text):
         """One line for the guest's script."""
@@ -170,10 +220,22 @@ class Guest:
         except subprocess.TimeoutExpired:
             raise self.problem(f"QEMU did not end in {seconds} s") from None
 
+    def power_off(self):
+        """Waits for the end of a guest that powers itself off; anything but status 0 is a Problem."""
+        status = self.wait_end()
+        if status:
+            raise self.problem(f"QEMU ended with status {status} at power-off")
+
 
 def escaped(path):
     """A path inside one of QEMU's comma-separated options."""
     return str(path).replace(",", ",,")
+
+
+def raw_disk(name, path):
+    """Command line words for a node of that name over a raw image; a discard makes a hole in it."""
+    return ["-blockdev", f"driver=file,node-name={name}-file,filename={escaped(path)},discard=unmap",
+            "-blockdev", f"driver=raw,node-name={name},file={name}-file,discard=unmap"]
 
 
 def accelerator(name):

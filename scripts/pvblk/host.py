@@ -15,8 +15,12 @@ COMPILE = ["gcc", "g++", "make", "ninja-build", "pkg-config", "ccache", "python3
 QEMU = FETCH + COMPILE + ["libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "zlib1g-dev", "flex", "bison",
                           "bzip2"]
 CORE = COMPILE + ["libgtest-dev", "libxen-dev"]
+COVERAGE = CORE + ["gcovr"]
+PROOF = ["g++", "gcc", "libc6-dev", "ccache", "relacy-dev", "spin"]
 GUEST = FETCH + ["gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
 FREESTANDING = ["g++", "binutils", "libxen-dev"]
+# llvm-symbolizer names the lines in a sanitizer's report. libFuzzer itself: see fuzzer_runtime().
+FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]
 DEBUGGER = ["gdb"]
 CHECK = ["e2fsprogs"]
 
@@ -50,6 +54,16 @@ def ensure(packages):
         environment = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
         ui.run([*environment, "apt-get", "-q", "install", "-y", "--no-install-recommends", *wanted], log,
                "packages")
+
+
+def fuzzer_runtime():
+    """The package with libFuzzer and the sanitizers of the clang that is there: only recommended by it, and its name
+    has the version (14 on Debian 12, 19 on Debian 13)."""
+    version = subprocess.run(["/usr/bin/clang", "-dumpversion"], capture_output=True, text=True).stdout
+    major = version.strip().partition(".")[0]
+    if not major.isdigit():
+        raise ui.Problem("clang does not tell its version")
+    return [f"libclang-rt-{major}-dev"]
 
 
 def _root_prefix(wanted):

@@ -120,7 +120,6 @@ CLOUD = Kernel("cloud", "Debian 13's cloud kernel", "linux-image-cloud-amd64", "
 DEBIAN12 = Kernel("debian12", "Debian 12's kernel", "linux-image-amd64", "amd64", archive.BOOKWORM)
 DEBIAN12_PAE = Kernel("debian12-pae", "Debian 12's 32-bit kernel", "linux-image-686-pae", "i386", archive.BOOKWORM)
 ALL = (CLOUD, DEBIAN12, DEBIAN12_PAE)
-IMAGE = CLOUD.image
 
 
 def ensure(which=CLOUD):

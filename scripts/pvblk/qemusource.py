@@ -110,15 +110,9 @@ def _from_debian(_):
 def _from_tarball(source):
     part = paths.BUILD / "qemu-src.part"
     shutil.rmtree(part, ignore_errors=True)
-    with tarfile.open(source) as tar:
-        for member in tar:
-            ui.status(f"  qemu: {member.name}")
-            _, _, inside = member.name.partition("/")
-            if inside:
-                member.name = inside
-                if member.islnk():
-                    member.linkname = member.linkname.partition("/")[2]
-                tar.extract(member, part, filter="tar")
+    part.mkdir(parents=True)
+    ui.run(["tar", "-x", "-f", source, "-C", part, "--strip-components=1", "--no-same-owner"],
+           paths.LOGS / "qemu-source.log", "qemu: unpacking")
     _replace(part)
 
 

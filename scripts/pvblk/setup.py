@@ -2,13 +2,17 @@
 """The steps of the set-up, by name. Each runs at most once in a command, and does only what is not done yet."""
 
 import core
+import coverage
 import firmware
 import freestanding
 import guesttools
 import host
 import kernel
+import ovmftests
+import prooftests
 import qemu
 import qtests
+import simtests
 import ui
 import upstreamtests
 
@@ -51,6 +55,13 @@ def _guest_kernels():
 STEPS = {
     "core": core.ensure,
     "core-asan": core.ensure_asan,
+    "sim": simtests.ensure,
+    "sim-asan": simtests.ensure_asan,
+    "ovmf": ovmftests.ensure,
+    "ovmf-asan": ovmftests.ensure_asan,
+    "coverage": coverage.ensure,
+    "proof": prooftests.ensure,
+    "fuzz": core.ensure_fuzz,
     "qemu": _qemu,
     "qemu-asan": qemu.ensure_sanitized,
     "qtests": _qtests,

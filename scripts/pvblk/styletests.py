@@ -14,13 +14,18 @@ from registry import Test
 SOURCE_SUFFIXES = (".py", ".sh", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".build", ".fio")
 SOURCE_NAMES = ("Kconfig", "meson.build", "meson_options.txt", "pvblk")
 TAG = "SPDX-License-Identifier: "
+REGISTER = paths.ROOT / "docs" / "protocol.rst"
+CODE = ("hw/xen-pvblk/", "include/pvblk/", "patches/qemu/")
+TESTS = ("tests/", "scripts/pvblk/")
 
 
 def tests():
     return [Test("style/spdx", "every source file says its licence in its first lines", _spdx),
             Test("style/no-machine-path", "no file names a path or a mirror of the machine it was written on",
                  _no_machine_path),
-            Test("style/clauses", "every clause that the core's errors cite is in the register", _clauses)]
+            Test("style/clauses", "every clause that errors of the core and tests cite is in the register", _clauses),
+            Test("style/register", "all code and tests that the register names exist, and its counts are right",
+                 _register)]
 
 
 def checkout():
@@ -85,13 +90,55 @@ def _machine_words():
 
 
 def _clauses():
-    register = (paths.ROOT / "docs" / "protocol.rst").read_text()
+    register = set(_entries(REGISTER.read_text()))
     cited = set()
     for path, text in _texts():
         if path.suffix in (".cc", ".h"):
-            cited |= set(re.findall(r'"((?:blkif|ring|xenbus|grant|evtchn):[a-z0-9-]+)"', text))
-    _report(len(cited), sorted(clause for clause in cited if f"``{clause}``" not in register),
-            "clauses missing in docs/protocol.rst")
+            cited |= set(re.findall(r"\b((?:blkif|ring|xenbus|grant|evtchn):[a-z][a-z0-9-]*)\b(?!-?\*)", text))
+    _report(len(cited), sorted(cited - register), "clauses missing in docs/protocol.rst")
+
+
+def _entries(text):
+    """The register's clauses, each with what is said about it."""
+    entries = re.findall(r"^``([a-z]+:[a-z0-9-]+)``\n((?: {4}.*\n)+)", text, re.M)
+    if len(dict(entries)) != len(entries):
+        raise ui.Problem("a clause is twice in docs/protocol.rst")
+    return dict(entries)
+
+
+def _references(text):
+    """``file: name, name``, as pairs."""
+    return [(file, name) for file, names in re.findall(r"``([\w.-]+):\s+([^`]+)``", text)
+            for name in re.split(r",\s+", names)]
+
+
+def _register():
+    text = REGISTER.read_text()
+    files = [(path.relative_to(paths.ROOT).as_posix(), path) for path in checkout()]
+    references = _references(text)
+    bad = [f"{file}: {name}" for file, name in references if not _is_there(files, file, name)]
+    _report(len(references), bad + _miscounted(text), "names and counts in docs/protocol.rst that are wrong")
+
+
+def _is_there(files, file, name):
+    """A file of code has its suffix, a patch its number alone, a file of tests neither."""
+    patch, code = file.isdigit(), "." in file
+    word = re.compile(rf"(?<!\w){re.escape(name.removesuffix('()'))}(?!\w)")
+    return any(place.startswith(CODE if patch or code else TESTS)
+               and (path.name == file if code else path.name.startswith(file + "-") if patch else path.stem == file)
+               and word.search(path.read_text()) for place, path in files)
+
+
+def _miscounted(text):
+    """The last section has the counts, and names all that is not served, or not as the headers have it."""
+    end = text[text.rindex("\n---"):]
+    entries = _entries(text)
+    served = {clause for clause, body in entries.items() if all(map(_references, body.partition("Tests:")[::2]))}
+    named = set(entries) - served | {clause for clause, body in entries.items() if "*Departs*" in body}
+    ours = sum("*Ours*" in body for body in entries.values())
+    counts = f"{len(entries)} clauses, {len(entries) - ours} of the headers and {ours} of ours; {len(served)} have"
+    return [f"'{counts}'"] * (counts not in " ".join(end.split())) + sorted(
+        clause for clause in named if f"``{clause}``" not in end)
 
 
 def _report(seen, bad, what):

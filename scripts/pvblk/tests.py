@@ -7,10 +7,15 @@ import time
 import traceback
 
 import core
+import coverage
+import fuzztests
 import guesttests
+import ovmftests
 import paths
+import prooftests
 import qtests
 import setup
+import simtests
 import styletests
 import ui
 import upstreamtests
@@ -24,6 +29,11 @@ def catalogue():
         Test("unit", "the C++ core keeps every clause", lambda: core.run_tests(paths.CORE), ("core",)),
         Test("unit-asan", "... and so it does under AddressSanitizer and UndefinedBehaviorSanitizer",
              lambda: core.run_tests(paths.CORE_ASAN), ("core-asan",)),
+        *ovmftests.tests(),
+        *coverage.tests(),
+        *prooftests.tests(),
+        *simtests.tests(),
+        *fuzztests.tests(),
         *qtests.qos_tests(),
         qtests.ours(),
         *upstreamtests.tests(),

@@ -10,7 +10,7 @@ if [ -e /sys/block/$first/serial ]; then
     [ "$(cat /sys/block/$first/serial)" = pvblk-raw ] || fail "$first is not the raw disk"
     [ "$(cat /sys/block/$second/serial)" = pvblk-qcow2 ] || fail "$second is not the qcow2 disk"
 else
-    dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+    expect_xen
 fi
 mark "step booted: Linux $(uname -r), $(sectors $first) and $(sectors $second) sectors"
 

@@ -23,7 +23,11 @@ fail() {
     end
 }
 
-load() { insmod "/lib/modules/$1.ko" || fail "module $1 cannot be loaded"; }
+# NAME.option=value on the kernel's command line is for the module NAME, as with modprobe.
+load() {
+    options=$(tr ' ' '\n' </proc/cmdline | sed -n "s/^$(echo "$1" | tr - _)\.//p")
+    insmod "/lib/modules/$1.ko" $options || fail "module $1 cannot be loaded"
+}
 
 # The kernel's log as an event source: returns at the first line that matches, also one already logged.
 await_log() { timeout "$2" grep -q -m1 -E "$1" /dev/kmsg; }
@@ -38,6 +42,10 @@ await() {
 }
 
 sectors() { cat "/sys/block/$1/size"; }
+
+expect_xen() {
+    dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+}
 
 trouble='I/O error|blk_update_request|EXT4-fs error|BUG:|WARNING:|Oops|Call Trace|blocked for more'
 trouble="$trouble|xenbus_dev_error|blkfront.*(fail|error)|Bad status"

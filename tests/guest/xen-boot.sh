@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A Xen HVM guest that comes up, uses both its disks for a moment, and goes.
 
-dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+expect_xen
 await_log 'blkfront: xvda' 30 || fail "xen-blkfront did not connect to xvda"
 for disk in xvda vda; do
     [ -b /dev/$disk ] || fail "there is no /dev/$disk"

@@ -4,7 +4,7 @@
 
 fact() { mark "fact $*"; }
 
-dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+expect_xen
 await_log 'blkfront: xvda' 60 || fail "xen-blkfront did not connect to xvda"
 [ -b /dev/vda ] || fail "there is no /dev/vda: $(tail -n +3 /proc/partitions)"
 vbds=$(echo $(ls /sys/bus/xen/devices | grep '^vbd'))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A Xen HVM guest that loads no Xen block driver: the hosted disk must work, and must not show as a Xen device.
 
-dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+expect_xen
 [ ! -e /sys/module/xen_blkfront ] || fail "xen-blkfront is loaded, it should not be"
 [ -b /dev/vda ] || fail "there is no /dev/vda: $(tail -n +3 /proc/partitions)"
 vbds=$(ls /sys/bus/xen/devices | grep '^vbd' || true)

@@ -3,7 +3,7 @@
 # (SHUTDOWN_soft_reset) on the way. The kernel's command line says how many times are left, and how large kernel and
 # initramfs are, which are on the hosted disk.
 
-dmesg | grep -q 'Hypervisor detected: Xen HVM' || fail "Linux does not take this for a Xen HVM guest"
+expect_xen
 await_log 'blkfront: xvda' 60 || fail "xen-blkfront did not connect to xvda"
 [ -b /dev/vda ] || fail "there is no /dev/vda"
 verify_disks xvda

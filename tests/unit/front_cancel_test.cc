@@ -157,9 +157,7 @@ TEST(FrontCancel, WriteThroughTurnsIntoWriteBack)
 {
     Rig rig;
     rig.connect();
-    BackBend bend;
-    bend.status = static_cast<int16_t>(RspStatus::EOpNotSupp);
-    rig.back->knobs().bends.push_back(bend);
+    rig.obey("at before-work: features/unsupported");
     EXPECT_EQ(rig.flush(), IoStatus::Unsupported);
     IoRequest stable = rig.request(IoKind::Write, 0, 1);
     stable.flush_after = true;

@@ -134,10 +134,8 @@ TEST(FrontHostileIdle, UnknownStatusIsASuccess)
     rig.connect();
     uint64_t nth = 0;
     for (int status : {1, 2, -3, -5, 255, 256, 32767, -32768}) {
-        BackBend b;
-        b.nth = nth++;
-        b.status = static_cast<int16_t>(status);
-        rig.back->knobs().bends = {b};
+        nth++;
+        rig.obey("at respond: response/status " + std::to_string(status));
         EXPECT_EQ(rig.read(0, 8), IoStatus::Error) << status;
     }
     EXPECT_EQ(rig.front->state(), FrontState::Connected);
@@ -184,7 +182,7 @@ TEST(FrontHostileMemory, FrontReadsBackWhatThePeerRewrote)
     ring.store(SringField::RspEvent, RingIndex(54321));
     rig.back->complete(0);
     rig.hub.run();
-    rig.front->event_received();
+    rig.front->event_received(0);
     rig.hub.run();
     EXPECT_EQ(rig.result(id), IoStatus::Ok);
     EXPECT_TRUE(rig.guest_is(0, 4096, 1));
@@ -200,7 +198,7 @@ TEST(FrontHostileMemory, EventIndexOfThePeerBreaksPublishing)
         rig.back->raw_ring().store(SringField::ReqEvent, RingIndex(event));
         size_t id = rig.submit(IoKind::Read, 0, 8);
         rig.pump();
-        rig.hub.back.event(); /* as if by a later event */
+        rig.hub.back.event(0); /* as if by a later event */
         rig.hub.run();
         EXPECT_EQ(rig.result(id), IoStatus::Ok) << event;
     }
@@ -217,7 +215,7 @@ TEST(FrontHostileEvents, SpuriousEventsDoSomething)
     size_t id = rig.submit(IoKind::Read, 0, 8);
     rig.pump();
     for (int i = 0; i < 10'000; i++)
-        rig.front->event_received();
+        rig.front->event_received(0);
     EXPECT_FALSE(rig.result(id));
     EXPECT_EQ(rig.owner.logs.size(), 0u);
     rig.back->complete(0);
@@ -231,7 +229,7 @@ TEST(FrontHostileEvents, EventOrWatchAfterTheEndCrashes)
     rig.connect();
     rig.front->stop();
     rig.hub.run();
-    rig.front->event_received();
+    rig.front->event_received(0);
     rig.front->store_changed();
     rig.front->deadline_passed();
     rig.front->pump();
@@ -244,7 +242,7 @@ TEST(FrontHostileEvents, ResponseWithoutAnEventIsNeverSeen)
 {
     Rig rig;
     rig.connect();
-    rig.back->knobs().quiet = true;
+    rig.obey("at notify always: notify/lost");
     size_t id = rig.submit(IoKind::Read, 0, 8);
     rig.pump();
     EXPECT_FALSE(rig.result(id));
@@ -262,10 +260,7 @@ TEST(FrontHostileSilence, RequestWithoutAnAnswerHangsForEver)
     Rig rig(s);
     rig.connect();
     EXPECT_EQ(rig.hub.clock.deadline, -1) << "nothing to wait for";
-    BackBend drop;
-    drop.nth = 1;
-    drop.drop = true;
-    rig.back->knobs().bends = {drop};
+    rig.obey("at take nth=1: response/lost");
     EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
     size_t id = rig.submit(IoKind::Read, 0, 8);
     rig.pump();
@@ -318,6 +313,47 @@ TEST(FrontHostileGrants, PageThatThePeerStillMapsIsReused)
         EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
         EXPECT_EQ(rig.front->quarantined(), 0u);
     }
+}
+
+/* grant:end-access — a backend that goes and keeps a request's page can still
+ * write there when the next one has answered it: never okay. */
+TEST(FrontHostileGrants, RequeuedRequestIsOkayWhileItsPageIsMapped)
+{
+    RigSetup s;
+    s.knobs.hold = s.knobs.hold_mapped = s.knobs.keep_mapped = true;
+    Rig rig(s);
+    rig.connect();
+    size_t kept = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    ASSERT_EQ(rig.back->held(), 1u);
+    rig.back->vanish();
+    rig.hub.run();
+    ASSERT_EQ(rig.front->state(), FrontState::Lost);
+    size_t other = rig.submit(IoKind::Read, 8, 8, 8192);
+    rig.back->knobs() = {};
+    (void)rig.back->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.result(kept), IoStatus::Error);
+    EXPECT_EQ(rig.result(other), IoStatus::Ok);
+    EXPECT_EQ(rig.front->counters().violations, 1u);
+    rig.back->let_go();
+}
+
+/* ring:answer — what we give up ourselves is one violation, not two. */
+TEST(FrontHostileGrants, RequestGivenUpWhileItsPageIsMappedCountsTwice)
+{
+    RigSetup s;
+    s.front.request_timeout_ns = sec(1);
+    s.knobs.hold = s.knobs.hold_mapped = true;
+    Rig rig(s);
+    rig.connect();
+    size_t id = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    rig.hub.advance(sec(2));
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_EQ(rig.result(id), IoStatus::Error);
+    EXPECT_EQ(rig.front->counters().violations, 1u);
 }
 
 /* ... the ring page too. */
@@ -588,7 +624,7 @@ TEST(FrontHostileNodes, NodeThatTurnsBadIsTaken)
         {"sectors", "18446744073709551615", "blkif:sectors"},
         {"sectors", "36028797018963968", "blkif:sectors"},
         {"sector-size", "0", "blkif:sector-size"},
-        {"sector-size", "1024", "blkif:sector-size"},
+        {"sector-size", "256", "blkif:sector-size"},
         {"mode", "rw", "blkif:mode"},
         {"discard-granularity", "0", "blkif:discard-granularity"},
     };
@@ -602,7 +638,8 @@ TEST(FrontHostileNodes, NodeThatTurnsBadIsTaken)
                 rig.front->start();
                 rig.hub.run();
             }
-            rig.back->knobs().nodes = {{c.name, c.value}};
+            rig.obey(std::string("at publish-node name=") + c.name +
+                     " always: store/node-value \"" + c.value + "\"");
             rig.back->resized();
             if (!late)
                 rig.front->start();

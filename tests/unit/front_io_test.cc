@@ -155,10 +155,8 @@ TEST(FrontIo, FailedPartIsLostAmongGoodOnes)
     for (uint64_t nth : {0u, 11u, 23u})
         for (int16_t status : {int16_t{-1}, int16_t{-2}}) {
             Rig rig;
-            BackBend b;
-            b.nth = nth;
-            b.status = status;
-            rig.back->knobs().bends = {b};
+            rig.obey("at respond nth=" + std::to_string(nth) + ": response/status " +
+                     std::to_string(status));
             rig.connect();
             EXPECT_EQ(rig.write(0, 2048), status == -1 ? IoStatus::Error : IoStatus::Unsupported);
             EXPECT_EQ(rig.front->in_flight(), 0u);
@@ -311,10 +309,7 @@ TEST(FrontIo, BouncePageLeaksAnotherRequest)
     RigSetup s;
     s.front.always_bounce = true;
     Rig rig(s);
-    BackBend lazy;
-    lazy.nth = 1;
-    lazy.skip_work = true;
-    rig.back->knobs().bends = {lazy};
+    rig.obey("at before-work nth=1: data/skipped");
     rig.connect();
     rig.fill_guest(0, 4096, 13);
     EXPECT_EQ(rig.write(0, 8), IoStatus::Ok);
@@ -354,10 +349,7 @@ TEST(FrontIo, FailedFlushIsReportedAsSuccess)
 {
     for (uint64_t nth : {0u, 1u}) {
         Rig rig;
-        BackBend b;
-        b.nth = nth;
-        b.status = int16_t{-1};
-        rig.back->knobs().bends = {b};
+        rig.obey("at respond nth=" + std::to_string(nth) + ": response/status -1");
         rig.connect();
         IoRequest r = rig.request(IoKind::Write, 0, 8);
         r.flush_after = true;
@@ -386,9 +378,7 @@ TEST(FrontIo, WithdrawnFeatureIsUsedAgain)
 {
     for (IoKind kind : {IoKind::Flush, IoKind::Discard}) {
         Rig rig;
-        BackBend b;
-        b.status = static_cast<int16_t>(RspStatus::EOpNotSupp);
-        rig.back->knobs().bends = {b};
+        rig.obey("at before-work: features/unsupported");
         rig.connect();
         auto r = [&] { return rig.request(kind, 0, kind == IoKind::Flush ? 0 : 8); };
         EXPECT_EQ(rig.finish(r()), IoStatus::Unsupported);

@@ -49,12 +49,12 @@ void leave_old_session(Rig &rig)
     (void)rig.hub.grants.grant_page(300, PageIndex(71), false);
     const std::string dir = rig.hub.config.frontend_path + "/";
     rig.hub.put_node(dir + "ring-ref", std::to_string(rig.hub.grants.ref(300).value));
-    rig.hub.put_node(dir + "event-channel", std::to_string(rig.hub.events.open().value().value));
+    rig.hub.put_node(dir + "event-channel", std::to_string(rig.hub.events.open(0).value().value));
     rig.hub.put_node(dir + "protocol", "x86_64-abi");
     rig.hub.put_node(dir + "state", "4");
     rig.hub.run();
     ASSERT_EQ(rig.back->state(), XenbusState::Connected);
-    rig.hub.events.close();
+    rig.hub.events.close(0);
 }
 
 /* xenbus:hand-off (qemu:D24: a ring under a live backend is never looked at) */
@@ -77,16 +77,207 @@ TEST(FrontLife, StartOverALiveBackendUsesTheDeadRing)
 TEST(FrontLife, NodesOfInitWaitAreTakenForFinal)
 {
     Rig rig;
-    rig.back->knobs().nodes = {{"sectors", "16"}, {"feature-flush-cache", std::nullopt}};
+    rig.obey("at publish-node name=sectors: store/node-value \"16\"\n"
+             "at publish-node name=feature-flush-cache: store/node-missing");
     (void)rig.back->start();
     ASSERT_TRUE(rig.new_front());
     EXPECT_EQ(rig.front->plan().sectors, 16u);
-    rig.back->knobs().nodes.clear();
     rig.front->start();
     rig.hub.run();
     EXPECT_EQ(rig.front->plan().sectors, 8192u);
     EXPECT_TRUE(rig.front->plan().flush);
     EXPECT_EQ(rig.owner.plan_changes, 1u);
+}
+
+/* xenbus:nodes — as Linux's backend does: how large the disk is comes with Connected. */
+TEST(FrontLife, SizeThatComesWithConnectedIsWaitedForOrMissed)
+{
+    RigSetup s;
+    s.back.sector_size = 4096;
+    s.front.policy.large_sector_units = SectorUnits::Device; /* if announced, which it cannot be */
+    Rig rig(s);
+    rig.obey("at publish-node name=sectors: store/node-missing\n"
+             "at publish-node name=sector-size: store/node-missing");
+    (void)rig.back->start();
+    ASSERT_TRUE(rig.new_front()) << rig.refusal.what;
+    EXPECT_FALSE(rig.front->plan().sized);
+    EXPECT_EQ(rig.offer(rig.request(IoKind::Read, 0, 8)).verdict, Verdict::Rejected);
+    rig.front->start();
+    rig.hub.advance(ms(100));
+    ASSERT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    for (int connection = 0; connection < 2; connection++) {
+        EXPECT_EQ(rig.front->plan().sectors, 8192u);
+        EXPECT_EQ(rig.front->plan().sector_size, 4096u);
+        EXPECT_EQ(rig.front->plan().units, SectorUnits::Bytes512);
+        EXPECT_EQ(rig.owner.plan_changes, 1u);
+        rig.fill_guest(0, 4096, 8);
+        EXPECT_EQ(rig.write(8, 8), IoStatus::Ok);
+        EXPECT_TRUE(rig.disk_is(8, 8, 8));
+        rig.front->reconnect(); /* now it is known from the start */
+        rig.hub.run();
+        ASSERT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    }
+}
+
+/* QEMU's backend shows InitWait first, and connects once. */
+TEST(FrontLife, NodesThatFollowInitWaitAreNotAwaited)
+{
+    Rig rig;
+    rig.hub.put_node(rig.hub.config.backend_path + "/state", "2");
+    ASSERT_TRUE(rig.new_front()) << rig.refusal.what;
+    rig.front->start();
+    rig.hub.advance(ms(99));
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
+    EXPECT_EQ(rig.front_node("ring-ref"), "");
+    rig.hub.put_node(rig.hub.config.backend_path + "/sectors", "8");
+    rig.hub.advance(sec(1)); /* where one is, the other will be */
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
+    rig.hub.put_node(rig.hub.config.backend_path + "/sector-size", "512");
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connecting);
+}
+
+TEST(FrontLife, ConnectedDiskHasNoSize)
+{
+    Rig rig;
+    rig.obey("at publish-node name=sectors always: store/node-missing\n"
+             "at publish-node name=sector-size always: store/node-missing");
+    EXPECT_FALSE(rig.try_connect());
+    rig.hub.advance(ms(100));
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    EXPECT_STREQ(rig.front->broken().clause, "blkif:sectors");
+}
+
+/* xenbus:skip-tolerate — a backend that goes from Initialising to Initialised. */
+class FrontSkip : public testing::TestWithParam<const char *>
+{
+};
+INSTANTIATE_TEST_SUITE_P(Own, FrontSkip, testing::Values("", "1"));
+
+constexpr const char *kSkips = "at set-state state=InitWait always: store/state-value \"3\"\n";
+
+TEST_P(FrontSkip, BackendThatSkipsInitWaitIsTakenForAnOldSession)
+{
+    Rig rig;
+    rig.obey(kSkips);
+    if (*GetParam())
+        rig.hub.put_node(rig.hub.config.frontend_path + "/state", GetParam());
+    rig.connect();
+    EXPECT_EQ(rig.back->counters().connects, 1u);
+    rig.front->reconnect();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.front->counters().reconnects, 1u);
+    EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+}
+
+TEST(FrontLife, BackendThatIsInitialisedLateIsTakenForAnOldSession)
+{
+    Rig rig;
+    rig.hub.put_node(rig.hub.config.backend_path + "/state", "1");
+    rig.hub.put_node(rig.hub.config.frontend_path + "/state", "4"); /* of one that died */
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit) << rig.front_state();
+    rig.obey(kSkips);
+    (void)rig.back->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+}
+
+/* ... and one that has a session gets to know of us when that is closed. */
+TEST(FrontLife, OldSessionOfABackendThatSkipsInitWaitIsUsed)
+{
+    Rig rig;
+    rig.obey(std::string(kSkips) + "at set-state state=Connected: store/state-value \"3\"");
+    leave_old_session(rig);
+    ASSERT_EQ(rig.back_node("state"), "3");
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_TRUE(rig.hub.grants.revoke(300)) << "old ring still mapped";
+}
+
+/* A backend that is nothing but nodes, and what an earlier frontend left. */
+void raw(Rig &rig, const char *back, const char *front)
+{
+    if (back)
+        rig.hub.put_node(rig.hub.config.backend_path + "/state", back);
+    if (front)
+        rig.hub.put_node(rig.hub.config.frontend_path + "/state", front);
+    rig.hub.run();
+}
+
+void disk_nodes(Rig &rig)
+{
+    rig.hub.put_node(rig.hub.config.backend_path + "/sectors", "8192");
+    rig.hub.put_node(rig.hub.config.backend_path + "/sector-size", "512");
+}
+
+/* ... which it may also have while we did not look. */
+TEST(FrontLife, FreshnessOutlivesABrokenConnection)
+{
+    Rig rig;
+    disk_nodes(rig);
+    raw(rig, "1", nullptr);
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.advance(sec(11));
+    ASSERT_EQ(rig.front->state(), FrontState::Broken);
+    raw(rig, "3", "4"); /* another frontend got a session, and died */
+    rig.front->reconnect();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Closing) << rig.front_state();
+    EXPECT_EQ(rig.front_node("state"), "5");
+}
+
+TEST(FrontLife, FreshnessOutlivesAStop)
+{
+    Rig rig;
+    rig.connect();
+    rig.front->stop();
+    rig.hub.run();
+    ASSERT_EQ(rig.front->state(), FrontState::Stopped);
+    rig.hub.attach(static_cast<BlockBack *>(nullptr));
+    raw(rig, "3", "4");
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Closing) << rig.front_state();
+}
+
+TEST(FrontLife, ReconfiguredIsNoSession)
+{
+    Rig rig;
+    disk_nodes(rig);
+    raw(rig, "8", "4");
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.run();
+    raw(rig, "3", nullptr);
+    EXPECT_EQ(rig.front->state(), FrontState::Closing) << rig.front_state();
+}
+
+/* xenbus:nodes — nor does the moment that a backend has for its nodes. */
+TEST(FrontLife, AnotherBackendGetsNoTimeForItsNodes)
+{
+    Rig rig;
+    disk_nodes(rig);
+    raw(rig, "1", nullptr);
+    ASSERT_TRUE(rig.new_front());
+    rig.front->start();
+    rig.hub.run();
+    rig.hub.back_store.remove(rig.hub.config.backend_path); /* gone */
+    rig.hub.run();
+    raw(rig, "2", nullptr); /* one that is plugged, and fails to start */
+    rig.hub.back_store.remove(rig.hub.config.backend_path);
+    rig.hub.run();
+    rig.hub.advance(ms(200));
+    ASSERT_EQ(rig.front->state(), FrontState::WaitInit) << rig.front_state();
+    raw(rig, "2", nullptr); /* QEMU's: InitWait first, nodes after */
+    EXPECT_EQ(rig.front->state(), FrontState::WaitInit) << rig.front_state();
+    EXPECT_EQ(rig.front_node("ring-ref"), "");
 }
 
 /* front:intake — requests made before the connection are not lost. */
@@ -98,7 +289,7 @@ TEST(FrontLife, RequestBeforeConnectIsLost)
     rig.fill_guest(0, 4096, 5);
     size_t early = rig.submit(IoKind::Write, 0, 8);
     rig.front->pump();
-    rig.front->event_received();
+    rig.front->event_received(0);
     EXPECT_FALSE(rig.result(early));
     rig.front->start();
     size_t later = rig.submit(IoKind::Read, 0, 8, 8192);
@@ -227,7 +418,7 @@ TEST_P(FrontReturn, BackendThatReturnsClosingOrClosedIsIgnored)
 TEST(FrontLife, BackendThatNeverConnectsHangsTheFront)
 {
     Rig rig;
-    rig.back->knobs().refuse_connect = true;
+    rig.obey("at connect always: lifecycle/connect-silent");
     EXPECT_FALSE(rig.try_connect());
     size_t id = rig.submit(IoKind::Read, 0, 1);
     rig.hub.advance(sec(9));
@@ -242,7 +433,7 @@ TEST(FrontLife, BackendThatNeverConnectsHangsTheFront)
 TEST(FrontLife, BackendThatNeverInitialisesHangsTheFront)
 {
     Rig rig;
-    rig.back->knobs().mute_state = true;
+    rig.obey("at set-state always: store/state-skipped");
     EXPECT_FALSE(rig.try_connect());
     EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
     rig.hub.advance(sec(10));
@@ -470,7 +661,7 @@ TEST(FrontLife, StopWaitsForADeadBackend)
 TEST(FrontLife, StopBeforeConnectLeavesRequestsBehind)
 {
     Rig rig;
-    rig.back->knobs().refuse_connect = true;
+    rig.obey("at connect always: lifecycle/connect-silent");
     (void)rig.try_connect();
     size_t id = rig.submit(IoKind::Read, 0, 1);
     rig.front->stop();
@@ -487,6 +678,25 @@ TEST(FrontLife, StoppedFrontCannotStartAgain)
     rig.front->stop();
     rig.hub.run();
     rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+    EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+}
+
+/* A watch that could not be set is set by the way out of Broken. */
+TEST(FrontLife, ReconnectStaysDeafWithoutItsWatch)
+{
+    Rig rig;
+    (void)rig.back->start();
+    ASSERT_TRUE(rig.new_front());
+    rig.hub.fail(HubCall::StoreWatch, 0, 2);
+    rig.front->start();
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    rig.front->reconnect(); /* and fails once more */
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Broken);
+    rig.front->reconnect();
     rig.hub.run();
     EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
     EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
@@ -511,7 +721,7 @@ TEST(FrontLife, ReconnectLeaksAGrantEachTime)
 TEST(FrontLife, FrontIsMadeWithoutRoomForItsGrants)
 {
     RigSetup s;
-    s.hub.grants = 100;
+    s.hub.grants = BlockFront::least(s.front.policy) - 1;
     Rig rig(s);
     (void)rig.back->start();
     EXPECT_FALSE(rig.new_front());

@@ -53,6 +53,7 @@ TEST_F(GrantPoolTest, PoolHandsOutMoreThanThereIs)
     for (uint32_t i = 0; i < 64; i++)
         ASSERT_TRUE(pool.grant(Gfn(LoopbackGuest::kBase >> kPageShift), true));
     EXPECT_FALSE(pool.grant(Gfn(LoopbackGuest::kBase >> kPageShift), true));
+    EXPECT_FALSE(pool.grant(PageIndex(0), true));
     for (uint32_t i = 0; i < 40; i++)
         ASSERT_TRUE(pool.take_page());
     EXPECT_FALSE(pool.take_page());
@@ -134,6 +135,55 @@ TEST_F(GrantPoolTest, SweepCostsMoreTheMoreIsStuck)
     pool.sweep();
     EXPECT_LE(hub.calls(HubCall::Revoke) - before, 16u);
     EXPECT_GE(hub.calls(HubCall::Revoke) - before, 1u);
+}
+
+/* What is lent is filled before the peer can see it, and is not there twice. */
+TEST_F(GrantPoolTest, LentPageIsSeenBeforeItIsFilled)
+{
+    uint64_t granted = hub.calls(HubCall::GrantPage);
+    auto lent = pool.lend(true, [&](PageIndex) {
+        EXPECT_EQ(hub.calls(HubCall::GrantPage), granted) << "granted first";
+    });
+    ASSERT_TRUE(lent);
+    EXPECT_FALSE(hub.grants.map(pool.ref(lent->grant), false)) << "read-only";
+    EXPECT_EQ(pool.lendable(), 39u);
+    EXPECT_TRUE(pool.take_back(*lent));
+    EXPECT_EQ(hub.grants.in_use(), 0u);
+    EXPECT_EQ(pool.lendable(), 40u);
+}
+
+TEST_F(GrantPoolTest, RefusedLoanLosesItsPage)
+{
+    hub.fail(HubCall::GrantPage);
+    EXPECT_FALSE(pool.lend(false, [](PageIndex) {}));
+    EXPECT_EQ(pool.lendable(), 40u);
+    EXPECT_EQ(pool.free_grants(), 64u);
+}
+
+/* feature-persistent: the one used last is the next; all end together, and what
+ * is still mapped then is in quarantine. */
+TEST_F(GrantPoolTest, KeptGrantsAreNoLifoOrDoNotEnd)
+{
+    auto nothing = [](PageIndex) {};
+    pool.keep_grants(true);
+    auto a = pool.lend(true, nothing), b = pool.lend(true, nothing);
+    ASSERT_TRUE(a && b);
+    auto page = hub.grants.map(pool.ref(a->grant), false);
+    ASSERT_TRUE(page) << "kept grants are to read and write";
+    EXPECT_TRUE(pool.take_back(*b));
+    EXPECT_TRUE(pool.take_back(*a)) << "mapped, and no violation";
+    EXPECT_EQ(pool.kept(), 2u);
+    EXPECT_EQ(pool.lendable(), 40u);
+    EXPECT_EQ(pool.lend(false, nothing)->grant, a->grant);
+    EXPECT_TRUE(pool.take_back(*a));
+    pool.drop_kept();
+    pool.keep_grants(false);
+    EXPECT_EQ(pool.kept(), 0u);
+    EXPECT_EQ(pool.quarantined(), 1u);
+    EXPECT_EQ(pool.lendable(), 39u);
+    hub.grants.unmap(pool.ref(a->grant), page.value());
+    EXPECT_TRUE(pool.sweep());
+    EXPECT_EQ(hub.grants.in_use(), 0u);
 }
 
 } // namespace

@@ -60,6 +60,14 @@ using namespace pvblk;
     static_assert(offsetof(struct ns::blkif_request_discard, id) == L.req_id);                     \
     static_assert(offsetof(struct ns::blkif_request_discard, sector_number) == L.req_sector);      \
     static_assert(offsetof(struct ns::blkif_request_discard, nr_sectors) == L.discard_nr_sectors); \
+    static_assert(offsetof(struct ns::blkif_request_indirect, operation) == 0);                    \
+    static_assert(offsetof(struct ns::blkif_request_indirect, indirect_op) == 1);                  \
+    static_assert(offsetof(struct ns::blkif_request_indirect, nr_segments) == 2);                  \
+    static_assert(offsetof(struct ns::blkif_request_indirect, id) == L.req_id);                    \
+    static_assert(offsetof(struct ns::blkif_request_indirect, sector_number) == L.req_sector);     \
+    static_assert(offsetof(struct ns::blkif_request_indirect, handle) == L.indirect_handle);       \
+    static_assert(offsetof(struct ns::blkif_request_indirect, indirect_grefs) == L.indirect_gref); \
+    static_assert(sizeof(ns::blkif_request_indirect::indirect_grefs) == kMaxIndirectPages * 4);    \
     static_assert(sizeof(struct ns::blkif_request_segment) == kSegmentSize);                       \
     static_assert(offsetof(struct ns::blkif_request_segment, gref) == 0);                          \
     static_assert(offsetof(struct ns::blkif_request_segment, first_sect) == 4);                    \
@@ -101,6 +109,8 @@ static_assert(uint8_t(Op::Indirect) == BLKIF_OP_INDIRECT);
 static_assert(int16_t(RspStatus::Okay) == BLKIF_RSP_OKAY);
 static_assert(int16_t(RspStatus::Error) == BLKIF_RSP_ERROR);
 static_assert(int16_t(RspStatus::EOpNotSupp) == BLKIF_RSP_EOPNOTSUPP);
+static_assert(kMaxIndirectPages == BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST);
+static_assert(kDiscardSecure == BLKIF_DISCARD_SECURE);
 static_assert(kMaxDirectSegments == BLKIF_MAX_SEGMENTS_PER_REQUEST);
 
 /* The rest is compile time; these two are strings. */

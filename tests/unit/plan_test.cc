@@ -68,8 +68,11 @@ constexpr const char *kMalformed[] = {"",
 TEST(Plan, MalformedNumberIsTaken)
 {
     for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
-                      Node::FeatureFlushCache, Node::FeatureDiscard, Node::DiscardGranularity,
-                      Node::DiscardAlignment})
+                      Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard,
+                      Node::DiscardGranularity, Node::DiscardAlignment, Node::DiscardSecure,
+                      Node::FeaturePersistent, Node::FeatureMaxIndirectSegments,
+                      Node::MaxRingPageOrder, Node::MaxRingPages, Node::MultiQueueMaxQueues,
+                      Node::Trusted})
         for (const char *text : kMalformed)
             EXPECT_EQ(refusal(with(node, text)), std::string("blkif:") + node_name(node))
                 << node_name(node) << "=\"" << text << '"';
@@ -87,6 +90,19 @@ TEST(Plan, MissingNodeIsGuessed)
     }
 }
 
+/* xenbus:nodes — a backend that is not Connected need not have either of them. */
+TEST(Plan, SizeThatComesWithConnectedIsGuessed)
+{
+    NodeSet n;
+    n.set(Node::MaxRingPages, "4");
+    Plan p = accept(n);
+    EXPECT_FALSE(p.sized);
+    EXPECT_EQ(p.sectors, 0u);
+    EXPECT_EQ(p.sector_size, 512u);
+    EXPECT_EQ(p.ring_pages, 4u);
+    EXPECT_TRUE(accept(disk()).sized);
+}
+
 /* blkif.h gives these a default. */
 TEST(Plan, OptionalNodeIsDemanded)
 {
@@ -98,8 +114,13 @@ TEST(Plan, OptionalNodeIsDemanded)
     EXPECT_FALSE(p.read_only);
     EXPECT_FALSE(p.cdrom);
     EXPECT_FALSE(p.removable);
-    EXPECT_FALSE(p.flush);
-    EXPECT_FALSE(p.discard);
+    EXPECT_FALSE(p.flush || p.barrier);
+    EXPECT_FALSE(p.discard || p.discard_secure);
+    EXPECT_FALSE(p.persistent);
+    EXPECT_TRUE(p.trusted);
+    EXPECT_EQ(p.queues, 1u);
+    EXPECT_EQ(p.ring_pages, 1u);
+    EXPECT_EQ(p.max_segments, 11u);
 }
 
 /* blkif:sector-size — 0, 1536 and 8192 pass OVMF's "multiple of 512". */
@@ -199,6 +220,9 @@ TEST(Plan, InfoBitIsMisread)
 /* blkif:feature-* — 0 or 1 and nothing else. */
 TEST(Plan, FeatureOf2IsTakenForYes)
 {
+    for (Node node : {Node::FeatureBarrier, Node::FeaturePersistent, Node::DiscardSecure,
+                      Node::Trusted})
+        EXPECT_EQ(refusal(with(node, "2")), std::string("blkif:") + node_name(node));
     for (Node node : {Node::FeatureFlushCache, Node::FeatureDiscard}) {
         EXPECT_EQ(refusal(with(node, "2")), std::string("blkif:") + node_name(node));
         NodeSet n = with(node, "0");
@@ -213,10 +237,32 @@ TEST(Plan, FeatureOf2IsTakenForYes)
 TEST(Plan, PolicyDoesNotSwitchFeaturesOff)
 {
     FrontPolicy policy;
-    policy.use_flush = policy.use_discard = false;
-    Plan p = accept(disk(), policy);
-    EXPECT_FALSE(p.flush);
-    EXPECT_FALSE(p.discard);
+    policy.use_flush = policy.use_discard = policy.use_barrier = policy.trusted = false;
+    policy.use_persistent = policy.use_secure_discard = false;
+    policy.max_ring_pages = policy.max_queues = 1;
+    policy.max_indirect_segments = 0;
+    NodeSet all = disk();
+    for (Node n : {Node::FeatureBarrier, Node::DiscardSecure, Node::FeaturePersistent})
+        all.set(n, "1");
+    for (Node n : {Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder, Node::MaxRingPages,
+                   Node::MultiQueueMaxQueues})
+        all.set(n, "64");
+    Plan p = accept(all, policy);
+    EXPECT_FALSE(p.flush || p.barrier || p.can_flush());
+    EXPECT_FALSE(p.discard || p.discard_secure);
+    EXPECT_FALSE(p.persistent || p.trusted);
+    EXPECT_EQ(p.queues, 1u);
+    EXPECT_EQ(p.ring_pages, 1u);
+    EXPECT_EQ(p.max_segments, 11u);
+    policy = {};
+    policy.use_persistent = true;
+    policy.max_queues = 16;
+    p = accept(all, policy);
+    EXPECT_TRUE(p.flush && p.barrier && p.discard && p.discard_secure);
+    EXPECT_TRUE(p.persistent && p.trusted);
+    EXPECT_EQ(p.queues, 16u);
+    EXPECT_EQ(p.ring_pages, 16u);
+    EXPECT_EQ(p.max_segments, 32u);
 }
 
 /* blkif:discard-granularity, blkif:discard-alignment */
@@ -282,6 +328,13 @@ TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
     EXPECT_EQ(n.get(Node::Sectors), "2048");
     EXPECT_FALSE(n.has(Node::FeatureDiscard));
     EXPECT_TRUE(n.too_long(Node::Mode));
+    /* What is the toolstack's to say, the backend does not. */
+    store.nodes["/b/trusted"] = store.nodes["/f/sectors"] = "0";
+    store.nodes["/f/device-type"] = "cdrom";
+    NodeSet own = read_nodes(store, "/b", "/f");
+    EXPECT_FALSE(own.has(Node::Trusted));
+    EXPECT_EQ(own.get(Node::Sectors), "2048");
+    EXPECT_EQ(own.get(Node::DeviceType), "cdrom");
     EXPECT_EQ(refusal(n), "blkif:mode");
     EXPECT_EQ(refusal(read_nodes(store, std::string(4000, 'b'))), "blkif:sector-size");
 }
@@ -291,12 +344,17 @@ TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
 TEST(Plan, UnreadableNodeGetsItsDefault)
 {
     for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
-                      Node::Mode, Node::FeatureFlushCache, Node::FeatureDiscard,
-                      Node::DiscardGranularity, Node::DiscardAlignment}) {
+                      Node::Mode, Node::FeatureFlushCache, Node::FeatureBarrier,
+                      Node::FeatureDiscard, Node::DiscardGranularity, Node::DiscardAlignment,
+                      Node::DiscardSecure, Node::FeaturePersistent,
+                      Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder,
+                      Node::MaxRingPages, Node::MultiQueueMaxQueues, Node::DeviceType,
+                      Node::Trusted}) {
         OneDir store;
         store.nodes = {{"/b/sectors", "2048"}, {"/b/sector-size", "512"}};
-        store.unreadable = std::string("/b/") + node_name(node);
-        auto plan = negotiate(read_nodes(store, "/b"), {});
+        bool own = node == Node::DeviceType || node == Node::Trusted;
+        store.unreadable = std::string(own ? "/f/" : "/b/") + node_name(node);
+        auto plan = negotiate(read_nodes(store, "/b", "/f"), {});
         ASSERT_FALSE(plan) << node_name(node);
         EXPECT_EQ(plan.error().kind, ErrorKind::Io);
         EXPECT_EQ(plan.error().clause, std::string("blkif:") + node_name(node));

@@ -6,11 +6,12 @@
  *     rig.connect();
  *     EXPECT_EQ(rig.write(8, 4), IoStatus::Ok);
  *
- * RigSetup changes what they are made of; rig.back->knobs() makes the backend
- * hostile. Every request that a Rig submits is followed to its end: more than
- * one completion fails the test by itself (front:exactly-once), and so does
- * what is leaked and what the hub's oracle counts. A test that makes an end
- * touch what it may not any more says `oracle_matters = false`.
+ * RigSetup changes what they are made of; rig.obey() makes the backend hostile
+ * by a fault plan, rig.back->knobs() makes it wait for the test. Every request
+ * that a Rig submits is followed to its end: more than one completion fails the
+ * test by itself (front:exactly-once), and so does what is leaked and what the
+ * hub's oracle counts. A test that makes an end touch what it may not any more
+ * says `oracle_matters = false`.
  */
 #pragma once
 
@@ -84,9 +85,20 @@ public:
     std::array<uint64_t, 16> traces{};
 };
 
+/* A backend that offers neither more than one page and one ring nor any of the
+ * optional ways to send data: for tests of everything else. */
+inline BackConfig plain_back()
+{
+    BackConfig c;
+    c.barrier = c.persistent = false;
+    c.max_ring_page_order = c.max_indirect_segments = 0;
+    c.max_queues = 1;
+    return c;
+}
+
 struct RigSetup {
     HubConfig hub{};
-    BackConfig back{};
+    BackConfig back{plain_back()};
     FrontConfig front{};
     BackKnobs knobs{};
 };
@@ -144,6 +156,13 @@ public:
         back = std::make_unique<BlockBack>(hub.back_ports(), setup.back);
         back->knobs() = setup.knobs;
         hub.attach(back.get());
+    }
+    /* From now on the backend goes wrong as a plan says (docs/faults.rst). */
+    void obey(const std::string &text)
+    {
+        auto plan = FaultPlan::parse(text);
+        ASSERT_TRUE(plan) << plan.error().what;
+        back->set_faults(std::move(plan.value()));
     }
     /* A front that is not started yet. False: refused, see `refusal`. */
     bool new_front()

@@ -233,6 +233,19 @@ TEST_P(RingTest, RequestProducerOverrunsUnansweredRequests)
     EXPECT_FALSE(back.requests());
 }
 
+/* ... and one that goes back behind what was taken is no fewer requests. */
+TEST_P(RingTest, RequestProducerTakesBackWhatWasTaken)
+{
+    push(1);
+    push(2);
+    back.take();
+    back.take();
+    shared.store(SringField::ReqProd, RingIndex(GetParam()) + 1);
+    auto n = back.requests();
+    ASSERT_FALSE(n);
+    EXPECT_STREQ(n.error().clause, "ring:req-prod");
+}
+
 /* ring:own-index — our own indices are never read back (Xen's push macros do). */
 TEST_P(RingTest, PeerSteersOurNotifyThroughOurOwnProducer)
 {

@@ -20,7 +20,7 @@ TEST(Seed1WaitForState, BackendThatClosesWhileWeConnectIsWaitedFor)
 {
     for (const char *state : {"5", "6"}) {
         Rig rig;
-        rig.back->knobs().refuse_connect = true;
+        rig.obey("at connect always: lifecycle/connect-silent");
         (void)rig.try_connect();
         ASSERT_EQ(rig.front->state(), FrontState::Connecting);
         rig.back->write_state_raw(state);
@@ -35,8 +35,8 @@ TEST(Seed1WaitForState, StateThatDoesNotExistIsWaitedFor)
     for (const char *state : {"9", "100", "-1", "x", "", "18446744073709551620"})
         for (bool connecting : {false, true}) {
             Rig rig;
-            rig.back->knobs().refuse_connect = connecting;
-            rig.back->knobs().mute_state = !connecting;
+            rig.obey(connecting ? "at connect always: lifecycle/connect-silent"
+                                : "at set-state always: store/state-skipped");
             (void)rig.try_connect();
             rig.back->write_state_raw(state);
             rig.hub.run();
@@ -47,7 +47,7 @@ TEST(Seed1WaitForState, StateThatDoesNotExistIsWaitedFor)
 TEST(Seed1WaitForState, SilenceIsWaitedForForEver)
 {
     Rig rig;
-    rig.back->knobs().mute_state = true;
+    rig.obey("at set-state always: store/state-skipped");
     (void)rig.try_connect();
     rig.hub.advance(sec(11));
     EXPECT_EQ(rig.front->state(), FrontState::Broken);
@@ -61,15 +61,13 @@ TEST(Seed2SectorSize, InitWithAnImpossibleSectorSizeSucceeds)
 {
     for (const char *v : {"511", "513", "100", "0", "1", "8192", "65536", "1536", "2560",
                           "4294967808", "-512", "0x200", ""}) {
-        RigSetup s;
-        s.knobs.nodes = {{"sector-size", v}};
-        Rig rig(s);
+        Rig rig;
+        rig.obey("at publish-node name=sector-size: store/node-value \"" + std::string(v) + "\"");
         EXPECT_FALSE(rig.try_connect()) << v;
         EXPECT_STREQ(rig.refusal.clause, "blkif:sector-size") << v;
     }
-    RigSetup s;
-    s.knobs.nodes = {{"sector-size", std::nullopt}};
-    Rig rig(s);
+    Rig rig;
+    rig.obey("at publish-node name=sector-size: store/node-missing");
     EXPECT_FALSE(rig.try_connect()) << "missing";
 }
 
@@ -127,9 +125,7 @@ TEST(Seed5Status, StatusOfAnIoIsLostOrMixedUp)
                                   {-2, IoStatus::Unsupported},
                                   {-5, IoStatus::Error}}) {
             Rig rig;
-            BackBend b;
-            b.status = static_cast<int16_t>(wire);
-            rig.back->knobs().bends = {b};
+            rig.obey("at respond: response/status " + std::to_string(wire));
             rig.connect();
             EXPECT_EQ(rig.finish(rig.request(kind, 0, kind == IoKind::Flush ? 0 : 8)), want)
                 << "kind " << static_cast<int>(kind) << ", status " << wire;

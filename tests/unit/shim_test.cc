@@ -258,6 +258,90 @@ TEST(Shim, SerialIsCutOrRunsOn)
     EXPECT_EQ(data[20], std::byte{0x11});
 }
 
+/* The room that a driver gives may come in pieces, and be more than 20 bytes. */
+TEST(Shim, SerialStopsAtADescriptorsEnd)
+{
+    ShimConfig config;
+    config.serial = "short";
+    ShimRig r({}, config);
+    auto *data = r.rig.hub.guest.host(kDataAt);
+    std::memset(data, 0x11, 64);
+    r.put_header(VIRTIO_BLK_T_GET_ID, 0);
+    EXPECT_EQ(r.send({{kHeaderAt, 16}}, {{kDataAt, 3}, {kDataAt + 32, 30}, {kStatusAt, 1}}),
+              VIRTIO_BLK_S_OK);
+    EXPECT_EQ(std::memcmp(data, "sho", 3), 0);
+    EXPECT_EQ(data[3], std::byte{0x11});
+    EXPECT_EQ(std::memcmp(data + 32, "rt\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 17), 0);
+    EXPECT_EQ(data[32 + 17], std::byte{0x11});
+}
+
+/* VIRTIO-v1.2 5.2.6.2: where there is no cache, a flush has nothing to do, and
+ * there is nothing to switch. */
+TEST(Shim, BackendWithoutFlushFailsAFlush)
+{
+    RigSetup s;
+    s.back.flush = false;
+    ShimRig r(s);
+    EXPECT_FALSE(r.offers(VirtioBlkFeature::Flush));
+    EXPECT_FALSE(r.offers(VirtioBlkFeature::ConfigWce));
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 0u);
+    EXPECT_EQ(r.config().wce, 0);
+    r.shim.driver_ok(0);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 0u);
+    r.shim.write_wce(false);
+    EXPECT_EQ(r.config().wce, 0);
+}
+
+/* ... and a driver that does without the switch does without its consequences. */
+TEST(Shim, SwitchThatIsNotOfferedSwitches)
+{
+    ShimConfig config;
+    config.config_wce = false;
+    ShimRig r({}, config);
+    EXPECT_TRUE(r.offers(VirtioBlkFeature::Flush));
+    EXPECT_FALSE(r.offers(VirtioBlkFeature::ConfigWce));
+    r.shim.driver_ok(r.shim.features());
+    r.shim.write_wce(false);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 0u);
+    EXPECT_EQ(r.config().wce, 1);
+}
+
+TEST(Shim, WriteCacheIsBackAfterTheDriverAgrees)
+{
+    ShimRig r;
+    r.shim.write_wce(false);
+    r.shim.driver_ok(r.shim.features());
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u);
+}
+
+TEST(Shim, NoBytesOnAReadOnlyDiskAreWritten)
+{
+    RigSetup s;
+    s.back.read_only = true;
+    ShimRig r(s);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 0, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.discard(0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+    EXPECT_EQ(r.front->counters().ring_discards, 0u);
+}
+
+/* A driver's reset is the one way out of Broken that a guest has. */
+TEST(Shim, ResetLeavesABrokenConnectionBroken)
+{
+    ShimRig r;
+    r.rig.obey("at respond: response/unknown-id");
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.front->state(), FrontState::Broken);
+    r.shim.reset();
+    r.rig.hub.run();
+    EXPECT_EQ(r.front->state(), FrontState::Connected);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+}
+
 TEST(Shim, DriverThatCannotFlushLosesWrites)
 {
     ShimRig r;
@@ -300,9 +384,7 @@ TEST(Shim, DiscardOutOfRangeReachesTheRing)
 TEST(Shim, UnsupportedLooksLikeSuccess)
 {
     ShimRig r;
-    BackBend bend;
-    bend.status = static_cast<int16_t>(RspStatus::EOpNotSupp);
-    r.rig.back->knobs().bends.push_back(bend);
+    r.rig.obey("at before-work: features/unsupported");
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
     EXPECT_EQ(r.front->counters().ring_flushes, 1u) << "not asked twice";

@@ -92,6 +92,57 @@ TEST_P(WireTest, DiscardIsEncodedAsAReadOrWrite)
     EXPECT_EQ(decode_request(GetParam(), buf).nr_sectors, r.nr_sectors);
 }
 
+/* blkif:indirect — operation, count and pages have their own places. */
+TEST_P(WireTest, IndirectIsEncodedAsAReadOrWrite)
+{
+    WireRequest r = full_request(Op::Indirect);
+    r.indirect_op = Op::Write;
+    r.nr_indirect_segments = 0x1234;
+    for (uint32_t i = 0; i < kMaxIndirectPages; i++)
+        r.indirect[i] = GrantRef(0x20000 + i);
+    EXPECT_EQ(encode_request(GetParam(), r, buf), layout().indirect_gref + 32);
+    EXPECT_EQ(buf[0], 6);
+    EXPECT_EQ(buf[1], 1);
+    EXPECT_EQ(at(2, 2), 0x1234u);
+    EXPECT_EQ(at(layout().req_sector, 8), r.sector);
+    EXPECT_EQ(at(layout().indirect_handle, 2), r.handle);
+    EXPECT_EQ(at(layout().indirect_gref + 4 * 7, 4), 0x20007u);
+    for (uint32_t i = 0; i < layout().indirect_gref + 32; i++)
+        EXPECT_NE(buf[i], 0xaa) << "stale byte " << i;
+    WireRequest out = decode_request(GetParam(), buf);
+    EXPECT_EQ(out.op, Op::Indirect);
+    EXPECT_EQ(out.indirect_op, Op::Write);
+    EXPECT_EQ(out.nr_segments, 0);
+    EXPECT_EQ(out.nr_indirect_segments, 0x1234);
+    EXPECT_EQ(out.handle, r.handle);
+    EXPECT_EQ(out.id, r.id);
+    EXPECT_EQ(out.sector, r.sector);
+    EXPECT_EQ(out.indirect, r.indirect);
+}
+
+/* blkif:indirect — a page holds 512 segments of 8 bytes, in every ABI. */
+TEST(WireSegments, PageOfSegmentsDiffersFromWhatWasPut)
+{
+    alignas(4) std::byte page[kPageSize];
+    std::memset(page, 0xaa, sizeof page);
+    std::array<WireSegment, kSegmentsPerPage> in{}, out{};
+    for (uint32_t i = 0; i < in.size(); i++)
+        in[i] = {GrantRef(i * 3 + 1), static_cast<uint8_t>(i % 8), 7};
+    put_segments(page, in);
+    EXPECT_EQ(page[kPageSize - 8], std::byte((511 * 3 + 1) & 0xff));
+    EXPECT_EQ(page[kPageSize - 4], std::byte(511 % 8));
+    EXPECT_EQ(page[kPageSize - 3], std::byte(7));
+    EXPECT_EQ(page[kPageSize - 1], std::byte(0)) << "stale byte in the padding";
+    get_segments(page, out);
+    for (uint32_t i = 0; i < in.size(); i++) {
+        EXPECT_EQ(out[i].gref, in[i].gref);
+        EXPECT_EQ(out[i].first_sect, in[i].first_sect);
+        EXPECT_EQ(out[i].last_sect, in[i].last_sect);
+    }
+    put_segments(page, std::span(in).first(1));
+    EXPECT_EQ(page[8], std::byte(4)) << "wrote past the segments";
+}
+
 /* blkif:max-segments — a hostile count is kept, but nothing is read past it. */
 TEST_P(WireTest, SegmentCountOf255ReadsOrWritesPastTheEntry)
 {

@@ -5,6 +5,7 @@
  */
 #include "pvblk/c_api.h"
 
+#include "host.h"
 #include "pvblk/shim.h"
 
 #include <algorithm>
@@ -16,84 +17,14 @@ using namespace pvblk;
 
 namespace {
 
-/* What is not accepted stays in its virtqueue; the ring holds 32 anyway. */
+/* What is not accepted stays in its virtqueue; the rings hold less anyway. */
 constexpr uint32_t kMaxRequests = 4096;
 
-/* errno of the host to an error of ours. */
-Error host_error(int err, const char *clause, const char *what)
-{
-    ErrorKind kind = ErrorKind::Io;
-    if (err == -ENOENT)
-        kind = ErrorKind::Missing;
-    else if (err == -EBUSY)
-        kind = ErrorKind::Busy;
-    else if (err == -ENOSPC)
-        kind = ErrorKind::NoSpace;
-    else if (err == -ENOTCONN)
-        kind = ErrorKind::NotConnected;
-    return {kind, clause, what, static_cast<uint64_t>(-err)};
-}
-
-Status host_status(int err, const char *clause, const char *what)
-{
-    if (err < 0)
-        return host_error(err, clause, what);
-    return Ok{};
-}
-
-/* A path or value with a terminator, for C. Longer ones are cut; none of
- * ours is. */
-template <size_t N>
-struct CString {
-    char text[N];
-    explicit CString(std::string_view s)
-    {
-        size_t n = s.size() < N - 1 ? s.size() : N - 1;
-        std::memcpy(text, s.data(), n);
-        text[n] = 0;
-    }
-};
-using CPath = CString<512>;
-
-struct Host {
-    const pvblk_ops *ops;
-    void *opaque;
-};
-
-class HostStore final : public Store {
-public:
-    explicit HostStore(Host h) : h_(h) {}
-    Result<size_t> read(std::string_view path, std::span<char> out) override
-    {
-        int n = h_.ops->store_read(h_.opaque, CPath(path).text, out.data(), out.size());
-        if (n < 0)
-            return host_error(n, "xenbus:store", "could not read a XenStore node");
-        return static_cast<size_t>(n);
-    }
-    Status write(std::string_view path, std::string_view value) override
-    {
-        return host_status(
-            h_.ops->store_write(h_.opaque, CPath(path).text, CString<64>(value).text),
-            "xenbus:store", "could not write a XenStore node");
-    }
-    void remove(std::string_view path) override
-    {
-        h_.ops->store_remove(h_.opaque, CPath(path).text);
-    }
-    Status watch(std::string_view path) override
-    {
-        return host_status(h_.ops->store_watch(h_.opaque, CPath(path).text), "xenbus:store",
-                           "could not watch the backend's state");
-    }
-    void unwatch() override { h_.ops->store_unwatch(h_.opaque); }
-
-private:
-    Host h_;
-};
+using FrontHost = Host<pvblk_ops>;
 
 class HostGrants final : public Grants {
 public:
-    HostGrants(Host h, uint32_t count) : h_(h), count_(count) {}
+    HostGrants(FrontHost h, uint32_t count) : h_(h), count_(count) {}
     uint32_t count() const override { return count_; }
     GrantRef ref(uint32_t i) const override { return GrantRef(h_.ops->grant_ref(h_.opaque, i)); }
     Status grant_frame(uint32_t i, Gfn gfn, bool ro) override
@@ -113,30 +44,30 @@ public:
     }
 
 private:
-    Host h_;
+    FrontHost h_;
     uint32_t count_;
 };
 
 class HostEvents final : public Events {
 public:
-    explicit HostEvents(Host h) : h_(h) {}
-    Result<Port> open() override
+    explicit HostEvents(FrontHost h) : h_(h) {}
+    Result<Port> open(uint32_t queue) override
     {
         uint32_t port = 0;
-        int err = h_.ops->event_open(h_.opaque, &port);
+        int err = h_.ops->event_open(h_.opaque, queue, &port);
         if (err < 0)
             return host_error(err, "evtchn:alloc", "could not allocate an event channel");
         return Port(port);
     }
-    Status notify() override
+    Status notify(uint32_t queue) override
     {
-        return host_status(h_.ops->event_send(h_.opaque), "evtchn:send",
+        return host_status(h_.ops->event_send(h_.opaque, queue), "evtchn:send",
                            "could not send an event");
     }
-    void close() override { h_.ops->event_close(h_.opaque); }
+    void close(uint32_t queue) override { h_.ops->event_close(h_.opaque, queue); }
 
 private:
-    Host h_;
+    FrontHost h_;
 };
 
 class HostMemory final : public Memory {
@@ -155,17 +86,17 @@ private:
 
 class HostClock final : public Clock {
 public:
-    explicit HostClock(Host h) : h_(h) {}
+    explicit HostClock(FrontHost h) : h_(h) {}
     int64_t now_ns() override { return h_.ops->clock_now(h_.opaque); }
     void set_deadline(int64_t at) override { h_.ops->clock_deadline(h_.opaque, at); }
 
 private:
-    Host h_;
+    FrontHost h_;
 };
 
 class HostQueues final : public ShimOwner {
 public:
-    explicit HostQueues(Host h) : h_(h) {}
+    explicit HostQueues(FrontHost h) : h_(h) {}
     void give_back(void *e, uint32_t q, uint32_t n) override
     {
         h_.ops->give_back(h_.opaque, e, q, n);
@@ -180,7 +111,7 @@ public:
     }
 
 private:
-    Host h_;
+    FrontHost h_;
 };
 
 ShimConfig shim_config(const pvblk_config &c)
@@ -193,15 +124,29 @@ ShimConfig shim_config(const pvblk_config &c)
     return s;
 }
 
+FrontPolicy front_policy(const pvblk_config &c)
+{
+    FrontPolicy p;
+    p.abi = c.x86_32_abi ? Abi::X86_32 : Abi::X86_64;
+    if (c.device_sector_units)
+        p.large_sector_units = SectorUnits::Device;
+    p.use_barrier = c.use_barrier;
+    p.use_discard = c.use_discard;
+    p.use_secure_discard = c.use_secure_discard;
+    p.use_persistent = c.use_persistent;
+    p.trusted = c.trusted;
+    p.max_ring_pages = c.max_ring_pages;
+    p.max_queues = c.max_ring_queues;
+    p.max_indirect_segments = c.max_indirect_segments;
+    return p;
+}
+
 FrontConfig front_config(const pvblk_config &c)
 {
     FrontConfig f;
     f.frontend_path = c.frontend_path;
     f.backend_path = c.backend_path;
-    f.policy.use_discard = c.use_discard;
-    f.policy.abi = Abi::X86_64;
-    if (c.device_sector_units)
-        f.policy.large_sector_units = SectorUnits::Device;
+    f.policy = front_policy(c);
     f.handle = static_cast<uint16_t>(c.virtual_device);
     f.max_requests = std::min(c.num_queues * c.queue_size, kMaxRequests);
     f.handshake_timeout_ns = int64_t{c.handshake_timeout_ms} * 1'000'000;
@@ -213,14 +158,14 @@ FrontConfig front_config(const pvblk_config &c)
 } // namespace
 
 struct pvblk_device {
-    pvblk_device(const pvblk_config &config, Host host)
-        : store(host), grants(host, config.grants), events(host),
-          memory(config.pages_base, config.pages), clock(host), queues(host),
+    pvblk_device(const pvblk_config &config, FrontHost host)
+        : store(host, "could not watch the backend's state"), grants(host, config.grants),
+          events(host), memory(config.pages_base, config.pages), clock(host), queues(host),
           shim(queues, shim_config(config))
     {
     }
 
-    HostStore store;
+    HostStore<pvblk_ops> store;
     HostGrants grants;
     HostEvents events;
     HostMemory memory;
@@ -230,20 +175,22 @@ struct pvblk_device {
     std::unique_ptr<BlockFront> front; /* goes before what it stands on */
 };
 
-uint32_t pvblk_wanted_grants(void)
+static_assert(PVBLK_MAX_QUEUES == kMaxQueues);
+
+uint32_t pvblk_wanted_grants(const pvblk_config *config)
 {
-    return BlockFront::wanted_grants(ring_entries(Abi::X86_64, 1));
+    return BlockFront::wanted_grants(front_policy(*config));
 }
 
-uint32_t pvblk_wanted_pages(void)
+uint32_t pvblk_wanted_pages(const pvblk_config *config)
 {
-    return BlockFront::kWantedPages;
+    return BlockFront::wanted_pages(front_policy(*config));
 }
 
 pvblk_device *pvblk_device_new(const pvblk_config *config, const pvblk_ops *ops, void *opaque,
                                char *error, size_t error_size)
 {
-    auto dev = std::make_unique<pvblk_device>(*config, Host{ops, opaque});
+    auto dev = std::make_unique<pvblk_device>(*config, FrontHost{ops, opaque});
     FrontPorts ports{dev->store, dev->grants, dev->events, dev->memory, dev->clock};
     FrontConfig fc = front_config(*config);
     uint32_t max_requests = fc.max_requests;
@@ -270,7 +217,7 @@ void pvblk_device_free(pvblk_device *dev)
 void pvblk_device_start(pvblk_device *dev) { dev->front->start(); }
 void pvblk_device_reconnect(pvblk_device *dev) { dev->front->reconnect(); }
 void pvblk_device_stop(pvblk_device *dev) { dev->front->stop(); }
-void pvblk_device_event(pvblk_device *dev) { dev->front->event_received(); }
+void pvblk_device_event(pvblk_device *dev, uint32_t q) { dev->front->event_received(q); }
 void pvblk_device_store_changed(pvblk_device *dev) { dev->front->store_changed(); }
 void pvblk_device_deadline(pvblk_device *dev) { dev->front->deadline_passed(); }
 
@@ -314,9 +261,9 @@ const char *pvblk_device_broken_because(const pvblk_device *dev)
     return dev->front->state() == FrontState::Broken ? dev->front->broken_because() : "";
 }
 
-int pvblk_device_ring_page(const pvblk_device *dev)
+int pvblk_device_ring_page(const pvblk_device *dev, uint32_t queue, uint32_t page_of_ring)
 {
-    auto page = dev->front->ring_page();
+    auto page = dev->front->ring_page(queue, page_of_ring);
     return page ? static_cast<int>(page->value) : -1;
 }
 
@@ -336,9 +283,13 @@ void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque)
         emit(opaque, &f);
     };
     text("protocol", abi_name(p.abi));
+    number("queues", p.queues);
     number("ring-pages", p.ring_pages);
     number("ring-entries", p.ring_entries());
     number("max-segments", p.max_segments);
+    number("indirect-pages", list_pages(p.max_segments));
+    flag("persistent", p.persistent);
+    flag("trusted", p.trusted);
     number("sectors", p.sectors);
     number("sector-size", p.sector_size);
     number("physical-sector-size", p.physical_sector_size);
@@ -346,7 +297,9 @@ void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque)
     flag("read-only", p.read_only);
     flag("cdrom", p.cdrom);
     flag("flush", p.flush);
+    flag("barrier", p.barrier);
     flag("discard", p.discard);
+    flag("discard-secure", p.discard_secure);
     number("discard-granularity", p.discard_granularity);
     number("discard-alignment", p.discard_alignment);
 }
@@ -365,7 +318,9 @@ void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaq
         {"ring-reads", c.ring_reads},
         {"ring-writes", c.ring_writes},
         {"ring-flushes", c.ring_flushes},
+        {"ring-barriers", c.ring_barriers},
         {"ring-discards", c.ring_discards},
+        {"ring-indirect", c.ring_indirect},
         {"segments", c.segments},
         {"bounced-segments", c.bounced_segments},
         {"grants", c.grants},
@@ -387,6 +342,7 @@ void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaq
         {"in-flight", dev->front->in_flight()},
         {"accepted", dev->front->accepted()},
         {"quarantined", dev->front->quarantined()},
+        {"persistent-grants", dev->front->persistent_grants()},
     };
     for (const auto &row : rows) {
         pvblk_field f{row.name, pvblk_field::PVBLK_FIELD_U64, row.value, ""};

@@ -3,11 +3,8 @@
  * Layer `front`: the life cycle. Every change of state goes through the
  * table in xenbus.cc; this file holds what the table's actions do.
  */
+#include "front_path.h"
 #include "pvblk/front.h"
-
-#include <algorithm>
-#include <cstdio>
-#include <cstring>
 
 namespace pvblk {
 
@@ -18,37 +15,41 @@ constexpr uint32_t kMaxSteps = 8;
 /* At most this many lines per window, however often the peer errs. */
 constexpr uint32_t kLogBurst = 5;
 constexpr int64_t kLogWindowNs = 10'000'000'000;
+/* What a backend gets for its nodes, once it is InitWait and has not the first. */
+constexpr int64_t kSettleNs = 100'000'000;
 
-/* "dir/name" in a buffer of its own; paths are short (XenStore: 3072). */
-class Path {
-public:
-    Path(const std::string &dir, std::string_view name)
-    {
-        len_ = std::min(dir.size(), text_.size() - name.size() - 1);
-        std::memcpy(text_.data(), dir.data(), len_);
-        text_[len_++] = '/';
-        std::memcpy(text_.data() + len_, name.data(), name.size());
-        len_ += name.size();
-    }
-    operator std::string_view() const { return {text_.data(), len_}; }
+bool exists(Store &store, const std::string &end)
+{
+    std::array<char, 16> text;
+    return store.read(Path(end, "state"), text).ok();
+}
 
-private:
-    std::array<char, 512> text_;
-    size_t len_;
-};
+/* In these a backend may be using a ring. */
+bool in_session(XenbusState s)
+{
+    return s == XenbusState::Initialised || s == XenbusState::Connected ||
+           s == XenbusState::Closing;
+}
 
 } // namespace
 
 Result<std::unique_ptr<BlockFront>> BlockFront::create(FrontPorts ports, FrontOwner &owner,
                                                        FrontConfig config)
 {
-    auto plan = negotiate(read_nodes(ports.store, config.backend_path), config.policy);
+    auto plan =
+        negotiate(read_nodes(ports.store, config.backend_path, config.frontend_path),
+                  config.policy);
     if (!plan)
         return plan.error();
-    uint32_t entries = plan.value().ring_entries();
-    if (ports.grants.count() < wanted_grants(entries) || ports.memory.pages() < kWantedPages)
+    if (!plan.value().sized && !exists(ports.store, config.backend_path))
+        return Error{ErrorKind::Missing, "xenbus:state",
+                     "there is no backend here: it has neither a size nor a state", 0};
+    uint32_t need = least(config.policy);
+    if (ports.grants.count() < need || ports.memory.pages() < need)
         return Error{ErrorKind::NoSpace, "grant:table",
-                     "the grant table has no room for one more frontend", ports.grants.count()};
+                     "grants or private pages do not suffice for the rings and one request of "
+                     "the largest size a queue; allow fewer queues, ring pages or segments",
+                     need};
     return std::unique_ptr<BlockFront>(
         new BlockFront(ports, owner, std::move(config), plan.value()));
 }
@@ -72,19 +73,31 @@ BlockFront::~BlockFront()
     ports_.clock.set_deadline(-1);
 }
 
+/* All of the backend's nodes, not just state: see nodes_complete(). */
+bool BlockFront::watch_backend()
+{
+    if (watching_)
+        return true;
+    auto s = ports_.store.watch(config_.backend_path);
+    if (!s)
+        fault(s.error());
+    watching_ = s.ok();
+    return watching_;
+}
+
 void BlockFront::start()
 {
-    /* All of the backend's nodes, not just state: see nodes_complete(). */
-    if (auto s = ports_.store.watch(config_.backend_path); !s) {
-        fault(s.error());
+    if (!watch_backend())
         return;
-    }
     stopping_ = false;
     step(FrontEvent::Start);
 }
 
 void BlockFront::reconnect()
 {
+    /* It may be Broken for want of the watch. */
+    if (state_ == FrontState::Broken && !watch_backend())
+        return;
     stopping_ = false;
     step(FrontEvent::Reconnect);
 }
@@ -100,26 +113,57 @@ void BlockFront::store_changed()
     look();
 }
 
-/* blkif.h: nodes can be read when the backend is in InitWait. QEMU's backend
- * shows InitWait first and its nodes after; one that connects in between
- * fails and is not tried again. */
+/* What the backend offers can be read at InitWait; how large its disk is, then
+ * or when it is Connected. One of the two nodes alone: it is writing. Neither
+ * of them: they are for later, or it is QEMU's, which shows InitWait first and
+ * its nodes after (one that connects in between fails and is not tried again);
+ * so they are given a moment. */
 bool BlockFront::nodes_complete()
 {
-    auto plan = negotiate(read_nodes(ports_.store, config_.backend_path), config_.policy);
-    return plan || plan.error().kind != ErrorKind::Missing;
+    auto plan = read_plan();
+    if (!plan)
+        return plan.error().kind != ErrorKind::Missing;
+    if (plan.value().sized || settled_)
+        return true;
+    if (settle_deadline_ < 0) {
+        settle_deadline_ = ports_.clock.now_ns() + kSettleNs;
+        update_deadline();
+    }
+    return false;
 }
 
-/* Unknown where the backend has none; an error where it is no state. */
-Result<XenbusState> BlockFront::backend_state()
+/* Unknown where that end has none; an error where it is no state. */
+Result<XenbusState> BlockFront::state_of(const std::string &end)
 {
     std::array<char, 16> text;
-    auto len = ports_.store.read(Path(config_.backend_path, "state"), text);
+    auto len = ports_.store.read(Path(end, "state"), text);
     if (len)
         return parse_xenbus_state({text.data(), std::min(len.value(), text.size())});
     if (len.error().kind == ErrorKind::Missing)
         return XenbusState::Unknown;
     /* Not to be read is not to be gone. */
     return Error{ErrorKind::Io, "xenbus:store", "could not read the backend's state", 0};
+}
+
+/* xenbus.h: a backend without wishes goes from Initialising to Initialised at
+ * once. One that is Initialised is that, or it has a session with a frontend
+ * that died; see fresh_. */
+XenbusState BlockFront::interpret(XenbusState seen)
+{
+    if (state_ == FrontState::WaitInit || state_ == FrontState::Lost) {
+        /* Reconfiguring and Reconfigured are states of a session, too. */
+        fresh_ |= !in_session(seen) && seen < XenbusState::Reconfiguring;
+        if (seen == XenbusState::Initialised && fresh_)
+            seen = XenbusState::InitWait;
+    }
+    if (seen != XenbusState::InitWait) {
+        /* The next one gets a moment of its own. */
+        settled_ = false;
+        settle_deadline_ = -1;
+    } else if (!nodes_complete()) {
+        return XenbusState::Initialising;
+    }
+    return seen;
 }
 
 /* Read the backend's state and follow it, as long as that moves us. */
@@ -129,7 +173,7 @@ void BlockFront::look()
         return;
     looking_ = true;
     for (uint32_t i = 0; i < kMaxSteps; i++) {
-        auto read = backend_state();
+        auto read = state_of(config_.backend_path);
         if (!read) {
             fault(read.error());
             break;
@@ -137,10 +181,8 @@ void BlockFront::look()
         XenbusState seen = read.value();
         owner_.trace(TraceKind::Backend, static_cast<uint64_t>(seen), 0, 0,
                      xenbus_state_name(seen));
-        if (seen == XenbusState::InitWait && !nodes_complete())
-            seen = XenbusState::Initialising;
         FrontState before = state_;
-        step(back_event(seen));
+        step(back_event(interpret(seen)));
         if (state_ == before)
             break;
     }
@@ -179,7 +221,7 @@ void BlockFront::act(FrontAction action, FrontEvent event)
         act_attach();
         break;
     case FrontAction::Refresh:
-        act_refresh();
+        adopt_plan(false);
         break;
     case FrontAction::Drain:
         /* A slow disk may take its time, a backend that leaves may not. */
@@ -194,6 +236,7 @@ void BlockFront::act(FrontAction action, FrontEvent event)
         look();
         break;
     case FrontAction::SendClosed:
+        fresh_ = true;
         write_state(XenbusState::Closed);
         arm_handshake();
         look();
@@ -212,6 +255,7 @@ void BlockFront::act(FrontAction action, FrontEvent event)
         complain(broken_);
         [[fallthrough]];
     case FrontAction::End:
+        fresh_ = false; /* we do not look any more */
         tear_down();
         disarm_handshake();
         write_state(XenbusState::Closed);
@@ -226,61 +270,16 @@ void BlockFront::act_begin()
     arm_handshake();
     /* Over a live backend the old session is closed first (rule 1); writing
      * Initialising under it would go unheard. */
-    auto seen = backend_state();
-    bool live = seen && (seen.value() == XenbusState::Initialised ||
-                         seen.value() == XenbusState::Connected ||
-                         seen.value() == XenbusState::Closing);
+    auto seen = state_of(config_.backend_path);
+    bool live = seen && in_session(seen.value());
+    if (live && seen.value() == XenbusState::Initialised) {
+        auto ours = state_of(config_.frontend_path);
+        fresh_ |= ours && (ours.value() == XenbusState::Unknown ||
+                           ours.value() == XenbusState::Initialising);
+        live = !fresh_;
+    }
     if (!live)
         write_state(XenbusState::Initialising);
-    look();
-}
-
-/* Negotiate, set up ring and event channel, tell the backend. What fails on
- * the way is undone by tear_down(), in reverse. */
-void BlockFront::act_publish()
-{
-    auto plan = negotiate(read_nodes(ports_.store, config_.backend_path), config_.policy);
-    if (!plan)
-        return fault(plan.error());
-    tear_down();
-    pool_.sweep_all();
-    auto page = pool_.take_page();
-    if (!page)
-        return fault({ErrorKind::NoSpace, "grant:table", "no page left for the ring", 0});
-    ring_page_ = *page;
-    std::array<std::byte *, kMaxRingPages> pages{ports_.memory.page(ring_page_)};
-    std::memset(pages[0], 0, kPageSize);
-    SharedRing shared(plan.value().abi, pages, plan.value().ring_pages);
-    shared.init();
-    auto grant = pool_.grant(ring_page_, false);
-    if (!grant) {
-        pool_.give_page(ring_page_);
-        return fault({ErrorKind::NoSpace, "grant:table", "no grant left for the ring", 0});
-    }
-    ring_grant_ = *grant;
-    ring_ = FrontRing<SharedRing>(shared);
-    ring_up_ = true;
-
-    auto port = ports_.events.open();
-    if (!port)
-        return fault(port.error());
-    events_open_ = true;
-
-    /* One page: ring-ref, and never ring-page-order, not even 0. Nodes that
-     * an earlier frontend left would override what we write. */
-    for (const char *stale : {"ring-page-order", "num-ring-pages", "multi-queue-num-queues"})
-        ports_.store.remove(Path(config_.frontend_path, stale));
-    bool device_units = plan.value().units == SectorUnits::Device;
-    bool ok = write_node("protocol", abi_name(plan.value().abi)) &&
-              write_number("ring-ref", pool_.ref(ring_grant_).value) &&
-              write_number("event-channel", port.value().value);
-    if (device_units)
-        ok = ok && write_node("feature-large-sector-size", "1");
-    else
-        ports_.store.remove(Path(config_.frontend_path, "feature-large-sector-size"));
-    if (!ok)
-        return fault({ErrorKind::Io, "xenbus:store", "could not write our XenStore nodes", 0});
-    write_state(XenbusState::Initialised);
     look();
 }
 
@@ -295,56 +294,6 @@ void BlockFront::act_attach()
         counters_.reconnects++;
     was_connected_ = true;
     pump();
-}
-
-void BlockFront::act_refresh()
-{
-    adopt_plan(false);
-}
-
-bool BlockFront::adopt_plan(bool new_connection)
-{
-    auto next = negotiate(read_nodes(ports_.store, config_.backend_path), config_.policy);
-    if (!next) {
-        fault(next.error());
-        return false;
-    }
-    Plan &p = next.value();
-    /* The owner's guest was told these and cannot be told otherwise. */
-    if (p.sector_size != plan_.sector_size || p.units != plan_.units) {
-        fault({ErrorKind::Contradiction, "blkif:sector-size",
-               "the backend changed its sector-size", p.sector_size});
-        return false;
-    }
-    /* What the backend answered EOPNOTSUPP to stays off as long as it is the
-     * same connection, whatever its nodes say. */
-    if (new_connection) {
-        flush_withdrawn_ = false;
-    } else {
-        p.flush &= plan_.flush;
-        p.discard &= plan_.discard;
-    }
-    bool changed = p.sectors != plan_.sectors || p.read_only != plan_.read_only;
-    plan_ = p;
-    owner_.trace(TraceKind::Plan, plan_.sectors, plan_.sector_size, 0, "");
-    if (changed)
-        owner_.plan_changed();
-    return true;
-}
-
-/* Undo act_publish() in reverse. What was in flight waits for the next
- * connection. */
-void BlockFront::tear_down()
-{
-    if (events_open_) {
-        ports_.events.close();
-        events_open_ = false;
-    }
-    requeue_in_flight();
-    if (ring_up_) {
-        ring_up_ = false;
-        pool_.release(ring_grant_, ring_page_);
-    }
 }
 
 /* The peer broke a rule: sticky, until a reconnect. */
@@ -373,19 +322,6 @@ void BlockFront::complain(const Error &error)
     owner_.log(line.data());
 }
 
-bool BlockFront::write_node(const char *name, std::string_view value)
-{
-    return ports_.store.write(Path(config_.frontend_path, name), value).ok();
-}
-
-bool BlockFront::write_number(const char *name, uint64_t value)
-{
-    std::array<char, 24> text;
-    int n = std::snprintf(text.data(), text.size(), "%llu",
-                          static_cast<unsigned long long>(value));
-    return write_node(name, {text.data(), static_cast<size_t>(n)});
-}
-
 void BlockFront::write_state(XenbusState state)
 {
     write_number("state", static_cast<uint64_t>(state));
@@ -411,17 +347,16 @@ void BlockFront::update_deadline()
     if (!orphans_)
         orphan_deadline_ = -1;
     int64_t at = handshake_deadline_;
-    if (orphan_deadline_ >= 0 && (at < 0 || orphan_deadline_ < at))
-        at = orphan_deadline_;
-    if (config_.request_timeout_ns > 0 && in_flight_ > 0) {
-        for (const Slot &slot : slots_) {
-            if (slot.state != SlotState::InFlight)
-                continue;
-            int64_t due = slot.issued_ns + config_.request_timeout_ns;
-            if (at < 0 || due < at)
-                at = due;
-        }
-    }
+    for (int64_t other : {orphan_deadline_, settle_deadline_})
+        if (other >= 0 && (at < 0 || other < at))
+            at = other;
+    /* Nobody looks for the oldest of all slots each time: when this passes. */
+    if (config_.request_timeout_ns <= 0 || !in_flight_)
+        request_deadline_ = -1;
+    else if (request_deadline_ < 0)
+        request_deadline_ = ports_.clock.now_ns() + config_.request_timeout_ns;
+    if (request_deadline_ >= 0 && (at < 0 || request_deadline_ < at))
+        at = request_deadline_;
     if (at == armed_)
         return;
     armed_ = at;
@@ -435,6 +370,10 @@ void BlockFront::deadline_passed()
     if (handshake_deadline_ >= 0 && now >= handshake_deadline_) {
         handshake_deadline_ = -1;
         step(FrontEvent::Deadline);
+    } else if (settle_deadline_ >= 0 && now >= settle_deadline_) {
+        settle_deadline_ = -1;
+        settled_ = true;
+        look();
     } else if (orphan_deadline_ >= 0 && now >= orphan_deadline_) {
         /* New requests wait for it, and it does not come: start over. The
          * second step says not to wait for what is in flight. */
@@ -442,18 +381,24 @@ void BlockFront::deadline_passed()
         step(FrontEvent::Reconnect);
         if (state_ == FrontState::Draining)
             step(FrontEvent::Reconnect);
-    } else if (config_.request_timeout_ns > 0) {
-        for (const Slot &slot : slots_) {
-            if (slot.state == SlotState::InFlight &&
-                now - slot.issued_ns >= config_.request_timeout_ns) {
-                fault({ErrorKind::TimedOut, "ring:answer",
-                       "the backend did not answer a request in time",
-                       static_cast<uint64_t>(now - slot.issued_ns)});
-                break;
-            }
-        }
+    } else if (request_deadline_ >= 0 && now >= request_deadline_) {
+        requests_overdue(now);
     }
     update_deadline();
+}
+
+/* A request that may be due is, or the next one will be. */
+void BlockFront::requests_overdue(int64_t now)
+{
+    int64_t oldest = now;
+    for (const Slot &slot : slots_)
+        if (slot.in_flight)
+            oldest = std::min(oldest, slot.issued_ns);
+    request_deadline_ = oldest + config_.request_timeout_ns;
+    if (now >= request_deadline_)
+        fault({ErrorKind::TimedOut, "ring:answer",
+               "the backend did not answer a request in time",
+               static_cast<uint64_t>(now - oldest)});
 }
 
 } // namespace pvblk

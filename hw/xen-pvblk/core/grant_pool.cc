@@ -16,6 +16,7 @@ GrantPool::GrantPool(Grants &grants, Memory &memory) : port_(grants)
     grants_free_.reserve(grants.count());
     quarantine_.reserve(grants.count());
     pages_free_.reserve(memory.pages());
+    kept_.reserve(std::min(grants.count(), memory.pages()));
     for (uint32_t i = grants.count(); i-- > 0;)
         grants_free_.push_back(i);
     for (uint32_t i = memory.pages(); i-- > 0;)
@@ -51,6 +52,21 @@ std::optional<uint32_t> GrantPool::grant(PageIndex page, bool readonly)
         return std::nullopt;
     grants_free_.pop_back();
     return index;
+}
+
+bool GrantPool::take_back(Lent lent)
+{
+    if (!keeping_)
+        return release(lent.grant, lent.page);
+    kept_.push_back(lent);
+    return true;
+}
+
+void GrantPool::drop_kept()
+{
+    for (Lent lent : kept_)
+        release(lent.grant, lent.page);
+    kept_.clear();
 }
 
 void GrantPool::set_free(uint32_t index, std::optional<PageIndex> page)

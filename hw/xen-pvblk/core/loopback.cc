@@ -33,7 +33,7 @@ bool below(std::string_view path, std::string_view dir)
 
 Result<size_t> LoopbackStore::read(std::string_view path, std::span<char> out)
 {
-    if (!may_write_.empty() && hub_.faulty(HubCall::StoreRead))
+    if (hub_.faulty(may_write_.empty() ? HubCall::BackStoreRead : HubCall::StoreRead))
         return refused("XenStore read");
     auto it = hub_.tree.find(path);
     if (it == hub_.tree.end())
@@ -109,7 +109,7 @@ void LoopbackHub::changed(const std::string &path)
         if (store.watched_.empty() || !below(path, store.watched_))
             return;
         uint64_t id = store.watch_id_;
-        post([this, &store, id, is_front] {
+        post(is_front ? HubLine::FrontStore : HubLine::BackStore, [this, &store, id, is_front] {
             if (store.watch_id_ != id)
                 return;
             const auto &call = is_front ? front.store : back.store;
@@ -218,57 +218,99 @@ uint32_t LoopbackGrants::mapped() const
     return n;
 }
 
+bool LoopbackGrants::is_mapped(Gfn gfn) const
+{
+    return std::any_of(entries_.begin(), entries_.end(), [gfn](const Entry &e) {
+        return e.maps && !e.is_page && e.frame == gfn.value;
+    });
+}
+
 /* ---- events ------------------------------------------------------------ */
 
-Result<Port> LoopbackEvents::open()
+Result<Port> LoopbackEvents::open(uint32_t queue)
 {
     if (hub_.faulty(HubCall::EventOpen))
         return refused("event channel");
-    open_ = true;
     /* A port number of its own each time: a stale one is of no use. */
-    return Port(++port_);
+    ends_[queue] = {++last_port_, true, false};
+    return Port(last_port_);
 }
 
-Status LoopbackEvents::notify()
+bool LoopbackEvents::is_open() const
 {
-    if (hub_.faulty(HubCall::EventNotify) || !open_)
+    return std::any_of(ends_.begin(), ends_.end(), [](const End &e) { return e.open; });
+}
+
+Status LoopbackEvents::notify(uint32_t queue)
+{
+    const End &own = ends_[queue];
+    if (hub_.faulty(HubCall::EventNotify) || !own.open)
         return refused("event");
-    LoopbackBackEvents &peer = hub_.back_events;
-    if (peer.pending_ || peer.port_ != port_)
+    auto &peers = hub_.back_events.ends_;
+    for (uint32_t i = 0; i < kMaxQueues; i++) {
+        auto &peer = peers[i];
+        if (peer.pending || peer.port != own.port)
+            continue;
+        peer.pending = true;
+        hub_.post(HubLine::BackEvent, [this, &peer, i, port = own.port] {
+            peer.pending = false;
+            if (peer.port == port && hub_.back.event)
+                hub_.back.event(i);
+        });
+    }
+    return Ok{};
+}
+
+Status LoopbackBackEvents::bind(uint32_t queue, Port remote)
+{
+    const auto &peers = hub_.events.ends_;
+    for (uint32_t i = 0; i < kMaxQueues; i++) {
+        if (!peers[i].open || peers[i].port != remote.value)
+            continue;
+        for (const End &e : ends_)
+            if (e.port == remote.value)
+                return Error{ErrorKind::Busy, "loopback:event", "port is bound", remote.value};
+        ends_[queue] = {remote.value, i, false, false};
         return Ok{};
-    peer.pending_ = true;
-    hub_.post([this, &peer] {
-        peer.pending_ = false;
-        if (peer.port_ != port_ || !hub_.back.event)
-            return;
-        while (hub_.back.event()) {
-        }
-    });
-    return Ok{};
+    }
+    return Error{ErrorKind::Missing, "loopback:event", "no such port", remote.value};
 }
 
-Status LoopbackBackEvents::bind(Port remote)
+Status LoopbackBackEvents::notify(uint32_t queue)
 {
-    if (!hub_.events.open_ || hub_.events.port_ != remote.value)
-        return Error{ErrorKind::Missing, "loopback:event", "no such port", remote.value};
-    port_ = remote.value;
-    return Ok{};
-}
-
-Status LoopbackBackEvents::notify()
-{
-    LoopbackEvents &peer = hub_.events;
-    if (!port_)
+    const End &own = ends_[queue];
+    if (!own.port)
         return refused("event on a port that is not bound");
-    if (peer.pending_ || !peer.open_ || peer.port_ != port_)
+    auto &peer = hub_.events.ends_[own.remote];
+    if (peer.pending || !peer.open || peer.port != own.port)
         return Ok{};
-    peer.pending_ = true;
-    hub_.post([this, &peer] {
-        peer.pending_ = false;
-        if (peer.open_ && hub_.front.event)
-            hub_.front.event();
+    peer.pending = true;
+    hub_.post(HubLine::FrontEvent, [this, &peer, to = own.remote] {
+        peer.pending = false;
+        if (peer.open && hub_.front.event)
+            hub_.front.event(to);
     });
     return Ok{};
+}
+
+void LoopbackBackEvents::again(uint32_t queue)
+{
+    if (ends_[queue].again)
+        return;
+    ends_[queue].again = true;
+    hub_.post(HubLine::BackEvent, [this, queue, port = ends_[queue].port] {
+        ends_[queue].again = false;
+        if (port && ends_[queue].port == port && hub_.back.event)
+            hub_.back.event(queue);
+    });
+}
+
+void LoopbackBackEvents::later()
+{
+    hub_.post(HubLine::BackStore, [this] {
+        if (hub_.back.later)
+            hub_.back.later();
+    });
 }
 
 /* ---- memory and disk --------------------------------------------------- */
@@ -288,46 +330,69 @@ std::byte *LoopbackGuest::frame(Gfn gfn) const
     return pages_.page(static_cast<uint32_t>(gfn.value - first));
 }
 
-bool RamStorage::inside(Sector at, uint64_t count)
+void RamStorage::submit(const StorageRequest &req, StorageClient &client)
 {
-    bool ok = at.value <= sectors() && count <= sectors() - at.value;
-    if (!ok)
+    if (defer)
+        waiting_.push_back({req, &client});
+    else
+        client.storage_done(req.tag, work(req));
+}
+
+void RamStorage::finish(size_t i)
+{
+    Waiting w = waiting_[i];
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    w.client->storage_done(w.req.tag, work(w.req));
+}
+
+void RamStorage::drain()
+{
+    while (!waiting_.empty())
+        finish(0);
+}
+
+bool RamStorage::work(const StorageRequest &req)
+{
+    bool inside = req.at.value <= sectors() && req.sectors <= sectors() - req.at.value;
+    if (!inside)
         out_of_range++;
-    return ok;
-}
-
-bool RamStorage::read(Sector at, std::span<std::byte> out)
-{
-    reads++;
-    if (!inside(at, out.size() / kSectorSize) || fail)
+    switch (req.op) {
+    case StorageOp::Read: reads++; break;
+    case StorageOp::WriteStable: stable_writes++; [[fallthrough]];
+    case StorageOp::Write: writes++; break;
+    case StorageOp::Flush: flushes++; return !fail;
+    case StorageOp::SecureDiscard: secure_discards++; break;
+    case StorageOp::Discard: break;
+    }
+    if (!inside || fail)
         return false;
-    std::memcpy(out.data(), data.data() + at.value * kSectorSize, out.size());
-    return true;
+    if (req.data.empty())
+        return discard(req), true;
+    return transfer(req);
 }
 
-bool RamStorage::write(Sector at, std::span<const std::byte> in)
+bool RamStorage::transfer(const StorageRequest &req)
 {
-    writes++;
-    if (!inside(at, in.size() / kSectorSize) || fail)
-        return false;
-    std::memcpy(data.data() + at.value * kSectorSize, in.data(), in.size());
-    return true;
+    std::byte *at = data.data() + req.at.value * kSectorSize;
+    uint64_t left = req.sectors * kSectorSize;
+    for (const struct iovec &v : req.data) {
+        if (v.iov_len > left)
+            return out_of_range++, false;
+        if (req.op == StorageOp::Read)
+            std::memcpy(v.iov_base, at, v.iov_len);
+        else
+            std::memcpy(at, v.iov_base, v.iov_len);
+        at += v.iov_len;
+        left -= v.iov_len;
+    }
+    return left == 0;
 }
 
-bool RamStorage::flush()
+void RamStorage::discard(const StorageRequest &req)
 {
-    flushes++;
-    return !fail;
-}
-
-bool RamStorage::discard(Sector at, uint64_t count)
-{
-    if (!inside(at, count) || fail)
-        return false;
-    discards.push_back({at.value, count});
-    std::fill_n(data.begin() + static_cast<std::ptrdiff_t>(at.value * kSectorSize),
-                count * kSectorSize, std::byte{0});
-    return true;
+    discards.push_back({req.at.value, req.sectors});
+    std::fill_n(data.begin() + static_cast<std::ptrdiff_t>(req.at.value * kSectorSize),
+                req.sectors * kSectorSize, std::byte{0});
 }
 
 /* ---- the hub ----------------------------------------------------------- */
@@ -343,7 +408,7 @@ void LoopbackHub::attach(BlockFront *f)
 {
     front = {};
     if (f)
-        front = {[f] { f->event_received(); }, [f] { f->store_changed(); },
+        front = {[f](uint32_t queue) { f->event_received(queue); }, [f] { f->store_changed(); },
                  [f] { f->deadline_passed(); }};
 }
 
@@ -351,15 +416,28 @@ void LoopbackHub::attach(BlockBack *b)
 {
     back = {};
     if (b)
-        back = {[b] { return b->event_received(); }, [b] { b->store_changed(); }};
+        back = {[b](uint32_t queue) { b->event_received(queue); }, [b] { b->store_changed(); },
+                [b] { b->later(); }};
 }
 
 bool LoopbackHub::run_one()
 {
     if (queue_.empty())
         return false;
-    auto job = std::move(queue_.front());
+    auto next = std::move(queue_.front());
     queue_.pop_front();
+    next.job();
+    return true;
+}
+
+bool LoopbackHub::run_line(HubLine line)
+{
+    auto next = std::find_if(queue_.begin(), queue_.end(),
+                             [line](const Delivery &d) { return d.line == line; });
+    if (next == queue_.end())
+        return false;
+    auto job = std::move(next->job);
+    queue_.erase(next);
     job();
     return true;
 }

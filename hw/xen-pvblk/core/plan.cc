@@ -8,6 +8,7 @@
 #include "pvblk/xenbus.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace pvblk {
@@ -41,6 +42,20 @@ constexpr NodeText kText[kNodes] = {
      "backend node discard-granularity is not a decimal number"},
     {"discard-alignment", "blkif:discard-alignment", "",
      "backend node discard-alignment is not a decimal number"},
+    {"discard-secure", "blkif:discard-secure", "",
+     "backend node discard-secure is neither 0 nor 1"},
+    {"feature-persistent", "blkif:feature-persistent", "",
+     "backend node feature-persistent is neither 0 nor 1"},
+    {"feature-max-indirect-segments", "blkif:feature-max-indirect-segments", "",
+     "backend node feature-max-indirect-segments is not a decimal number"},
+    {"max-ring-page-order", "blkif:max-ring-page-order", "",
+     "backend node max-ring-page-order is not a decimal number"},
+    {"max-ring-pages", "blkif:max-ring-pages", "",
+     "backend node max-ring-pages is not a decimal number"},
+    {"multi-queue-max-queues", "blkif:multi-queue-max-queues", "",
+     "backend node multi-queue-max-queues is not a decimal number"},
+    {"device-type", "blkif:device-type", "", ""},
+    {"trusted", "blkif:trusted", "", "our node trusted is neither 0 nor 1"},
 };
 
 const NodeText &text(Node n) { return kText[static_cast<uint32_t>(n)]; }
@@ -54,7 +69,7 @@ Error malformed(Node n)
  * would make us call data stable that is not. */
 Error unreadable(Node n)
 {
-    return {ErrorKind::Io, text(n).clause, "a backend node could not be read", 0};
+    return {ErrorKind::Io, text(n).clause, "a node could not be read", 0};
 }
 
 Result<uint64_t> number(const NodeSet &nodes, Node n)
@@ -76,10 +91,10 @@ Result<uint64_t> number_or(const NodeSet &nodes, Node n, uint64_t fallback)
     return number(nodes, n);
 }
 
-Result<bool> boolean(const NodeSet &nodes, Node n)
+Result<bool> boolean(const NodeSet &nodes, Node n, bool fallback = false)
 {
     if (!nodes.has(n))
-        return false; /* blkif.h: default value 0 */
+        return fallback;
     auto v = number(nodes, n);
     if (!v)
         return v.error();
@@ -90,11 +105,20 @@ Result<bool> boolean(const NodeSet &nodes, Node n)
 
 constexpr bool power_of_two(uint64_t v) { return v && (v & (v - 1)) == 0; }
 
+/* The largest power of two of ring pages that `most` allows; at least one. */
+constexpr uint32_t whole_ring(uint64_t most)
+{
+    return std::bit_floor(static_cast<uint32_t>(std::clamp<uint64_t>(most, 1, kMaxRingPages)));
+}
+
 /* blkif.h VDISK_*: bits of `info`. */
 constexpr uint64_t kInfoCdrom = 1, kInfoRemovable = 2, kInfoReadonly = 4;
 
 Status plan_sector_size(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
 {
+    plan.sized = nodes.has(Node::Sectors) || nodes.has(Node::SectorSize);
+    if (!plan.sized)
+        return Ok{};
     auto size = number(nodes, Node::SectorSize);
     if (!size)
         return size.error();
@@ -120,10 +144,12 @@ Status plan_sector_size(const NodeSet &nodes, const FrontPolicy &policy, Plan &p
 
 Status plan_capacity(const NodeSet &nodes, Plan &plan)
 {
+    if (!plan.sized)
+        return Ok{};
     auto sectors = number(nodes, Node::Sectors);
     if (!sectors)
         return sectors.error();
-    uint32_t unit = plan.units == SectorUnits::Device ? plan.sector_size : kSectorSize;
+    uint32_t unit = unit_bytes(plan.units, plan.sector_size);
     uint64_t bytes;
     if (__builtin_mul_overflow(sectors.value(), unit, &bytes) || bytes > INT64_MAX)
         return Error{ErrorKind::OutOfRange, "blkif:sectors",
@@ -135,7 +161,7 @@ Status plan_capacity(const NodeSet &nodes, Plan &plan)
     return Ok{};
 }
 
-Status plan_access(const NodeSet &nodes, Plan &plan)
+Status plan_access(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
 {
     auto info = number_or(nodes, Node::Info, 0);
     if (!info)
@@ -152,19 +178,25 @@ Status plan_access(const NodeSet &nodes, Plan &plan)
         /* Where mode and info disagree, the safe one wins. */
         plan.read_only |= mode == "r";
     }
+    if (nodes.unreadable(Node::DeviceType))
+        return unreadable(Node::DeviceType);
+    /* Of what blkif.h lists ("disk", "cdrom", "floppy", etc.) one matters. */
+    plan.cdrom |= nodes.get(Node::DeviceType) == "cdrom";
+    auto trusted = boolean(nodes, Node::Trusted, true);
+    if (!trusted)
+        return trusted.error();
+    plan.trusted = trusted.value() && policy.trusted;
     return Ok{};
 }
 
-Status plan_features(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+Status plan_discard(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto flush = boolean(nodes, Node::FeatureFlushCache);
-    if (!flush)
-        return flush.error();
-    plan.flush = flush.value() && policy.use_flush;
-
     auto discard = boolean(nodes, Node::FeatureDiscard);
     if (!discard)
         return discard.error();
+    auto secure = boolean(nodes, Node::DiscardSecure);
+    if (!secure)
+        return secure.error();
     auto granularity = number_or(nodes, Node::DiscardGranularity, plan.sector_size);
     if (!granularity)
         return granularity.error();
@@ -185,11 +217,65 @@ Status plan_features(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan
     plan.discard_granularity = static_cast<uint32_t>(granularity.value());
     plan.discard_alignment = static_cast<uint32_t>(alignment.value());
     /* Never to what cannot be written: QEMU's xen-cdrom aborts on it. */
-    plan.discard = policy.use_discard && !plan.read_only && !plan.cdrom;
+    bool writable = !plan.read_only && !plan.cdrom;
+    plan.discard = policy.use_discard && writable;
+    plan.discard_secure = policy.use_secure_discard && writable && secure.value();
+    return Ok{};
+}
+
+Status plan_features(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+{
+    auto flush = boolean(nodes, Node::FeatureFlushCache);
+    if (!flush)
+        return flush.error();
+    plan.flush = flush.value() && policy.use_flush;
+    auto barrier = boolean(nodes, Node::FeatureBarrier);
+    if (!barrier)
+        return barrier.error();
+    plan.barrier = barrier.value() && policy.use_barrier;
+    auto persistent = boolean(nodes, Node::FeaturePersistent);
+    if (!persistent)
+        return persistent.error();
+    plan.persistent = persistent.value() && policy.use_persistent;
+    return plan_discard(nodes, policy, plan);
+}
+
+/* Rings and requests: what both sides allow. A backend's number that is larger
+ * than blkif.h has room for is no lie, and means as much as we want. */
+Status plan_transport(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+{
+    auto order = number_or(nodes, Node::MaxRingPageOrder, 0);
+    if (!order)
+        return order.error();
+    auto pages = number_or(nodes, Node::MaxRingPages, 1);
+    if (!pages)
+        return pages.error();
+    auto queues = number_or(nodes, Node::MultiQueueMaxQueues, 1);
+    if (!queues)
+        return queues.error();
+    auto indirect = number_or(nodes, Node::FeatureMaxIndirectSegments, 0);
+    if (!indirect)
+        return indirect.error();
+    /* blkif.h, ring-page-order: MAX(ffs(max-ring-pages) - 1, max-ring-page-order). */
+    uint32_t by_order = 1u << std::min<uint64_t>(order.value(), 4);
+    plan.ring_pages =
+        std::min(std::max(by_order, whole_ring(pages.value())), policy.ring_pages());
+    plan.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues.value(), 1, policy.queues()));
+    plan.max_segments = static_cast<uint32_t>(
+        std::clamp<uint64_t>(indirect.value(), kMaxDirectSegments, policy.segments()));
     return Ok{};
 }
 
 } // namespace
+
+uint32_t FrontPolicy::ring_pages() const { return whole_ring(max_ring_pages); }
+
+uint32_t FrontPolicy::queues() const { return std::clamp(max_queues, 1u, kMaxQueues); }
+
+uint32_t FrontPolicy::segments() const
+{
+    return std::clamp(max_indirect_segments, kMaxDirectSegments, kMaxIndirectSegments);
+}
 
 const char *node_name(Node n) { return text(n).name; }
 
@@ -209,25 +295,40 @@ void NodeSet::set(Node n, std::string_view value)
     std::memcpy(s.text.data(), value.data(), s.len);
 }
 
-NodeSet read_nodes(Store &store, std::string_view backend_path)
+namespace {
+
+void read_dir(Store &store, std::string_view dir, uint32_t first, uint32_t end, NodeSet &nodes)
 {
-    NodeSet nodes;
     std::array<char, 256> path;
-    if (backend_path.size() + 32 > path.size())
-        return nodes;
-    std::memcpy(path.data(), backend_path.data(), backend_path.size());
-    path[backend_path.size()] = '/';
-    for (uint32_t i = 0; i < kNodes; i++) {
+    if (dir.empty())
+        return;
+    if (dir.size() + 32 > path.size()) {
+        for (uint32_t i = first; i < end; i++)
+            nodes.set_unreadable(static_cast<Node>(i));
+        return;
+    }
+    std::memcpy(path.data(), dir.data(), dir.size());
+    path[dir.size()] = '/';
+    for (uint32_t i = first; i < end; i++) {
         Node n = static_cast<Node>(i);
         std::string_view name = node_name(n);
-        std::memcpy(path.data() + backend_path.size() + 1, name.data(), name.size());
+        std::memcpy(path.data() + dir.size() + 1, name.data(), name.size());
         std::array<char, 32> value;
-        auto len = store.read({path.data(), backend_path.size() + 1 + name.size()}, value);
+        auto len = store.read({path.data(), dir.size() + 1 + name.size()}, value);
         if (len)
             nodes.set(n, {value.data(), std::min(len.value(), value.size())});
         else if (len.error().kind != ErrorKind::Missing)
             nodes.set_unreadable(n);
     }
+}
+
+} // namespace
+
+NodeSet read_nodes(Store &store, std::string_view backend_path, std::string_view frontend_path)
+{
+    NodeSet nodes;
+    read_dir(store, backend_path, 0, kBackendNodes, nodes);
+    read_dir(store, frontend_path, kBackendNodes, kNodes, nodes);
     return nodes;
 }
 
@@ -239,9 +340,11 @@ Result<Plan> negotiate(const NodeSet &nodes, const FrontPolicy &policy)
         return s.error();
     if (auto s = plan_capacity(nodes, plan); !s)
         return s.error();
-    if (auto s = plan_access(nodes, plan); !s)
+    if (auto s = plan_access(nodes, policy, plan); !s)
         return s.error();
     if (auto s = plan_features(nodes, policy, plan); !s)
+        return s.error();
+    if (auto s = plan_transport(nodes, policy, plan); !s)
         return s.error();
     return plan;
 }

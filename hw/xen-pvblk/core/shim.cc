@@ -103,9 +103,9 @@ void VirtioBlkShim::attach(BlockFront &front, uint32_t max_requests)
                 feature_bit(F::BlkSize) | feature_bit(F::Topology);
     if (plan.read_only)
         features_ |= feature_bit(F::Ro);
-    if (plan.flush)
+    if (plan.can_flush())
         features_ |= feature_bit(F::Flush);
-    if (plan.flush && config_.config_wce)
+    if (plan.can_flush() && config_.config_wce)
         features_ |= feature_bit(F::ConfigWce);
     if (plan.discard)
         features_ |= feature_bit(F::Discard);
@@ -136,7 +136,7 @@ void VirtioBlkShim::read_config(std::span<uint8_t, kVirtioBlkConfigSize> out) co
     put_little<uint32_t>(out, 20, plan.sector_size);
     out[24] = static_cast<uint8_t>(std::countr_zero(phys)); /* physical_block_exp */
     put_little<uint16_t>(out, 26, static_cast<uint16_t>(std::min<uint32_t>(phys, UINT16_MAX)));
-    out[kVirtioBlkWceOffset] = plan.flush && writeback_config_;
+    out[kVirtioBlkWceOffset] = plan.can_flush() && writeback_config_;
     put_little<uint16_t>(out, 34, static_cast<uint16_t>(config_.num_queues));
     if (features_ & feature_bit(VirtioBlkFeature::Discard)) {
         uint32_t align = std::max(plan.discard_granularity, kSectorSize);
@@ -222,7 +222,7 @@ bool VirtioBlkShim::take(const Element &element)
         return read_write(element, header, status, true);
     case VirtioBlkType::Flush: {
         /* Nothing to flush where the backend has no cache. */
-        if (!front_->plan().flush && !(features_ & feature_bit(VirtioBlkFeature::Flush))) {
+        if (!front_->plan().can_flush() && !(features_ & feature_bit(VirtioBlkFeature::Flush))) {
             answer(element, status, VirtioBlkStatus::Ok);
             return true;
         }

@@ -6,6 +6,7 @@
  */
 #include "pvblk/wire.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace pvblk {
@@ -28,6 +29,43 @@ void put(uint8_t *buf, uint32_t off, T v)
 
 constexpr uint32_t kMaxEntry = 112;
 
+void put_segment(uint8_t *buf, const WireSegment &segment)
+{
+    put<uint32_t>(buf, 0, segment.gref.value);
+    put<uint8_t>(buf, 4, segment.first_sect);
+    put<uint8_t>(buf, 5, segment.last_sect);
+    put<uint16_t>(buf, 6, 0);
+}
+
+WireSegment get_segment(const uint8_t *buf)
+{
+    return {GrantRef(get<uint32_t>(buf, 0)), get<uint8_t>(buf, 4), get<uint8_t>(buf, 5)};
+}
+
+/*
+ * Word by word, with relaxed atomics: each word is loaded exactly once, and
+ * the compiler may not go back to shared memory for it. `len` and the address
+ * are multiples of 4.
+ */
+void load_words(const std::byte *from, void *to, uint32_t len)
+{
+    auto *words = reinterpret_cast<const uint32_t *>(from);
+    for (uint32_t i = 0; i < len / 4; i++) {
+        uint32_t w = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+        std::memcpy(static_cast<uint8_t *>(to) + i * 4, &w, 4);
+    }
+}
+
+void store_words(std::byte *to, const void *from, uint32_t len)
+{
+    auto *words = reinterpret_cast<uint32_t *>(to);
+    for (uint32_t i = 0; i < len / 4; i++) {
+        uint32_t w;
+        std::memcpy(&w, static_cast<const uint8_t *>(from) + i * 4, 4);
+        __atomic_store_n(&words[i], w, __ATOMIC_RELAXED);
+    }
+}
+
 } // namespace
 
 const char *abi_name(Abi abi)
@@ -49,16 +87,18 @@ uint32_t encode_request(Abi abi, const WireRequest &req, uint8_t *buf)
         put<uint64_t>(buf, l.discard_nr_sectors, req.nr_sectors);
         return l.discard_nr_sectors + 8;
     }
-    uint32_t n = req.nr_segments;
-    if (n > kMaxDirectSegments)
-        n = kMaxDirectSegments;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t off = l.req_seg + i * kSegmentSize;
-        put<uint32_t>(buf, off, req.seg[i].gref.value);
-        put<uint8_t>(buf, off + 4, req.seg[i].first_sect);
-        put<uint8_t>(buf, off + 5, req.seg[i].last_sect);
-        put<uint16_t>(buf, off + 6, 0);
+    if (req.op == Op::Indirect) {
+        put<uint8_t>(buf, 1, static_cast<uint8_t>(req.indirect_op));
+        put<uint16_t>(buf, 2, req.nr_indirect_segments);
+        put<uint16_t>(buf, l.indirect_handle, req.handle);
+        put<uint16_t>(buf, l.indirect_handle + 2, 0);
+        for (uint32_t i = 0; i < kMaxIndirectPages; i++)
+            put<uint32_t>(buf, l.indirect_gref + i * 4, req.indirect[i].value);
+        return l.indirect_gref + kMaxIndirectPages * 4;
     }
+    uint32_t n = std::min<uint32_t>(req.nr_segments, kMaxDirectSegments);
+    for (uint32_t i = 0; i < n; i++)
+        put_segment(buf + l.req_seg + i * kSegmentSize, req.seg[i]);
     return l.req_seg + n * kSegmentSize;
 }
 
@@ -75,12 +115,17 @@ WireRequest decode_request(Abi abi, const uint8_t *buf)
         req.nr_sectors = get<uint64_t>(buf, l.discard_nr_sectors);
         return req;
     }
-    for (uint32_t i = 0; i < kMaxDirectSegments && i < req.nr_segments; i++) {
-        uint32_t off = l.req_seg + i * kSegmentSize;
-        req.seg[i].gref = GrantRef(get<uint32_t>(buf, off));
-        req.seg[i].first_sect = get<uint8_t>(buf, off + 4);
-        req.seg[i].last_sect = get<uint8_t>(buf, off + 5);
+    if (req.op == Op::Indirect) {
+        req.indirect_op = static_cast<Op>(req.nr_segments);
+        req.nr_indirect_segments = req.handle;
+        req.nr_segments = 0;
+        req.handle = get<uint16_t>(buf, l.indirect_handle);
+        for (uint32_t i = 0; i < kMaxIndirectPages; i++)
+            req.indirect[i] = GrantRef(get<uint32_t>(buf, l.indirect_gref + i * 4));
+        return req;
     }
+    for (uint32_t i = 0; i < kMaxDirectSegments && i < req.nr_segments; i++)
+        req.seg[i] = get_segment(buf + l.req_seg + i * kSegmentSize);
     return req;
 }
 
@@ -134,32 +179,43 @@ uint32_t SharedRing::slot_offset(RingIndex i) const
     return kSringHeader + (i.value & (entries_ - 1)) * wire_layout(abi_).entry_size;
 }
 
-/*
- * Word by word, with relaxed atomics: each word is loaded exactly once, and
- * the compiler may not go back to shared memory for it. Offsets and lengths
- * are multiples of 4 (entry sizes are 108 and 112), so that a word never
- * crosses the end of a page even where an entry does.
- */
+/* Offsets and lengths are multiples of 4 (entry sizes are 108 and 112), so
+ * that a word never crosses the end of a page even where an entry does. */
 void SharedRing::copy_out(uint32_t offset, void *dst, uint32_t len) const
 {
     auto *out = static_cast<uint8_t *>(dst);
-    for (uint32_t i = 0; i < len; i += 4) {
-        uint32_t at = offset + i;
-        auto *p = reinterpret_cast<uint32_t *>(pages_[at / kPageSize] + at % kPageSize);
-        uint32_t w = __atomic_load_n(p, __ATOMIC_RELAXED);
-        std::memcpy(out + i, &w, 4);
+    while (len) {
+        uint32_t n = std::min(len, kPageSize - offset % kPageSize);
+        load_words(pages_[offset / kPageSize] + offset % kPageSize, out, n);
+        offset += n, out += n, len -= n;
     }
 }
 
 void SharedRing::copy_in(uint32_t offset, const void *src, uint32_t len)
 {
     auto *in = static_cast<const uint8_t *>(src);
-    for (uint32_t i = 0; i < len; i += 4) {
-        uint32_t at = offset + i;
-        auto *p = reinterpret_cast<uint32_t *>(pages_[at / kPageSize] + at % kPageSize);
-        uint32_t w;
-        std::memcpy(&w, in + i, 4);
-        __atomic_store_n(p, w, __ATOMIC_RELAXED);
+    while (len) {
+        uint32_t n = std::min(len, kPageSize - offset % kPageSize);
+        store_words(pages_[offset / kPageSize] + offset % kPageSize, in, n);
+        offset += n, in += n, len -= n;
+    }
+}
+
+void put_segments(std::byte *page, std::span<const WireSegment> segments)
+{
+    for (size_t i = 0; i < segments.size(); i++) {
+        uint8_t buf[kSegmentSize];
+        put_segment(buf, segments[i]);
+        store_words(page + i * kSegmentSize, buf, kSegmentSize);
+    }
+}
+
+void get_segments(const std::byte *page, std::span<WireSegment> segments)
+{
+    for (size_t i = 0; i < segments.size(); i++) {
+        uint8_t buf[kSegmentSize];
+        load_words(page + i * kSegmentSize, buf, kSegmentSize);
+        segments[i] = get_segment(buf);
     }
 }
 
@@ -173,6 +229,7 @@ void SharedRing::put_request(RingIndex i, const WireRequest &req)
 WireRequest SharedRing::get_request(RingIndex i) const
 {
     uint8_t buf[kMaxEntry];
+    observe_slot(pages_[0], i, SlotHolds::Request);
     copy_out(slot_offset(i), buf, wire_layout(abi_).entry_size);
     return decode_request(abi_, buf);
 }
@@ -187,6 +244,7 @@ void SharedRing::put_response(RingIndex i, const WireResponse &rsp)
 WireResponse SharedRing::get_response(RingIndex i) const
 {
     uint8_t buf[kMaxEntry];
+    observe_slot(pages_[0], i, SlotHolds::Response);
     copy_out(slot_offset(i), buf, wire_layout(abi_).rsp_size);
     return decode_response(abi_, buf);
 }

@@ -84,8 +84,8 @@ constexpr Table make_table()
         set(S::Closing, e, S::Closed, A::SendClosed);
     set(S::Closing, E::BackUnknown, S::Lost, A::Lose);
 
-    /* InitWait: the backend saw our Closed, and is ready for the next. */
-    for (E e : {E::BackClosed, E::BackInitWait})
+    /* InitWait, or past it: the backend saw our Closed, and is ready for the next. */
+    for (E e : {E::BackClosed, E::BackInitWait, E::BackInitialised})
         set(S::Closed, e, S::WaitInit, A::Restart);
     set(S::Closed, E::BackUnknown, S::Lost, A::Lose);
 

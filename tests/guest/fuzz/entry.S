@@ -62,11 +62,8 @@ processor_entry32:
         hlt
         jmp     3b
 
-/* long hypercall64(const uint64_t call[7], bool intel): number and six arguments. */
-        .globl  hypercall64
-hypercall64:
-        movl    %esi, %r11d
-        movq    %rdi, %r9
+/* A call at %r9: its number, and its arguments where 64-bit code has them. */
+        .macro  LOAD_CALL
         movq    0(%r9), %rax
         movq    8(%r9), %rdi
         movq    16(%r9), %rsi
@@ -74,6 +71,14 @@ hypercall64:
         movq    32(%r9), %r10
         movq    40(%r9), %r8
         movq    48(%r9), %r9
+        .endm
+
+/* long hypercall64(const uint64_t call[7], bool intel): number and six arguments. */
+        .globl  hypercall64
+hypercall64:
+        movl    %esi, %r11d
+        movq    %rdi, %r9
+        LOAD_CALL
         testl   %r11d, %r11d
         jnz     1f
         vmmcall
@@ -123,13 +128,7 @@ enter_ring3:
         pushq   $USER_CODE | RPL3
         pushq   $ring3_code
         movq    %rdx, %r9
-        movq    0(%r9), %rax
-        movq    8(%r9), %rdi
-        movq    16(%r9), %rsi
-        movq    24(%r9), %rdx
-        movq    32(%r9), %r10
-        movq    40(%r9), %r8
-        movq    48(%r9), %r9
+        LOAD_CALL
         iretq
 leave_ring3:
         popq    %r15

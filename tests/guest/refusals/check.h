@@ -70,4 +70,5 @@ void endless_discard();
 void discard_beyond_end();
 void unknown_operation();
 void producer_runs_away();
+void producer_goes_back();
 void discard_on_cdrom();

@@ -15,6 +15,7 @@ constexpr const char *kDisk = "51712", *kCdrom = "51728"; /* xvda, xvdb */
 constexpr uint64_t kWraps = 1ull << 55;                   /* 512 times that many bytes is 2^64 */
 constexpr uint32_t kSeconds = 10;
 constexpr uint32_t kEntries = 32;
+constexpr uint32_t kSlow = 10; /* requests that a slow disk does not do at once */
 
 class Disk
 {
@@ -29,10 +30,13 @@ public:
 
     /* Every entry of the ring is then a request that is refused, and the producer far away. */
     void run_away();
+    /* The same, and the producer behind what was taken already. The disk has to be slow. */
+    void go_back();
 
     uint8_t *data() { return data_.byte; }
 
 private:
+    void move_producer(uint32_t by);
     void expect(const char *state_path, XenbusState wanted);
     int ask(const blkif_request &request);
 
@@ -126,7 +130,7 @@ int Disk::discard(uint64_t sector, uint64_t nr_sectors)
     return ask(entry);
 }
 
-void Disk::run_away()
+void Disk::move_producer(uint32_t by)
 {
     /* A response's id lies where the next request's operation is read from. */
     for (uint32_t i = 0; i < kEntries; i++) {
@@ -134,8 +138,35 @@ void Disk::run_away()
         ring_->ring[i].req.id = ~0ull;
     }
     fence_release();
-    store(ring_->req_prod, ring_->req_prod + (1u << 31));
+    store(ring_->req_prod, ring_->req_prod + by);
     events.notify(port_);
+}
+
+void Disk::run_away()
+{
+    move_producer(1u << 31);
+}
+
+void Disk::go_back()
+{
+    blkif_request request{};
+    request.operation = BLKIF_OP_READ;
+    request.nr_segments = 1;
+    request.seg[0] = {data_grant_, 0, 0};
+    uint32_t first = ring_->req_prod;
+    for (uint32_t i = 0; i < kSlow; i++) {
+        request.id = ++next_id_;
+        memcpy(&ring_->ring[(first + i) % kEntries].req, &request, sizeof request);
+    }
+    fence_release();
+    store(ring_->req_prod, first + kSlow);
+    store(ring_->rsp_event, first + 1);
+    events.notify(port_);
+    if (!wait_until([&] { return load(ring_->rsp_prod) != first; }, kSeconds))
+        wrong("no response in ", kSeconds, " seconds");
+    if (load(ring_->rsp_prod) == first + kSlow)
+        wrong("the disk is not slow");
+    move_producer(-1u);
 }
 
 void expect_status(const char *of, int status, int wanted)
@@ -208,14 +239,12 @@ void unknown_operation()
     }
 }
 
-/* ring.h: no more requests than the ring has entries. The backend stops, and QEMU goes on. The disk
- * is of no use afterwards. */
-void producer_runs_away()
+namespace
 {
-    disk.connect(kDisk);
-    expect_status("reading sector 0", disk.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+
+void expect_qemu_answers()
+{
     uint64_t begin = system_time();
-    disk.run_away();
     StoreText value;
     for (uint32_t i = 0; i < 10; i++) {
         if (!xenstore.directory("store", value))
@@ -225,6 +254,26 @@ void producer_runs_away()
     uint64_t passed = (system_time() - begin) / 1000000;
     if (passed > 5000)
         wrong("XenStore answered after ", passed, " ms");
+}
+
+} // namespace
+
+/* ring.h: no more requests than the ring has entries. The backend stops, and QEMU goes on. The disk
+ * is of no use afterwards. */
+void producer_runs_away()
+{
+    disk.connect(kDisk);
+    expect_status("reading sector 0", disk.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+    disk.run_away();
+    expect_qemu_answers();
+}
+
+/* What was taken cannot be taken back, while it is not answered. The same holds. */
+void producer_goes_back()
+{
+    cdrom.connect(kCdrom);
+    cdrom.go_back();
+    expect_qemu_answers();
 }
 
 /* A CD-ROM is read-only, whatever the image may be. */

@@ -51,6 +51,7 @@ constexpr struct {
     CHECK(unknown_operation),
     CHECK(producer_runs_away),
     CHECK(discard_on_cdrom),
+    CHECK(producer_goes_back),
     CHECK(illegal_request_kills_store_for_good),
     CHECK(periodic_timer_survives_reset),
 #undef CHECK

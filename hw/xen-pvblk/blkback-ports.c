@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xen-pvblk-backend: the operations that the core calls, on QEMU's xen-bus
+ * (XenStore, grants, event channels) and on its block layer.
+ */
+#include "blkback.h"
+#include "store.h"
+
+#include "block/aio-wait.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/memalign.h"
+#include "system/block-backend.h"
+
+/* Bytes that a secure discard overwrites at a time. */
+#define ERASE_PIECE (1 << 20)
+
+/* Sentences about frontends that did wrong, for the life of the backend. */
+#define MAX_FAULTS 16
+
+/* ---- XenStore -------------------------------------------------------------- */
+
+static int store_read(void *opaque, const char *path, char *buf, size_t cap)
+{
+    return xen_pvblk_store_read(XEN_DEVICE(opaque)->xsh, path, buf, cap);
+}
+
+static bool is_own_state(XenPvblkBackend *s, const char *path)
+{
+    size_t len = strlen(XEN_DEVICE(s)->backend_path);
+
+    return strncmp(path, XEN_DEVICE(s)->backend_path, len) == 0 &&
+           g_str_equal(path + len, "/state");
+}
+
+static int store_write(void *opaque, const char *path, const char *value,
+                       size_t len)
+{
+    XenPvblkBackend *s = opaque;
+
+    /* xen-bus has a copy of it. It does not write what it has already, but
+     * that is how a frontend hears of a new size. */
+    if (is_own_state(s, path)) {
+        g_autofree char *text = g_strndup(value, len);
+
+        xen_device_backend_set_state(XEN_DEVICE(s), atoi(text));
+    }
+    return xen_pvblk_store_write(XEN_DEVICE(s)->xsh, path, value, len);
+}
+
+static void store_remove(void *opaque, const char *path)
+{
+    /* Or xen-bus would write it again when it sees that it is gone. */
+    if (is_own_state(opaque, path)) {
+        xen_device_backend_set_state(XEN_DEVICE(opaque), XenbusStateUnknown);
+    }
+    qemu_xen_xs_destroy(XEN_DEVICE(opaque)->xsh, XBT_NULL, path);
+}
+
+/*
+ * The bus takes a device apart that is closed and offline, as soon as it sees
+ * that: also from inside of a wait of the core's. Not while it is at work.
+ */
+void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back))
+{
+    XenDevice *xendev = XEN_DEVICE(s);
+    bool inactive = xendev->inactive;
+
+    xendev->inactive = true;
+    call(s->back);
+    xendev->inactive = inactive;
+    if (!inactive && !xendev->backend_online) {
+        /* For it to look again. */
+        xen_device_backend_printf(xendev, "state", "%u", xendev->backend_state);
+    }
+}
+
+static void watch_fired(void *opaque, const char *path)
+{
+    xen_pvblk_back_call(opaque, pvblk_back_store_changed);
+}
+
+static int store_watch(void *opaque, const char *path)
+{
+    XenPvblkBackend *s = opaque;
+
+    s->watch = qemu_xen_xs_watch(XEN_DEVICE(s)->xsh, path, watch_fired, s);
+    return s->watch ? 0 : -errno;
+}
+
+static void store_unwatch(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    if (s->watch) {
+        qemu_xen_xs_unwatch(XEN_DEVICE(s)->xsh, s->watch);
+        s->watch = NULL;
+    }
+}
+
+/* ---- grants ---------------------------------------------------------------- */
+
+static void *grant_map(void *opaque, uint32_t ref, bool readonly)
+{
+    XenDevice *xendev = XEN_DEVICE(opaque);
+
+    return qemu_xen_gnttab_map_refs(xendev->xgth, 1, xendev->frontend_id, &ref,
+                                    PROT_READ | (readonly ? 0 : PROT_WRITE));
+}
+
+static void grant_unmap(void *opaque, uint32_t ref, void *page)
+{
+    qemu_xen_gnttab_unmap(XEN_DEVICE(opaque)->xgth, page, &ref, 1);
+}
+
+/* ---- events ---------------------------------------------------------------- */
+
+/* Also off, for an event that was on its way when it was switched off. */
+static bool event(void *opaque)
+{
+    XenPvblkBackQueue *q = opaque;
+
+    if (!qatomic_read(&q->on)) {
+        return false;
+    }
+    pvblk_back_event(q->backend->back, q->index);
+    return true;
+}
+
+static void event_bh(void *opaque)
+{
+    event(opaque);
+}
+
+/* In the queue's own thread: what it was doing is over, and nothing that it has
+ * asked for comes any more. */
+static void settle(void *opaque)
+{
+    XenPvblkBackQueue *q = opaque;
+
+    qemu_bh_cancel(q->bh);
+    qatomic_dec(&q->backend->settling);
+    aio_wait_kick();
+}
+
+/* Off takes effect when `settling` is 0: this does not wait. */
+static void attend(XenPvblkBackQueue *q, bool on)
+{
+    XenPvblkBackend *s = q->backend;
+
+    if (q->on == on) {
+        return;
+    }
+    qatomic_set_mb(&q->on, on);
+    xen_device_set_event_channel_context(XEN_DEVICE(s), q->channel,
+                                         on ? s->ctx : NULL, &error_abort);
+    if (on) {
+        qemu_bh_schedule(q->bh); /* what came meanwhile */
+    } else {
+        qatomic_inc(&s->settling);
+        aio_bh_schedule_oneshot(s->ctx, settle, q);
+    }
+}
+
+void xen_pvblk_back_drained_begin(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    s->drained = true;
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        if (s->queues[i].channel) {
+            attend(&s->queues[i], false);
+        }
+    }
+}
+
+bool xen_pvblk_back_drained_poll(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    return qatomic_read(&s->settling) > 0;
+}
+
+void xen_pvblk_back_drained_end(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    s->drained = false;
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        if (s->queues[i].channel && !s->queues[i].paused) {
+            attend(&s->queues[i], true);
+        }
+    }
+}
+
+/* The first queue takes the node to the iothread, the last one brings it back:
+ * meanwhile it belongs to whoever uses it. */
+static int move_to(XenPvblkBackend *s, AioContext *ctx)
+{
+    BlockBackend *blk = XEN_BLOCK_DEVICE(s)->props.conf.blk;
+    Error *err = NULL;
+
+    if (s->ctx != ctx && blk_set_aio_context(blk, ctx, &err) < 0) {
+        if (qatomic_fetch_inc(&s->reported) < MAX_FAULTS) {
+            error_report_err(err);
+        } else {
+            error_free(err);
+        }
+        return -EBUSY;
+    }
+    s->ctx = ctx;
+    return 0;
+}
+
+static bool any_bound(XenPvblkBackend *s)
+{
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        if (s->queues[i].channel) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int event_bind(void *opaque, uint32_t queue, uint32_t port)
+{
+    XenPvblkBackend *s = opaque;
+    XenPvblkBackQueue *q = &s->queues[queue];
+    IOThread *iothread = XEN_BLOCK_DEVICE(s)->props.iothread;
+    Error *err = NULL;
+    int ret;
+
+    if (!any_bound(s) && iothread) {
+        ret = move_to(s, iothread_get_aio_context(iothread));
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    q->channel = xen_device_bind_event_channel(XEN_DEVICE(s), port, event, q,
+                                               &err);
+    if (!q->channel) {
+        error_free(err); /* the core says it */
+        if (!any_bound(s)) {
+            move_to(s, qemu_get_aio_context());
+        }
+        return -ENOENT;
+    }
+    q->paused = false;
+    q->bh = aio_bh_new_guarded(s->ctx, event_bh, q,
+                               &DEVICE(s)->mem_reentrancy_guard);
+    if (s->drained) {
+        xen_device_set_event_channel_context(XEN_DEVICE(s), q->channel, NULL,
+                                             &error_abort);
+    } else {
+        attend(q, true);
+    }
+    return 0;
+}
+
+static int event_send(void *opaque, uint32_t queue)
+{
+    XenPvblkBackend *s = opaque;
+    Error *err = NULL;
+
+    xen_device_notify_event_channel(XEN_DEVICE(s), s->queues[queue].channel,
+                                    &err);
+    if (err) {
+        error_free(err); /* the frontend closed its end: it asked for it */
+        return -EIO;
+    }
+    return 0;
+}
+
+static void event_again(void *opaque, uint32_t queue)
+{
+    XenPvblkBackend *s = opaque;
+
+    /* Switched on again, it looks by itself. */
+    if (qatomic_read(&s->queues[queue].on)) {
+        qemu_bh_schedule(s->queues[queue].bh);
+    }
+}
+
+static void event_pause(void *opaque, uint32_t queue)
+{
+    XenPvblkBackend *s = opaque;
+    XenPvblkBackQueue *q = &s->queues[queue];
+
+    if (q->channel) {
+        q->paused = true;
+        attend(q, false);
+        AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_read(&s->settling) > 0);
+    }
+}
+
+static void event_unbind(void *opaque, uint32_t queue)
+{
+    XenPvblkBackend *s = opaque;
+    XenPvblkBackQueue *q = &s->queues[queue];
+
+    xen_device_unbind_event_channel(XEN_DEVICE(s), q->channel, NULL);
+    q->channel = NULL;
+    g_clear_pointer(&q->bh, qemu_bh_delete);
+    if (!any_bound(s)) {
+        /* Back to the main loop: nobody can refuse that. */
+        move_to(s, qemu_get_aio_context());
+    }
+}
+
+static void later_bh(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    if (s->back && !s->ending) {
+        xen_pvblk_back_call(s, pvblk_back_later);
+    }
+}
+
+static void later(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    qemu_bh_schedule(s->later_bh);
+}
+
+/* ---- the block layer ------------------------------------------------------- */
+
+/* One that is under way. Kept, once made, for the next. */
+typedef struct XenPvblkBackIo {
+    XenPvblkBackend *backend;
+    void *client;
+    uint64_t tag;
+    QEMUIOVector qiov;
+    BlockAcctCookie acct;
+    bool accounted;
+    /* Of a secure discard: what is left to overwrite, with what. */
+    uint64_t offset, left;
+    bool flushed;
+    struct iovec zeros;
+    QSIMPLEQ_ENTRY(XenPvblkBackIo) next;
+} XenPvblkBackIo;
+
+static BlockBackend *blk_of(XenPvblkBackend *s)
+{
+    return XEN_BLOCK_DEVICE(s)->props.conf.blk;
+}
+
+static uint64_t storage_bytes(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    return qatomic_read(&s->bytes);
+}
+
+void xen_pvblk_back_measure(XenPvblkBackend *s)
+{
+    int64_t bytes = blk_getlength(blk_of(s));
+
+    qatomic_set(&s->bytes, bytes < 0 ? 0 :
+                ROUND_DOWN(bytes,
+                           XEN_BLOCK_DEVICE(s)->props.conf.logical_block_size));
+}
+
+static void io_done(void *opaque, int ret)
+{
+    XenPvblkBackIo *io = opaque;
+    XenPvblkBackend *s = io->backend;
+    void *client = io->client;
+    uint64_t tag = io->tag;
+
+    if (io->accounted) {
+        if (ret < 0) {
+            block_acct_failed(blk_get_stats(blk_of(s)), &io->acct);
+        } else {
+            block_acct_done(blk_get_stats(blk_of(s)), &io->acct);
+        }
+    }
+    QSIMPLEQ_INSERT_HEAD(&s->idle, io, next);
+    pvblk_back_io_done(client, tag, ret >= 0);
+}
+
+static XenPvblkBackIo *new_io(XenPvblkBackend *s, const struct pvblk_back_io *req)
+{
+    XenPvblkBackIo *io = QSIMPLEQ_FIRST(&s->idle);
+
+    if (io) {
+        QSIMPLEQ_REMOVE_HEAD(&s->idle, next);
+    } else {
+        io = g_new0(XenPvblkBackIo, 1);
+    }
+    io->backend = s;
+    io->client = req->client;
+    io->tag = req->tag;
+    /* The core's vectors stay as they are until it is done. */
+    qemu_iovec_init_external(&io->qiov, (struct iovec *)req->iov, req->iov_count);
+    return io;
+}
+
+static void account(XenPvblkBackIo *io, uint64_t bytes, enum BlockAcctType type)
+{
+    block_acct_start(blk_get_stats(blk_of(io->backend)), &io->acct, bytes, type);
+    io->accounted = true;
+}
+
+/*
+ * A secure discard: "no copy may be recoverable" once it is answered. So zeros
+ * are written as data is, which no image format makes a mark of, and flushed
+ * in the end. The next piece starts before the one before it has ended, so a
+ * drain waits for all of them.
+ */
+static void erase(void *opaque, int ret)
+{
+    XenPvblkBackIo *io = opaque;
+    BlockBackend *blk = blk_of(io->backend);
+    uint64_t bytes = MIN(io->left, ERASE_PIECE), offset = io->offset;
+
+    if (qatomic_read(&io->backend->abandon)) {
+        io_done(io, -ECANCELED);
+    } else if (ret < 0 || io->flushed) {
+        io_done(io, ret);
+    } else if (!bytes) {
+        io->flushed = true;
+        blk_aio_flush(blk, erase, io);
+    } else {
+        io->zeros = (struct iovec) { io->backend->zeros, bytes };
+        qemu_iovec_init_external(&io->qiov, &io->zeros, 1);
+        io->offset += bytes;
+        io->left -= bytes;
+        blk_aio_pwritev(blk, offset, &io->qiov, 0, erase, io);
+    }
+}
+
+static void storage_submit(void *opaque, const struct pvblk_back_io *req)
+{
+    XenPvblkBackend *s = opaque;
+    BlockBackend *blk = blk_of(s);
+    XenPvblkBackIo *io = new_io(s, req);
+
+    io->accounted = false;
+    switch (req->kind) {
+    case PVBLK_BACK_READ:
+        account(io, req->bytes, BLOCK_ACCT_READ);
+        blk_aio_preadv(blk, req->offset, &io->qiov, 0, io_done, io);
+        break;
+    case PVBLK_BACK_WRITE:
+    case PVBLK_BACK_WRITE_STABLE:
+        account(io, req->bytes, BLOCK_ACCT_WRITE);
+        blk_aio_pwritev(blk, req->offset, &io->qiov,
+                        req->kind == PVBLK_BACK_WRITE ? 0 : BDRV_REQ_FUA,
+                        io_done, io);
+        break;
+    case PVBLK_BACK_FLUSH:
+        account(io, 0, BLOCK_ACCT_FLUSH);
+        blk_aio_flush(blk, io_done, io);
+        break;
+    case PVBLK_BACK_DISCARD:
+        account(io, req->bytes, BLOCK_ACCT_UNMAP);
+        blk_aio_pdiscard(blk, req->offset, req->bytes, io_done, io);
+        break;
+    case PVBLK_BACK_SECURE_DISCARD:
+        account(io, req->bytes, BLOCK_ACCT_UNMAP);
+        io->offset = req->offset;
+        io->left = req->bytes;
+        io->flushed = false;
+        erase(io, 0);
+        break;
+    }
+}
+
+/* The connection ends: what takes long is given up, nobody waits for it. */
+static void storage_drain(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    qatomic_set(&s->abandon, true);
+    blk_drain(blk_of(s));
+    qatomic_set(&s->abandon, false);
+}
+
+/* ---- what people see ------------------------------------------------------- */
+
+static void fault(void *opaque, const char *text)
+{
+    XenPvblkBackend *s = opaque;
+
+    if (qatomic_fetch_inc(&s->reported) < MAX_FAULTS) {
+        error_report("xen-pvblk-backend: %s", text);
+    }
+}
+
+const struct pvblk_back_ops xen_pvblk_back_ops = {
+    .store_read = store_read,
+    .store_write = store_write,
+    .store_remove = store_remove,
+    .store_watch = store_watch,
+    .store_unwatch = store_unwatch,
+    .grant_map = grant_map,
+    .grant_unmap = grant_unmap,
+    .event_bind = event_bind,
+    .event_send = event_send,
+    .event_again = event_again,
+    .event_pause = event_pause,
+    .event_unbind = event_unbind,
+    .later = later,
+    .storage_bytes = storage_bytes,
+    .storage_submit = storage_submit,
+    .storage_drain = storage_drain,
+    .fault = fault,
+};
+
+void xen_pvblk_back_ports_open(XenPvblkBackend *s)
+{
+    s->ctx = qemu_get_aio_context();
+    s->drained = false;
+    s->settling = 0;
+    s->later_bh = qemu_bh_new_guarded(later_bh, s,
+                                      &DEVICE(s)->mem_reentrancy_guard);
+    if (s->discard_secure) {
+        s->zeros = blk_blockalign(blk_of(s), ERASE_PIECE);
+        memset(s->zeros, 0, ERASE_PIECE);
+    }
+    QSIMPLEQ_INIT(&s->idle);
+    for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
+        s->queues[i] = (XenPvblkBackQueue) { .backend = s, .index = i };
+    }
+}
+
+void xen_pvblk_back_ports_close(XenPvblkBackend *s)
+{
+    XenPvblkBackIo *io;
+
+    g_clear_pointer(&s->later_bh, qemu_bh_delete);
+    g_clear_pointer(&s->zeros, qemu_vfree);
+    while ((io = QSIMPLEQ_FIRST(&s->idle))) {
+        QSIMPLEQ_REMOVE_HEAD(&s->idle, next);
+        g_free(io);
+    }
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xen-pvblk-backend: properties, realize, and what a toolstack would write.
+ *
+ * It is a xen-block device, so that vdev=, drive=, iothread= and the search for
+ * a free virtual device are what they are for xen-disk; nothing else of it is
+ * used.
+ */
+#include "blkback.h"
+
+#include "hw/qdev-properties.h"
+#include "hw/xen/interface/io/blkif.h"
+#include "inspect.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "system/block-backend.h"
+#include "xen-pvblk.h"
+
+static bool check_properties(XenPvblkBackend *s, Error **errp)
+{
+    uint32_t order = XEN_BLOCK_DEVICE(s)->props.max_ring_page_order;
+
+    if (order > 4) {
+        error_setg(errp, "max-ring-page-order=%u is more than 4, which is "
+                   "a ring of 16 pages", order);
+        return false;
+    }
+    if (!s->max_queues || s->max_queues > PVBLK_MAX_QUEUES) {
+        error_setg(errp, "max-queues=%u is not between 1 and %d", s->max_queues,
+                   PVBLK_MAX_QUEUES);
+        return false;
+    }
+    if (s->max_indirect_segments > 4096) {
+        error_setg(errp, "max-indirect-segments=%u is more than 4096, which "
+                   "blkif has room for in a request", s->max_indirect_segments);
+        return false;
+    }
+    if (s->max_persistent > 65536) {
+        error_setg(errp, "max-persistent=%u is more than 65536",
+                   s->max_persistent);
+        return false;
+    }
+    if (!g_str_equal(s->sector_units, "512") &&
+        !g_str_equal(s->sector_units, "device")) {
+        error_setg(errp, "sector-units=%s is not known; use 512 or device",
+                   s->sector_units);
+        return false;
+    }
+    return true;
+}
+
+static bool set_up_block(XenPvblkBackend *s, Error **errp)
+{
+    ERRP_GUARD();
+    XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
+    BlockConf *conf = &blockdev->props.conf;
+
+    if (blockdev->props.vdev.type == XEN_BLOCK_VDEV_TYPE_INVALID) {
+        error_setg(errp, "vdev= is no virtual disk; give it like vdev=xvda");
+        return false;
+    }
+    if (!conf->blk) {
+        error_setg(errp, "give drive= (a block node or drive)");
+        return false;
+    }
+    if (!blk_is_inserted(conf->blk)) {
+        error_setg(errp, "the drive is empty; blkif has no removable media");
+        return false;
+    }
+    /* What a drained section holds back it would not wait for. */
+    blk_set_disable_request_queuing(conf->blk, true);
+    blockdev->device_type = s->cdrom ? "cdrom" : "disk";
+    blockdev->info = s->cdrom || !blk_supports_write_perm(conf->blk) ?
+                     VDISK_READONLY : 0;
+    if (!blkconf_blocksizes(conf, errp) ||
+        !blkconf_apply_backend_options(conf, blockdev->info & VDISK_READONLY,
+                                       true, errp)) {
+        return false;
+    }
+    if (conf->logical_block_size > 4096) {
+        error_setg(errp, "logical_block_size=%u is more than a page, which "
+                   "blkif cannot have", conf->logical_block_size);
+        return false;
+    }
+    if (conf->discard_granularity == -1) {
+        conf->discard_granularity = conf->physical_block_size;
+    }
+    return true;
+}
+
+static void make_core(XenPvblkBackend *s)
+{
+    XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
+    XenDevice *xendev = XEN_DEVICE(s);
+    BlockConf *conf = &blockdev->props.conf;
+    g_autofree char *dev = object_property_get_str(OBJECT(s), "vdev", NULL);
+    g_autofree char *drive = object_property_get_str(OBJECT(s), "drive", NULL);
+    struct pvblk_back_config config = {
+        .frontend_path = xendev->frontend_path,
+        .backend_path = xendev->backend_path,
+        /* Some frontends take no disk without these, OpenBSD's for one. */
+        .type = "qdisk",
+        .dev = dev,
+        .params = drive,
+        .sector_size = conf->logical_block_size,
+        .physical_sector_size = conf->physical_block_size,
+        .discard_granularity = conf->discard_granularity,
+        .max_ring_page_order = blockdev->props.max_ring_page_order,
+        .max_queues = s->max_queues,
+        .max_indirect_segments = s->max_indirect_segments,
+        .max_persistent = s->max_persistent,
+        .device_sector_units = g_str_equal(s->sector_units, "device"),
+        .read_only = blockdev->info & VDISK_READONLY,
+        .cdrom = s->cdrom,
+        .removable = s->removable,
+        .flush = s->flush,
+        .barrier = s->barrier,
+        .discard = s->discard && !(blockdev->info & VDISK_READONLY) &&
+                   (blk_get_flags(conf->blk) & BDRV_O_UNMAP),
+        .discard_secure = s->discard_secure,
+        .persistent = s->persistent,
+    };
+
+    s->back = pvblk_back_new(&config, &xen_pvblk_back_ops, s);
+}
+
+/* ---- fault plans: docs/faults.rst ------------------------------------------ */
+
+/* A plan counts what happens, without any lock. */
+static bool set_faults(XenPvblkBackend *s, const char *what, const char *text,
+                       Error **errp)
+{
+    char error[512];
+
+    if (XEN_BLOCK_DEVICE(s)->props.iothread) {
+        error_setg(errp, "%s: a fault plan and iothread= exclude each other, "
+                   "it is for one thread", what);
+        return false;
+    }
+    if (pvblk_back_set_faults(s->back, text, error, sizeof(error)) < 0) {
+        error_setg(errp, "%s: %s", what, error);
+        return false;
+    }
+    return true;
+}
+
+static bool load_faults(XenPvblkBackend *s, Error **errp)
+{
+    g_autofree char *what = g_strdup_printf("faults=%s", s->faults);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(s->faults, &text, &length, &error)) {
+        error_setg(errp, "%s: %s", what, error->message);
+        return false;
+    }
+    if (strlen(text) != length) {
+        error_setg(errp, "%s: a fault plan has no byte of value 0", what);
+        return false;
+    }
+    return set_faults(s, what, text, errp);
+}
+
+static char *get_fault_plan(Object *obj, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    return g_strdup(s->back ? pvblk_back_faults(s->back) : "");
+}
+
+static void set_fault_plan(Object *obj, const char *value, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (!s->back) {
+        error_setg(errp, "fault-plan: there is no backend yet; give faults= a "
+                   "file for a plan from the start on");
+        return;
+    }
+    set_faults(s, "fault-plan", value, errp);
+}
+
+static void get_fault_counters(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_fault_counters(s->back, emit, opaque);
+    }
+}
+
+/* ---- life ------------------------------------------------------------------ */
+
+static void resized_bh(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    object_ref(OBJECT(s)); /* measuring waits, and anything may happen */
+    xen_pvblk_back_measure(s);
+    if (!s->ending) {
+        xen_pvblk_back_call(s, pvblk_back_resized);
+    }
+    object_unref(OBJECT(s));
+}
+
+/* In the thread of the block node, which may not touch the XenStore. */
+static void resized(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    qemu_bh_schedule(s->resized_bh);
+}
+
+static const BlockDevOps block_ops = {
+    .resize_cb = resized,
+    .drained_begin = xen_pvblk_back_drained_begin,
+    .drained_poll = xen_pvblk_back_drained_poll,
+    .drained_end = xen_pvblk_back_drained_end,
+};
+
+/* Before a frontend can see InitWait, which says that all nodes are there. */
+static void backend_prepare(XenDevice *xendev, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(xendev);
+    XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
+
+    if (!check_properties(s, errp) || !set_up_block(s, errp)) {
+        return;
+    }
+    s->reported = 0;
+    s->ending = false;
+    xen_pvblk_back_ports_open(s);
+    xen_pvblk_back_measure(s);
+    xen_device_frontend_printf(xendev, "virtual-device", "%lu",
+                               blockdev->props.vdev.number);
+    xen_device_frontend_printf(xendev, "device-type", "%s",
+                               blockdev->device_type);
+    make_core(s);
+    if (s->faults && !load_faults(s, errp)) {
+        g_clear_pointer(&s->back, pvblk_back_free);
+        xen_pvblk_back_ports_close(s);
+        return;
+    }
+    s->resized_bh = qemu_bh_new_guarded(resized_bh, s,
+                                        &DEVICE(s)->mem_reentrancy_guard);
+    pvblk_back_publish(s->back);
+    blk_set_dev_ops(blockdev->props.conf.blk, &block_ops, s);
+    /* xen-bus says InitWait next, if it does not think that it has. The core
+     * did so, or has a fault plan not to. */
+    s->said = xendev->backend_state;
+    xendev->backend_state = XenbusStateInitWait;
+}
+
+static void backend_realize(XenDevice *xendev, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(xendev);
+    int ret;
+
+    xendev->backend_state = s->said;
+    ret = pvblk_back_watch(s->back);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "cannot watch the frontend's state");
+    }
+}
+
+static void backend_unrealize(XenDevice *xendev)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(xendev);
+
+    if (!s->back) {
+        return;
+    }
+    /* Rings are served until the core has stopped them: it is there so long. */
+    s->ending = true;
+    blk_set_dev_ops(XEN_BLOCK_DEVICE(s)->props.conf.blk, NULL, NULL);
+    g_clear_pointer(&s->resized_bh, qemu_bh_delete);
+    pvblk_back_free(s->back);
+    s->back = NULL;
+    xen_pvblk_back_ports_close(s);
+}
+
+/* ---- seen from outside ----------------------------------------------------- */
+
+static void get_plan(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_plan(s->back, emit, opaque);
+    }
+}
+
+static void get_counters(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_counters(s->back, emit, opaque);
+    }
+}
+
+static char *get_last_error(Object *obj, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    return g_strdup(s->back ? pvblk_back_last_error(s->back) : "");
+}
+
+static const Property properties[] = {
+    DEFINE_PROP_UINT32("max-queues", XenPvblkBackend, max_queues, 4),
+    DEFINE_PROP_UINT32("max-indirect-segments", XenPvblkBackend,
+                       max_indirect_segments, 256),
+    DEFINE_PROP_BOOL("persistent", XenPvblkBackend, persistent, true),
+    DEFINE_PROP_UINT32("max-persistent", XenPvblkBackend, max_persistent, 1056),
+    DEFINE_PROP_BOOL("flush", XenPvblkBackend, flush, true),
+    DEFINE_PROP_BOOL("barrier", XenPvblkBackend, barrier, true),
+    DEFINE_PROP_BOOL("discard", XenPvblkBackend, discard, true),
+    DEFINE_PROP_BOOL("discard-secure", XenPvblkBackend, discard_secure, false),
+    DEFINE_PROP_BOOL("cdrom", XenPvblkBackend, cdrom, false),
+    DEFINE_PROP_BOOL("removable", XenPvblkBackend, removable, false),
+    DEFINE_PROP_STRING("sector-units", XenPvblkBackend, sector_units),
+    DEFINE_PROP_STRING("faults", XenPvblkBackend, faults),
+};
+
+static void backend_init(Object *obj)
+{
+    XEN_PVBLK_BACKEND(obj)->sector_units = g_strdup("512");
+}
+
+static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    XenDeviceClass *xdc = XEN_DEVICE_CLASS(klass);
+
+    dc->desc = "Xen block backend: all of blkif";
+    set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
+    device_class_set_props(dc, properties);
+    xdc->prepare = backend_prepare;
+    xdc->realize = backend_realize;
+    xdc->unrealize = backend_unrealize;
+    /* The core has a watch of its own: xen-bus does not pass on all it sees. */
+    xdc->frontend_changed = NULL;
+    xen_pvblk_add_dict(klass, "plan", "what was agreed upon with the frontend",
+                       get_plan);
+    xen_pvblk_add_dict(klass, "counters",
+                       "requests, segments, grants and events since the start",
+                       get_counters);
+    xen_pvblk_add_dict(klass, "fault-counters",
+                       "how often each rule's fault happened",
+                       get_fault_counters);
+    object_class_property_add_str(klass, "fault-plan", get_fault_plan,
+                                  set_fault_plan);
+    object_class_property_set_description(klass, "fault-plan",
+        "what the backend does wrong: a fault plan, a rule a line");
+    object_class_property_add_str(klass, "last-error", get_last_error, NULL);
+    object_class_property_set_description(klass, "last-error",
+        "why the last frontend was refused, or its ring halted");
+}
+
+static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    dc->user_creatable = false; /* comes with xen-pvblk-device */
+    XEN_DEVICE_CLASS(klass)->get_frontend_path = xen_pvblk_hosted_path;
+}
+
+static const TypeInfo types[] = {
+    {
+        .name = TYPE_XEN_PVBLK_BACKEND,
+        .parent = TYPE_XEN_BLOCK_DEVICE,
+        .instance_size = sizeof(XenPvblkBackend),
+        .instance_init = backend_init,
+        .class_init = backend_class_init,
+    },
+    {
+        .name = TYPE_XEN_PVBLK_HOSTED_BACKEND,
+        .parent = TYPE_XEN_PVBLK_BACKEND,
+        .class_init = hosted_class_init,
+    },
+};
+
+DEFINE_TYPES(types)

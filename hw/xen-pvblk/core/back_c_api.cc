@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* The backend's C seam: ports that call the host's operations, and back_c_api.h over a BlockBack.
+ */
+#include "pvblk/back_c_api.h"
+
+#include "host.h"
+#include "pvblk/back.h"
+
+#include <cstdio>
+
+using namespace pvblk;
+
+namespace
+{
+
+using BackHost = Host<pvblk_back_ops>;
+
+class BackHostGrants final : public BackGrants
+{
+public:
+    explicit BackHostGrants(BackHost h) : h_(h) {}
+    Result<std::byte *> map(GrantRef ref, bool readonly) override
+    {
+        void *page = h_.ops->grant_map(h_.opaque, ref.value, readonly);
+        if (!page)
+            return Error{ErrorKind::PeerViolation, "blkif:gref", "a grant cannot be mapped",
+                         ref.value};
+        return static_cast<std::byte *>(page);
+    }
+    void unmap(GrantRef ref, std::byte *page) override
+    {
+        h_.ops->grant_unmap(h_.opaque, ref.value, page);
+    }
+
+private:
+    BackHost h_;
+};
+
+class BackHostEvents final : public BackEvents
+{
+public:
+    explicit BackHostEvents(BackHost h) : h_(h) {}
+    Status bind(uint32_t queue, Port remote) override
+    {
+        return host_status(h_.ops->event_bind(h_.opaque, queue, remote.value),
+                           "blkif:event-channel", "frontend's event-channel cannot be bound");
+    }
+    Status notify(uint32_t queue) override
+    {
+        return host_status(h_.ops->event_send(h_.opaque, queue), "evtchn:send",
+                           "could not send an event");
+    }
+    void again(uint32_t queue) override { h_.ops->event_again(h_.opaque, queue); }
+    void pause(uint32_t queue) override { h_.ops->event_pause(h_.opaque, queue); }
+    void unbind(uint32_t queue) override { h_.ops->event_unbind(h_.opaque, queue); }
+    void later() override { h_.ops->later(h_.opaque); }
+
+private:
+    BackHost h_;
+};
+
+class BackHostStorage final : public Storage
+{
+public:
+    explicit BackHostStorage(BackHost h) : h_(h) {}
+    uint64_t sectors() const override { return h_.ops->storage_bytes(h_.opaque) >> kSectorShift; }
+    void submit(const StorageRequest &req, StorageClient &client) override
+    {
+        static_assert(static_cast<int>(StorageOp::SecureDiscard) == PVBLK_BACK_SECURE_DISCARD);
+        pvblk_back_io io{static_cast<pvblk_back_io_kind>(req.op),
+                         req.at.value << kSectorShift,
+                         req.sectors << kSectorShift,
+                         req.data.data(),
+                         static_cast<uint32_t>(req.data.size()),
+                         &client,
+                         req.tag};
+        h_.ops->storage_submit(h_.opaque, &io);
+    }
+    void drain() override { h_.ops->storage_drain(h_.opaque); }
+
+private:
+    BackHost h_;
+};
+
+class BackHostOwner final : public BackOwner
+{
+public:
+    BackHostOwner(BackHost h, std::string path) : h_(h), path_(std::move(path)) {}
+    void fault(const Error &e) override
+    {
+        std::array<char, 256> line;
+        std::snprintf(line.data(), line.size(), "%s: %s (%s, value %llu)", path_.c_str(), e.what,
+                      e.clause, static_cast<unsigned long long>(e.value));
+        h_.ops->fault(h_.opaque, line.data());
+    }
+
+private:
+    BackHost h_;
+    std::string path_;
+};
+
+BackConfig back_config(const pvblk_back_config &c)
+{
+    auto text = [](const char *t) { return std::string(t ? t : ""); };
+    BackConfig b;
+    b.frontend_path = c.frontend_path;
+    b.backend_path = c.backend_path;
+    b.type = text(c.type);
+    b.dev = text(c.dev);
+    b.params = text(c.params);
+    b.sector_size = c.sector_size;
+    b.physical_sector_size = c.physical_sector_size;
+    b.units = c.device_sector_units ? SectorUnits::Device : SectorUnits::Bytes512;
+    b.read_only = c.read_only;
+    b.cdrom = c.cdrom;
+    b.removable = c.removable;
+    b.flush = c.flush;
+    b.barrier = c.barrier;
+    b.discard = c.discard;
+    b.discard_secure = c.discard_secure;
+    b.discard_granularity = c.discard_granularity;
+    b.discard_alignment = c.discard_alignment;
+    b.max_ring_page_order = c.max_ring_page_order;
+    b.max_queues = c.max_queues;
+    b.max_indirect_segments = c.max_indirect_segments;
+    b.persistent = c.persistent;
+    b.max_persistent = c.max_persistent;
+    return b;
+}
+
+} // namespace
+
+struct pvblk_back {
+    pvblk_back(const pvblk_back_config &config, BackHost host)
+        : store(host, "could not watch the frontend's state"), grants(host), events(host),
+          storage(host), owner(host, config.backend_path),
+          back({store, grants, events, storage, &owner}, back_config(config))
+    {
+    }
+
+    HostStore<pvblk_back_ops> store;
+    BackHostGrants grants;
+    BackHostEvents events;
+    BackHostStorage storage;
+    BackHostOwner owner;
+    BlockBack back;
+    std::string faults{}; /* what pvblk_back_faults() gave */
+};
+
+pvblk_back *pvblk_back_new(const pvblk_back_config *config, const pvblk_back_ops *ops, void *opaque)
+{
+    return new pvblk_back(*config, {ops, opaque});
+}
+
+void pvblk_back_free(pvblk_back *back)
+{
+    delete back;
+}
+
+void pvblk_back_publish(pvblk_back *back)
+{
+    back->back.publish();
+}
+
+int pvblk_back_watch(pvblk_back *back)
+{
+    auto s = back->back.watch();
+    return s ? 0 : -static_cast<int>(s.error().value);
+}
+
+void pvblk_back_resized(pvblk_back *back)
+{
+    back->back.resized();
+}
+
+void pvblk_back_store_changed(pvblk_back *back)
+{
+    back->back.store_changed();
+}
+
+void pvblk_back_event(pvblk_back *back, uint32_t queue)
+{
+    back->back.event_received(queue);
+}
+
+void pvblk_back_later(pvblk_back *back)
+{
+    back->back.later();
+}
+
+void pvblk_back_io_done(void *client, uint64_t tag, bool ok)
+{
+    static_cast<StorageClient *>(client)->storage_done(tag, ok);
+}
+
+void pvblk_back_plan(const pvblk_back *back, pvblk_emit *emit, void *opaque)
+{
+    const BackPlan &p = back->back.plan();
+    const pvblk_field fields[] = {
+        {"protocol", pvblk_field::PVBLK_FIELD_TEXT, 0, abi_name(p.abi)},
+        {"queues", pvblk_field::PVBLK_FIELD_U64, p.queues, ""},
+        {"ring-pages", pvblk_field::PVBLK_FIELD_U64, p.ring_pages, ""},
+        {"ring-entries", pvblk_field::PVBLK_FIELD_U64, ring_entries(p.abi, p.ring_pages), ""},
+        {"persistent", pvblk_field::PVBLK_FIELD_BOOL, p.persistent, ""},
+        {"halted", pvblk_field::PVBLK_FIELD_BOOL, back->back.halted(), ""},
+    };
+    for (const pvblk_field &f : fields)
+        emit(opaque, &f);
+}
+
+void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
+{
+    BackCounters c = back->back.counters();
+    const std::pair<const char *, uint64_t> rows[] = {
+        {"connects", c.connects},
+        {"connect-failures", c.connect_failures},
+        {"requests", c.requests},
+        {"responses", c.responses},
+        {"refused", c.refused},
+        {"unsupported", c.unsupported},
+        {"indirect", c.indirect},
+        {"segments", c.segments},
+        {"map-failures", c.map_failures},
+        {"persistent-hits", c.persistent_hits},
+        {"persistent-kept", c.persistent_kept},
+        {"events-received", c.events_received},
+        {"events-sent", c.events_sent},
+        {"bytes-read", c.bytes_read},
+        {"bytes-written", c.bytes_written},
+        {"faults", c.faults},
+    };
+    for (const auto &[name, value] : rows) {
+        pvblk_field f{name, pvblk_field::PVBLK_FIELD_U64, value, ""};
+        emit(opaque, &f);
+    }
+}
+
+int pvblk_back_set_faults(pvblk_back *back, const char *text, char *error, size_t error_size)
+{
+    auto plan = FaultPlan::parse(text);
+    if (!plan) {
+        std::snprintf(error, error_size, "%s", plan.error().what.c_str());
+        return -EINVAL;
+    }
+    back->back.set_faults(std::move(plan.value()));
+    return 0;
+}
+
+const char *pvblk_back_faults(pvblk_back *back)
+{
+    back->faults = back->back.faults().text();
+    return back->faults.c_str();
+}
+
+void pvblk_back_fault_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
+{
+    const FaultPlan &plan = back->back.faults();
+    for (size_t i = 0; i < plan.rules(); i++) {
+        std::string name = std::to_string(plan.rule(i).line) + ": " + plan.rule_text(i);
+        pvblk_field f{name.c_str(), pvblk_field::PVBLK_FIELD_U64, plan.counters(i).fired, ""};
+        emit(opaque, &f);
+    }
+}
+
+const char *pvblk_back_last_error(const pvblk_back *back)
+{
+    return back->back.last_error().what;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Read-only properties that are dictionaries, filled from the core. */
+#ifndef HW_XEN_PVBLK_INSPECT_H
+#define HW_XEN_PVBLK_INSPECT_H
+
+#include "compat.h"
+#include "pvblk/c_api.h"
+#include "qom/object.h"
+
+/* Emits what there is now; nothing, for an object that is not realized. */
+typedef void XenPvblkFields(Object *obj, pvblk_emit *emit, void *opaque);
+
+void xen_pvblk_add_dict(ObjectClass *klass, const char *name,
+                        const char *description, XenPvblkFields *fields);
+
+#endif /* HW_XEN_PVBLK_INSPECT_H */

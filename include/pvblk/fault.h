@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `fault`: FaultPlan, the rules by which a backend goes wrong on
+ * demand. The backend asks at() at each of its decisions; the answer is a
+ * fault of the catalogue, or none. docs/faults.rst is the language that a
+ * plan is written in; parse() is the only way to make one, so that each run
+ * can be told by its text.
+ *
+ * A rule is when (a point, conditions) × what (a fault) × how often. Of the
+ * rules of one point, the first that is due wins. An occurrence is what meets
+ * state, op, queue and name of a rule; each rule counts its own, whether
+ * another rule won or not, so that rules do not shift one another.
+ *
+ * The same text, seed and sequence of at() lead to the same faults: a
+ * probability is a coin that depends on seed, rule and occurrence alone.
+ *
+ * Threads: one at a time. parse(), text() and rule_text() allocate, at() and
+ * reset() do not. Another plan at run time is another object, swapped in.
+ */
+#pragma once
+
+#include "pvblk/fault_catalogue.h"
+#include "pvblk/result.h"
+#include "pvblk/xenbus.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pvblk
+{
+
+/* A decision, as the backend describes it. What a point does not have (see
+ * FaultPointInfo) stays as it is here. */
+struct FaultSite {
+    FaultPoint point{FaultPoint::Tick};
+    XenbusState state{XenbusState::Unknown}; /* of the backend */
+    FaultOpSet ops{0};                       /* fault_ops() of the request */
+    uint32_t queue{0};
+    std::string_view name{};
+};
+
+struct Fault {
+    FaultKind kind{};
+    uint64_t number{0};      /* a negative one as two's complement */
+    std::string_view text{}; /* valid as long as the plan */
+    size_t rule{0};
+};
+
+/* A rule as parsed and checked. */
+struct FaultRule {
+    static constexpr uint64_t kAlways = UINT64_MAX;
+
+    FaultPoint point{FaultPoint::Tick};
+    FaultKind kind{};
+    FaultOpSet ops{0};  /* 0: any, or none */
+    uint16_t states{0}; /* bit: XenbusState; 0: any */
+    uint32_t queues{0}; /* bit: queue; 0: any */
+    std::string name{}; /* "": any */
+    std::optional<uint64_t> nth{};
+    uint64_t every{0};                     /* 0: not given */
+    std::optional<uint32_t> probability{}; /* parts of a billion */
+    uint64_t times{1};
+    uint64_t number{0};
+    std::string text{};
+    uint32_t line{0}; /* of the plan, from 1 */
+};
+inline constexpr uint32_t kFaultBillion = 1'000'000'000;
+
+struct FaultCounters {
+    uint64_t matched{0}; /* occurrences */
+    uint64_t fired{0};   /* times that at() gave the rule's fault */
+};
+
+struct FaultError {
+    uint32_t line{0};   /* from 1; 0: the plan as a whole */
+    std::string what{}; /* one sentence, with the line */
+};
+
+class FaultLine;
+
+class FaultPlan
+{
+public:
+    /* Bounds of what parse() takes, since a plan may come from anywhere. */
+    static constexpr size_t kMaxBytes = 65536;
+    static constexpr size_t kMaxRules = 256;
+    static constexpr size_t kMaxName = 64; /* bytes of name= */
+
+    FaultPlan() = default; /* no rules: everything is honest */
+
+    static Result<FaultPlan, FaultError> parse(std::string_view text);
+    /* The plan as parse() reads it, without comments. */
+    std::string text() const;
+    std::string rule_text(size_t rule) const;
+
+    /* What to do wrong now, if anything. */
+    std::optional<Fault> at(const FaultSite &site)
+    {
+        if (rules_.empty())
+            return std::nullopt;
+        return match(site);
+    }
+
+    size_t rules() const { return rules_.size(); }
+    const FaultRule &rule(size_t i) const { return rules_[i].rule; }
+    const FaultCounters &counters(size_t i) const { return rules_[i].counters; }
+    uint64_t seed() const { return seed_; }
+    /* As if nothing had happened yet. */
+    void reset(uint64_t seed);
+
+private:
+    /* Rules of one point are chained, in the order of the plan. */
+    static constexpr uint16_t kEnd = UINT16_MAX;
+    struct Entry {
+        FaultRule rule{};
+        FaultCounters counters{};
+        uint16_t next{kEnd};
+    };
+
+    bool read_seed(FaultLine &line, std::string &why);
+    bool read_rule(FaultLine &line, uint32_t number, std::string &why);
+    void add(FaultRule rule);
+    std::optional<Fault> match(const FaultSite &site);
+    bool due(size_t i, uint64_t occurrence) const;
+    bool coin(size_t i, uint64_t occurrence) const;
+
+    static constexpr std::array<uint16_t, kFaultPoints> no_rules()
+    {
+        std::array<uint16_t, kFaultPoints> none{};
+        none.fill(kEnd);
+        return none;
+    }
+
+    uint64_t seed_{0};
+    std::vector<Entry> rules_{};
+    std::array<uint16_t, kFaultPoints> first_{no_rules()};
+};
+
+} // namespace pvblk

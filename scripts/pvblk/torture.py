@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Linux's own xen-blkfront under a fault plan of each group: the guest has to live, and what comes of its disk is known."""
+
+from dataclasses import dataclass
+
+import guest
+import images
+import kernel
+import ui
+import xenguest
+
+OWN = "/machine/peripheral/own"
+
+
+# Linux 6.12: once its ring has failed, a backend that writes Connected again has blkfront make its disk a second time.
+TWICE = "kernel BUG at drivers/block/xen-blkfront.c"
+
+
+@dataclass
+class Torture:
+    """A plan, and what Linux makes of it: `bent` while it is in force, `honest` after it was emptied."""
+    plan: str
+    bent: tuple
+    honest: tuple
+    trouble: str = ""
+
+
+# Of the first two Linux says that the backend is not to be trusted, and gives up the ring: what waits, waits for ever.
+TORTURES = {
+    "index": Torture("at publish nth=60: index/producer-ahead 40", ("error", "stuck"), ("error", "stuck"), TWICE),
+    "response": Torture("at respond nth=60: response/unknown-id", ("error", "stuck"), ("error", "stuck"), TWICE),
+    "data": Torture("at data op=read nth=60 every=40 always: data/flipped 4242", ("corrupt",), ("ok",)),
+    "notify": Torture("at notify nth=60 every=20 always: notify/lost", ("stuck",), ("ok",)),
+    "grants": Torture("at map name=data nth=3 every=1 always: grants/map-fails", ("error",), ("ok",)),
+    "store": Torture("at publish-node name=feature-max-indirect-segments always: store/node-not-a-number", ("ok",),
+                     ("ok",)),
+    "geometry": Torture("at tick state=Connected nth=60: geometry/size-shrinks 130000", ("error",), ("ok",)),
+    "features": Torture("at before-work op=flush|barrier|discard always: features/unsupported", ("ok",), ("ok",)),
+    "lifecycle": Torture("at take nth=60: lifecycle/closing", ("error", "short"), ("error",)),
+}
+
+
+def run(name, group):
+    """One guest; raises unless the faults happened, the guest lived, and its disk fared as it should."""
+    torture = TORTURES[group]
+    folder = images.folder(name)
+    xenguest.initrd("xen-torture.sh", kernel.CLOUD, fio=False).write(folder / "initrd")
+    plan = folder / "plan.faults"
+    plan.write_text(torture.plan + "\n")
+    words = xenguest.arguments(folder, kernel.CLOUD, 2, own=f"{xenguest.OURS},faults={guest.escaped(plan)}")
+    notes = []
+    with guest.Guest(name, words) as machine:
+        bent = machine.wait_for("bent", 120, notes.append)
+        fired = machine.qmp("qom-get", path=OWN, property="fault-counters")
+        machine.qmp("qom-set", path=OWN, property="fault-plan", value="")
+        machine.tell("go")
+        honest = machine.wait_for("honest", 60, notes.append)
+        machine.wait_for("finished", 60, notes.append)
+        machine.power_off()
+    said = f"{group}: {sum(fired.values())} faults; xvda: {bent}; once they stopped: {honest}"
+    trouble = [note for note in notes if note.startswith("trouble")]
+    if torture.trouble and any(torture.trouble in note for note in trouble):
+        said += f"; {torture.trouble}"
+        trouble = []
+    if not sum(fired.values()):
+        raise ui.Problem(f"{said}; the plan never came true", machine.console)
+    if trouble or not set(bent.split()) <= {"ok", *torture.bent} or not set(bent.split()) & set(torture.bent) \
+            or honest not in torture.honest:
+        raise ui.Problem(f"{said}; there should have been {torture.bent}, then {torture.honest}; {trouble}",
+                         machine.console)
+    ui.say(f"    {said}")

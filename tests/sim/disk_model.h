@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a disk may hold, sector by sector, while requests overlap: the oracle of
+ * contents. Knows nothing of rings.
+ *
+ * A sector is written as a whole, with a stamp that says which write it was; 0
+ * is what was never written, or was discarded. Of a write that ended well and
+ * began after another one had ended, the other one is never seen again — also
+ * where that one was cancelled or failed (no old write lands after a new one).
+ * A read may see whatever was possible between its begin and its end.
+ *
+ * Units: 512-byte sectors. May allocate.
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pvblk::sim
+{
+
+using Stamp = uint64_t;
+
+/* The contents of a sector that write `stamp` fills, and what is there: a stamp,
+ * or nothing that a write of this sector could have left. */
+void stamp_sector(std::byte *at, uint64_t sector, Stamp stamp);
+bool read_stamp(const std::byte *at, uint64_t sector, Stamp &stamp);
+
+class DiskModel
+{
+public:
+    explicit DiskModel(uint64_t sectors) : sectors_(sectors, {Write{}}) {}
+
+    /* `id`: of the request. `stamp`: what it writes; 0: it is a discard, whose
+     * sectors may become zeros. */
+    void begin_write(uint64_t id, Stamp stamp, uint64_t sector, uint64_t sectors);
+    /* `well`: it is there. Otherwise it may be. */
+    void end_write(uint64_t id, uint64_t sector, uint64_t sectors, bool well);
+    void resize(uint64_t sectors);
+
+    void begin_read(uint64_t id, uint64_t sector, uint64_t sectors);
+    /* What `sector` of it holds is what it may hold. */
+    bool may_hold(uint64_t id, uint64_t sector, Stamp stamp) const;
+    bool may_hold_anything(uint64_t id, uint64_t sector) const;
+    size_t choices(uint64_t id, uint64_t sector) const;
+    void end_read(uint64_t id) { reads_.erase(id); }
+
+    /* Somebody lied: from here on, anything may be anywhere until it is
+     * written anew. */
+    void forget();
+    uint64_t sectors() const { return sectors_.size(); }
+
+private:
+    static constexpr uint64_t kOpen = UINT64_MAX;
+    static constexpr Stamp kAnything = UINT64_MAX;
+    struct Write {
+        uint64_t id{0};
+        Stamp stamp{0};
+        uint64_t begin{0}, end{0}; /* in steps of now_ */
+    };
+    struct Read {
+        uint64_t sector{0};
+        std::vector<std::set<Stamp>> may{};
+    };
+    const std::set<Stamp> &may(uint64_t id, uint64_t sector) const;
+    void add(const Write &w, uint64_t sector, uint64_t sectors);
+
+    uint64_t now_{1};
+    std::vector<std::vector<Write>> sectors_;
+    std::map<uint64_t, Read> reads_{};
+};
+
+} // namespace pvblk::sim

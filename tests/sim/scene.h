@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run: from a seed a frontend, a backend, a disk, a fault plan and what
+ * happens to them, in one thread, on virtual time. After each step all oracles
+ * are asked:
+ *
+ *   - each request completes exactly once, and accepted() counts them;
+ *   - a read shows what the disk may hold (disk_model.h), and memory that no
+ *     request names does not change, unless the backend lies about data;
+ *   - no page is reused while the backend has it, no grant is used twice, no
+ *     access ends that was never given, nothing is mapped that may not be;
+ *   - no slot of a ring is loaded twice;
+ *   - an upcall costs bounded work, allocates nothing, and does not flood the log;
+ *   - in the end nothing is left: grants, mappings, event channels.
+ *
+ * Safety: faults go on to the end. Liveness: they stop, all that was accepted
+ * ends, by what docs/device.rst gives as ways out if need be, and the disk works.
+ *
+ * The first oracle that fails ends the process: with status 1, the seed, and
+ * the command that shows it again.
+ */
+#pragma once
+
+#include "disk_model.h"
+#include "front_oracle.h"
+#include "paused_ports.h"
+#include "plan_maker.h"
+#include "tally.h"
+
+#include <deque>
+
+namespace pvblk::sim
+{
+
+enum class Mode : uint8_t { Safety, Liveness };
+
+/* Lies that the oracles are not told of: they have to find out. */
+enum class Canary : uint8_t { None, Data, Memory, Twice, Lost, Slot };
+inline constexpr std::string_view kCanaries[] = {"none", "data", "memory", "twice", "lost", "slot"};
+
+struct SceneOptions {
+    uint64_t seed{0};
+    Mode mode{Mode::Safety};
+    Canary canary{Canary::None};
+    bool show{false}; /* each step, on stdout */
+};
+
+class Scene final : public FrontOwner
+{
+public:
+    Scene(const SceneOptions &options, Tally &tally);
+    ~Scene();
+    void play();
+
+    void completed(void *cookie, uint32_t queue, IoStatus status) override;
+    void batch_done() override {}
+    void plan_changed() override {}
+    void log(const char *text) override;
+    void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) override;
+
+private:
+    static constexpr uint32_t kRegions = 10, kRegionPages = 22;
+    static constexpr uint64_t kRegionBytes = kRegionPages * uint64_t{kPageSize};
+
+    /* What a request was, for as long as the scene. Its id, from 1, is what a
+     * write leaves on the disk. */
+    struct Asked {
+        IoRequest req{};
+        uint32_t region{0};
+        bool done{false};
+        std::vector<uint64_t> gpa{};
+        std::vector<struct iovec> iov{};
+    };
+    /* Guest memory of one request at a time. */
+    struct Region {
+        bool used{false};
+        bool watched{false}; /* `was` is what it held when its request ended */
+        std::vector<std::byte> was{};
+    };
+
+    /* scene.cc: what happens */
+    void choose();
+    void step();
+    void deliver();
+    void storage_step();
+    void pass_time();
+    void owner_step();
+    void backend_step();
+    void leave_in_haste();
+    void resize();
+    void new_plan();
+    void fail_port();
+    void finish_storage();
+    void new_front();
+    void drop_front();
+    void new_back(bool fresh);
+    void start_back();
+    void quiet();
+    void recover();
+    bool settled() const;
+    void use_disk();
+    void leave();
+
+    /* scene_io.cc: requests and the oracles of their data */
+    void submit_some();
+    bool submit(IoKind kind);
+    void lay_out(Asked &asked, uint64_t bytes);
+    void prepare(const Asked &asked, uint64_t id);
+    void conclude(const IoRequest &req, uint64_t id, bool well);
+    void compare(const Asked &asked, uint64_t id);
+    std::vector<std::byte> linear(const Asked &asked) const;
+    std::byte *memory(uint32_t region) const;
+    void release_region(uint32_t region, bool well);
+    bool is_mapped(uint32_t region) const;
+    void check_region(uint32_t region);
+    void distrust();
+
+    void in_front(const std::function<void()> &call);
+    void in_back(const std::function<void()> &call);
+    void cancel(std::optional<uint32_t> queue);
+    void note_faults();
+    void note_counters();
+    void check_all();
+    void check(bool holds, const char *otherwise) const;
+    void say(const char *format, ...) const __attribute__((format(printf, 2, 3)));
+
+    SceneOptions options_;
+    Tally &tally_;
+    Random random_;
+    HubConfig hub_config_{};
+    BackConfig back_config_{};
+    FrontConfig front_config_{};
+    std::unique_ptr<LoopbackHub> hub_{};
+    std::unique_ptr<PausedStore> store_{};
+    std::unique_ptr<PausedEvents> events_{};
+    std::unique_ptr<BlockBack> back_{};
+    std::unique_ptr<BlockFront> front_{};
+    std::unique_ptr<DiskModel> disk_{};
+    std::string plan_{};
+    std::vector<uint64_t> fired_{}; /* by rule, as last seen */
+    std::deque<Asked> asked_{};
+    std::vector<Region> regions_{kRegions};
+    uint64_t waiting_{0};
+    uint32_t nested_{0};
+    bool honest_{false}; /* faults have stopped */
+    bool lies_{false};
+    bool canary_fired_{false};
+    LogWatch logs_{};
+    uint64_t traces_{0}, step_{0}, patience_{0};
+    FrontCounters before_{}; /* of fronts that are gone: none */
+};
+
+} // namespace pvblk::sim
