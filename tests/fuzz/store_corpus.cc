@@ -131,8 +131,11 @@ TEST(Store, SizeIsMissing)
 
 TEST(Store, EachNodeIsUnreadable)
 {
-    for (uint16_t i = 0; i < kNodes; i++)
+    Seed late = Seed().step(O::Missing, of(Node::Sectors)).step(O::Missing, of(Node::SectorSize));
+    for (uint16_t i = 0; i < kNodes; i++) {
         EXPECT_FALSE(play(Seed().step(O::Unreadable, i)).accepted) << i;
+        EXPECT_FALSE(play(Seed(late).step(O::Unreadable, i)).accepted) << i;
+    }
 }
 
 TEST(Store, EachNodeIsTooLong)

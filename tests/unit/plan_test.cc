@@ -103,6 +103,19 @@ TEST(Plan, SizeThatComesWithConnectedIsGuessed)
     EXPECT_TRUE(accept(disk()).sized);
 }
 
+/* What such a backend has said by then is judged, all the same. */
+TEST(Plan, NodeWithoutASizeIsNotJudged)
+{
+    for (Node node : {Node::PhysicalSectorSize, Node::Info, Node::FeatureFlushCache,
+                      Node::DiscardGranularity, Node::MaxRingPages}) {
+        NodeSet unreadable, text;
+        unreadable.set_unreadable(node);
+        text.set(node, "x");
+        EXPECT_EQ(refusal(unreadable), std::string("blkif:") + node_name(node));
+        EXPECT_EQ(refusal(text), std::string("blkif:") + node_name(node));
+    }
+}
+
 /* blkif.h gives these a default. */
 TEST(Plan, OptionalNodeIsDemanded)
 {

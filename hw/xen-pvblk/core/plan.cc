@@ -116,9 +116,11 @@ constexpr uint64_t kInfoCdrom = 1, kInfoRemovable = 2, kInfoReadonly = 4;
 
 Status plan_sector_size(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
 {
+    auto physical = number_or(nodes, Node::PhysicalSectorSize, 0);
     plan.sized = nodes.has(Node::Sectors) || nodes.has(Node::SectorSize);
+    /* A sector-size that comes later: nothing yet to compare the physical one with. */
     if (!plan.sized)
-        return Ok{};
+        return physical ? Status(Ok{}) : Status(physical.error());
     auto size = number(nodes, Node::SectorSize);
     if (!size)
         return size.error();
@@ -130,15 +132,14 @@ Status plan_sector_size(const NodeSet &nodes, const FrontPolicy &policy, Plan &p
     if (plan.sector_size != kSectorSize)
         plan.units = policy.large_sector_units;
 
-    auto phys = number_or(nodes, Node::PhysicalSectorSize, plan.sector_size);
-    if (!phys)
-        return phys.error();
-    if (!power_of_two(phys.value()) || phys.value() < plan.sector_size ||
-        phys.value() > UINT32_MAX)
+    if (!physical)
+        return physical.error();
+    uint64_t phys = nodes.has(Node::PhysicalSectorSize) ? physical.value() : plan.sector_size;
+    if (!power_of_two(phys) || phys < plan.sector_size || phys > UINT32_MAX)
         return Error{ErrorKind::OutOfRange, "blkif:physical-sector-size",
                      "backend's physical-sector-size is not sector-size times a power of two",
-                     phys.value()};
-    plan.physical_sector_size = static_cast<uint32_t>(phys.value());
+                     phys};
+    plan.physical_sector_size = static_cast<uint32_t>(phys);
     return Ok{};
 }
 
