@@ -72,3 +72,4 @@ void unknown_operation();
 void producer_runs_away();
 void producer_goes_back();
 void discard_on_cdrom();
+void frontend_before_its_disk();

@@ -12,6 +12,7 @@ namespace
 {
 
 constexpr const char *kDisk = "51712", *kCdrom = "51728"; /* xvda, xvdb */
+constexpr const char *kLate = "51744";                    /* xvdc, added at the mark "hotplug" */
 constexpr uint64_t kWraps = 1ull << 55;                   /* 512 times that many bytes is 2^64 */
 constexpr uint32_t kSeconds = 10;
 constexpr uint32_t kEntries = 32;
@@ -22,6 +23,9 @@ class Disk
 public:
     /* Connects at the first use. */
     void connect(const char *vbd);
+    /* The two halves of it: says Initialised, waits for the backend's Connected. */
+    void publish(const char *vbd);
+    void accept(const char *vbd, const char *backend);
     uint64_t sectors() const { return sectors_; }
 
     /* The status of the answer. Reads and writes are of one sector, the first one of `data`. */
@@ -47,7 +51,7 @@ private:
     uint64_t next_id_, sectors_;
 };
 
-Disk disk, cdrom;
+Disk disk, cdrom, late;
 
 void Disk::expect(const char *state_path, XenbusState wanted)
 {
@@ -67,9 +71,14 @@ void Disk::connect(const char *vbd)
     StoreText backend;
     if (!xenstore.read(StorePath(front.text, "backend").text, backend))
         wrong(front.text, " names no backend");
-    StorePath state(backend.text, "state");
-    expect(state.text, XenbusStateInitWait);
+    expect(StorePath(backend.text, "state").text, XenbusStateInitWait);
+    publish(vbd);
+    accept(vbd, backend.text);
+}
 
+void Disk::publish(const char *vbd)
+{
+    StorePath front("device/vbd", vbd);
     ring_ = reinterpret_cast<blkif_sring *>(&ring_page_);
     ring_->req_event = ring_->rsp_event = 1;
     grant_ref_t ring_grant = grants.grant(0, ring_page_, Access::ReadWrite);
@@ -79,10 +88,15 @@ void Disk::connect(const char *vbd)
     xenstore.write(StorePath(front.text, "event-channel").text, Decimal(port_).text);
     xenstore.write(StorePath(front.text, "protocol").text, XEN_IO_PROTO_ABI_X86_64);
     xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateInitialised).text);
-    expect(state.text, XenbusStateConnected);
-    sectors_ = xenstore.number(StorePath(backend.text, "sectors").text, 0);
-    if (xenstore.number(StorePath(backend.text, "sector-size").text, 0) != 512 || sectors_ < 64)
+}
+
+void Disk::accept(const char *vbd, const char *backend)
+{
+    expect(StorePath(backend, "state").text, XenbusStateConnected);
+    sectors_ = xenstore.number(StorePath(backend, "sectors").text, 0);
+    if (xenstore.number(StorePath(backend, "sector-size").text, 0) != 512 || sectors_ < 64)
         wrong(sectors_, " sectors, or not of 512 bytes");
+    StorePath front("device/vbd", vbd);
     xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateConnected).text);
 }
 
@@ -282,4 +296,19 @@ void discard_on_cdrom()
     cdrom.connect(kCdrom);
     expect_status("reading a CD-ROM", cdrom.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
     expect_status("discarding on a CD-ROM", cdrom.discard(0, 8), BLKIF_RSP_ERROR);
+}
+
+/* A frontend's nodes may be there before the operator adds the disk. The backend connects when it
+ * can, not while it is being made. */
+void frontend_before_its_disk()
+{
+    late.publish(kLate);
+    mark("hotplug");
+    StoreText domain;
+    if (!xenstore.read("domid", domain))
+        wrong("XenStore has no domid");
+    /* Where its backend is, such a frontend has to know. */
+    StorePath folder("/local/domain/0/backend/qdisk", domain.text);
+    late.accept(kLate, StorePath(folder.text, kLate).text);
+    expect_status("reading sector 0", late.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
 }

@@ -49,6 +49,7 @@ constexpr struct {
     CHECK(endless_discard),
     CHECK(discard_beyond_end),
     CHECK(unknown_operation),
+    CHECK(frontend_before_its_disk),
     CHECK(producer_runs_away),
     CHECK(discard_on_cdrom),
     CHECK(producer_goes_back),
