@@ -83,7 +83,8 @@ public:
     /* A request goes to the storage, and is back from there. */
     void begin() { working_++; }
     void end() { working_--; }
-    /* After end(), and what it led to. */
+    /* After end(), and what it led to. It goes no further than the ring of the one barrier that
+     * waits: rings after that one may not have been started yet, by another thread. */
     void settle()
     {
         if (!barriers_ || working_)

@@ -856,6 +856,39 @@ TEST(BackOrder, StateThatChangesDuringADrainIsFollowedInsideOfIt)
     back.vanish();
 }
 
+/* Also while it is a fault plan's doing that the backend waits. */
+TEST(BackOrder, SizeThatChangesDuringADrainIsTold)
+{
+    Rig rig(full());
+    rig.oracle_matters = false;
+    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    NestingStorage storage(rig.hub.storage);
+    BackPorts ports = rig.hub.back_ports();
+    BlockBack back({ports.store, ports.grants, ports.events, storage, nullptr}, rig.setup.back);
+    rig.back->vanish();
+    rig.hub.attach(&back);
+    back.set_faults(FaultPlan::parse("at take: lifecycle/closed-at-once").value());
+    ASSERT_TRUE(back.start());
+    f.state(XenbusState::Initialised);
+    ASSERT_EQ(back.state(), XenbusState::Connected);
+    std::string before = rig.back_node("sectors");
+    storage.meanwhile = [&] {
+        back.config().sector_size *= 8;
+        back.config().units = SectorUnits::Device;
+        back.resized();
+        EXPECT_EQ(rig.back_node("sectors"), before) << "in the middle of something else";
+    };
+    f.grant(0);
+    f.send(f.request(Op::Read, 0), 0);
+    rig.hub.run();
+    EXPECT_EQ(back.state(), XenbusState::Closed);
+    EXPECT_EQ(rig.back_node("sectors"), std::to_string(std::stoul(before) / 8));
+    back.vanish();
+    back.resized();
+    EXPECT_EQ(rig.back_node("sectors"), "") << "of a backend that is gone";
+    rig.hub.attach(static_cast<BlockBack *>(nullptr));
+}
+
 /* ring:bounded — requests that are refused after many pages were mapped cost
  * as many mappings: there is an end to those per event, too. */
 TEST(BackOrder, RefusedRequestsKeepTheLoop)

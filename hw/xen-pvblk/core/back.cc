@@ -179,6 +179,8 @@ void BlockBack::resized()
         return;
     }
     resized_ = false;
+    if (state_ == XenbusState::Unknown)
+        return; /* gone, or not there yet: publish() says it all */
     publish_nodes();
     /* blkif.h: how a frontend hears of it. Not where a toolstack says Closing. */
     if (state_ == XenbusState::Connected && allows("online"))

@@ -270,6 +270,8 @@ void BlockBack::later()
     busy_ = false;
     if (look_)
         store_changed();
+    else if (resized_)
+        resized();
 }
 
 void BlockBack::set_faults(FaultPlan plan)
