@@ -198,6 +198,21 @@ bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
     return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);
 }
 
+/* Draining polls, and the bus may want to take the device apart meanwhile. If
+ * it is about to anyway, that waits for the I/O as well. */
+static void settle(XenDevice *xendev)
+{
+    BlockBackend *blk = XEN_BLOCK_DEVICE(xendev)->props.conf.blk;
+    bool begun = xen_device_begin(xendev);
+
+    blk_ref(blk);
+    blk_drain(blk);
+    blk_unref(blk);
+    if (begun) {
+        xen_device_end(xendev);
+    }
+}
+
 void xen_pvblk_backend_settle(XenPvblk *s)
 {
     BusChild *pos = NULL;
@@ -206,7 +221,8 @@ void xen_pvblk_backend_settle(XenPvblk *s)
     while ((xendev = next_block_device(find_xen_bus(), &pos))) {
         if (object_dynamic_cast(OBJECT(xendev), TYPE_XEN_PVBLK_BACKEND) &&
             g_strcmp0(xendev->backend_path, s->backend_path) == 0) {
-            blk_drain(XEN_BLOCK_DEVICE(xendev)->props.conf.blk);
+            settle(xendev);
+            return;
         }
     }
 }

@@ -58,21 +58,12 @@ static void store_remove(void *opaque, const char *path)
     qemu_xen_xs_destroy(XEN_DEVICE(opaque)->xsh, XBT_NULL, path);
 }
 
-/*
- * The bus takes a device apart that is closed and offline, as soon as it sees
- * that: also from inside of a wait of the core's. Not while it is at work.
- */
+/* Not for a device that the bus is about to take apart, nor does it while the core is at work. */
 void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back))
 {
-    XenDevice *xendev = XEN_DEVICE(s);
-    bool inactive = xendev->inactive;
-
-    xendev->inactive = true;
-    call(s->back);
-    xendev->inactive = inactive;
-    if (!inactive && !xendev->backend_online) {
-        /* For it to look again. */
-        xen_device_backend_printf(xendev, "state", "%u", xendev->backend_state);
+    if (xen_device_begin(XEN_DEVICE(s))) {
+        call(s->back);
+        xen_device_end(XEN_DEVICE(s));
     }
 }
 

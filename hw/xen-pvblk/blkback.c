@@ -197,12 +197,11 @@ static void resized_bh(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    object_ref(OBJECT(s)); /* measuring waits, and anything may happen */
-    xen_pvblk_back_measure(s);
-    if (!s->ending) {
-        xen_pvblk_back_call(s, pvblk_back_resized);
+    if (xen_device_begin(XEN_DEVICE(s))) { /* measuring waits */
+        xen_pvblk_back_measure(s);
+        pvblk_back_resized(s->back);
+        xen_device_end(XEN_DEVICE(s));
     }
-    object_unref(OBJECT(s));
 }
 
 /* In the thread of the block node, which may not touch the XenStore. */

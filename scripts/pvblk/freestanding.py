@@ -32,6 +32,8 @@ UPCALLS = {"vector": "each vCPU's own upcall vector", "callback": "the callback 
 WAYS = {"pc": [*xenguest.ACCEL, "-smp", "1"],
         "q35-single": ["-machine", "q35", "-accel", "tcg,xen-version=0x40011,thread=single", "-smp", "2"],
         "icount": [*xenguest.ACCEL, "-smp", "1", "-icount", "shift=auto"]}
+# Bytes of memory whose checksum takes the monitor longer than the guest needs to react: a third of a second.
+LONG_SUM = 16 << 20
 # The hostile guest: seeds 1, 2, 3 … for a minute in all, each for a few seconds.
 FUZZ_SECONDS = 60
 SEED_SECONDS = 5
@@ -101,16 +103,29 @@ def run_refusals(name, way):
     late = images.raw(images.folder(f"{name}-late") / "late.raw", nested.SIZE)
     # The size is said, for a frontend that comes too early is refused for another reason while it is unknown.
     words += [*guest.raw_disk("late", late), "-global", "xen-disk.logical_block_size=512"]
+    leaving = images.raw(images.folder(f"{name}-leaving") / "leaving.raw", nested.SIZE)
+    words += [*guest.raw_disk("leaving", leaving), "-blockdev",
+              "driver=throttle,node-name=slow-leaving,throttle-group=slow,file=leaving"]
     with guest.Guest(name, words) as machine:
-        machine.wait_for("finished", 120, lambda text: text == "hotplug" and _plug_late(machine))
+        machine.wait_for("finished", 120, lambda text: _plug(machine, text))
         machine.power_off()
     done = re.search(r"^refusals: (\d+) checks: ok\s*$", machine.console.read_text(errors="replace"), re.MULTILINE)
     if not done or not int(done.group(1)):
         raise machine.problem("refusals does not say how many checks were ok")
 
 
-def _plug_late(machine):
-    machine.qmp("device_add", driver="xen-disk", id="late", drive="late", vdev="xvdc")
+def _plug(machine, asked):
+    """The operator's part."""
+    what, _, driver = asked.partition(" ")
+    if what == "hotplug":
+        machine.qmp("device_add", driver="xen-disk", id="late", drive="late", vdev="xvdc")
+    elif what == "plug":
+        machine.qmp("device_add", driver=driver, id="leaving", drive="slow-leaving", vdev="xvdd")
+    elif what == "unplug":
+        # What the guest does while QEMU is at the first comes together with the second.
+        machine.qmp_in_a_row(("human-monitor-command", {"command-line": f"sum 0 {LONG_SUM}"}),
+                             ("device_del", {"id": "leaving"}))
+        machine.wait_event("DEVICE_DELETED")
 
 
 def run_fuzz(name):

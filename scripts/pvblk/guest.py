@@ -179,14 +179,20 @@ class Guest:
 
     def qmp(self, command, seconds=60, **arguments):
         """Executes a QMP command; events are kept for wait_event()."""
+        words = {key.replace("_", "-"): value for key, value in arguments.items()}
+        return self.qmp_in_a_row((command, words), seconds=seconds)[0]
+
+    def qmp_in_a_row(self, *commands, seconds=60):
+        """Executes (command, arguments)s that QEMU gets at once: there is nothing between them. Their answers."""
         if not self.negotiated:
             self.negotiated = True
-            self.qmp("qmp_capabilities")
-        request = {"execute": command}
-        if arguments:
-            request["arguments"] = {key.replace("_", "-"): value for key, value in arguments.items()}
-        self.monitor.write(json.dumps(request))
+            # With this, QEMU takes the next command while it is still at the one before.
+            self.qmp("qmp_capabilities", enable=["oob"])
+        self.monitor.write("\n".join(json.dumps({"execute": command, "arguments": words}) for command, words in commands))
         deadline = time.monotonic() + seconds
+        return [self._answer(command, deadline) for command, _ in commands]
+
+    def _answer(self, command, deadline):
         while True:
             answer = self._monitor_line(deadline, f"QMP {command}")
             if "error" in answer:

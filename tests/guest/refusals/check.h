@@ -73,3 +73,4 @@ void producer_runs_away();
 void producer_goes_back();
 void discard_on_cdrom();
 void frontend_before_its_disk();
+void closed_while_unplugged();

@@ -13,6 +13,9 @@ namespace
 
 constexpr const char *kDisk = "51712", *kCdrom = "51728"; /* xvda, xvdb */
 constexpr const char *kLate = "51744";                    /* xvdc, added at the mark "hotplug" */
+constexpr const char *kLeaving = "51760";                 /* xvdd, which comes and goes */
+constexpr uint64_t kTicks = 200'000'000;                  /* of the TSC: less than 0.2 s */
+constexpr uint32_t kUnplugs = 4;                          /* of each kind: a race is not always met */
 constexpr uint64_t kWraps = 1ull << 55;                   /* 512 times that many bytes is 2^64 */
 constexpr uint32_t kSeconds = 10;
 constexpr uint32_t kEntries = 32;
@@ -23,6 +26,7 @@ class Disk
 public:
     /* Connects at the first use. */
     void connect(const char *vbd);
+    void connect_to(const char *vbd, const char *backend);
     /* The two halves of it: says Initialised, waits for the backend's Connected. */
     void publish(const char *vbd);
     void accept(const char *vbd, const char *backend);
@@ -36,6 +40,10 @@ public:
     void run_away();
     /* The same, and the producer behind what was taken already. The disk has to be slow. */
     void go_back();
+    /* Requests that are under way when this returns. The disk has to be slow. */
+    void send_many();
+    /* Closes in the moment in which the disk is unplugged, at the mark "unplug", and sees it go. */
+    void close_while_unplugged(const char *vbd, const char *backend, uint32_t later);
 
     uint8_t *data() { return data_.byte; }
 
@@ -51,7 +59,7 @@ private:
     uint64_t next_id_, sectors_;
 };
 
-Disk disk, cdrom, late;
+Disk disk, cdrom, late, leaving;
 
 void Disk::expect(const char *state_path, XenbusState wanted)
 {
@@ -71,15 +79,21 @@ void Disk::connect(const char *vbd)
     StoreText backend;
     if (!xenstore.read(StorePath(front.text, "backend").text, backend))
         wrong(front.text, " names no backend");
-    expect(StorePath(backend.text, "state").text, XenbusStateInitWait);
+    connect_to(vbd, backend.text);
+}
+
+void Disk::connect_to(const char *vbd, const char *backend)
+{
+    expect(StorePath(backend, "state").text, XenbusStateInitWait);
     publish(vbd);
-    accept(vbd, backend.text);
+    accept(vbd, backend);
 }
 
 void Disk::publish(const char *vbd)
 {
     StorePath front("device/vbd", vbd);
     ring_ = reinterpret_cast<blkif_sring *>(&ring_page_);
+    memset(&ring_page_, 0, sizeof ring_page_);
     ring_->req_event = ring_->rsp_event = 1;
     grant_ref_t ring_grant = grants.grant(0, ring_page_, Access::ReadWrite);
     data_grant_ = grants.grant(0, data_, Access::ReadWrite);
@@ -161,7 +175,7 @@ void Disk::run_away()
     move_producer(1u << 31);
 }
 
-void Disk::go_back()
+void Disk::send_many()
 {
     blkif_request request{};
     request.operation = BLKIF_OP_READ;
@@ -180,7 +194,42 @@ void Disk::go_back()
         wrong("no response in ", kSeconds, " seconds");
     if (load(ring_->rsp_prod) == first + kSlow)
         wrong("the disk is not slow");
+}
+
+void Disk::go_back()
+{
+    send_many();
     move_producer(-1u);
+}
+
+/* Reconfiguring is no state of a frontend that QEMU's bus waits for, and the ring is in use still. */
+void Disk::close_while_unplugged(const char *vbd, const char *backend, uint32_t later)
+{
+    StorePath state(StorePath("device/vbd", vbd).text, "state");
+    xenstore.write(state.text, Decimal(XenbusStateReconfiguring).text);
+    mark("unplug");
+    /* QEMU is busy then, and gets to this write and to the unplugging at once. The clock would have
+     * to wait for it. */
+    for (uint64_t begin = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - begin < kTicks;) {
+    }
+    StoreText value;
+    for (uint32_t i = 0; i < later; i++)
+        xenstore.read(state.text, value);
+    xenstore.write(state.text, Decimal(XenbusStateClosed).text);
+    for (uint64_t begin = pc_clock.milliseconds();
+         xenstore.read(StorePath(backend, "state").text, value);) {
+        if (pc_clock.milliseconds() - begin > kSeconds * 1000)
+            wrong(backend, " is there for ", kSeconds, " seconds after it was unplugged");
+    }
+}
+
+/* Of a disk whose frontend was there first: it has to know that. */
+StorePath backend_of(const char *vbd)
+{
+    StoreText domain;
+    if (!xenstore.read("domid", domain))
+        wrong("XenStore has no domid");
+    return {StorePath("/local/domain/0/backend/qdisk", domain.text).text, vbd};
 }
 
 void expect_status(const char *of, int status, int wanted)
@@ -304,11 +353,21 @@ void frontend_before_its_disk()
 {
     late.publish(kLate);
     mark("hotplug");
-    StoreText domain;
-    if (!xenstore.read("domid", domain))
-        wrong("XenStore has no domid");
-    /* Where its backend is, such a frontend has to know. */
-    StorePath folder("/local/domain/0/backend/qdisk", domain.text);
-    late.accept(kLate, StorePath(folder.text, kLate).text);
+    late.accept(kLate, backend_of(kLate).text);
     expect_status("reading sector 0", late.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+}
+
+/* A backend that waits for its requests, to close, is not taken apart from inside of that. */
+void closed_while_unplugged()
+{
+    StorePath front("device/vbd", kLeaving), backend = backend_of(kLeaving);
+    for (const char *driver : {"xen-disk", "xen-pvblk-backend"}) {
+        for (uint32_t i = 0; i < kUnplugs; i++) {
+            xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateInitialising).text);
+            mark("plug ", driver);
+            leaving.connect_to(kLeaving, backend.text);
+            leaving.send_many();
+            leaving.close_while_unplugged(kLeaving, backend.text, i);
+        }
+    }
 }

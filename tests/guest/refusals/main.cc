@@ -50,6 +50,7 @@ constexpr struct {
     CHECK(discard_beyond_end),
     CHECK(unknown_operation),
     CHECK(frontend_before_its_disk),
+    CHECK(closed_while_unplugged),
     CHECK(producer_runs_away),
     CHECK(discard_on_cdrom),
     CHECK(producer_goes_back),
