@@ -61,6 +61,7 @@ void mkdir_answers_mkdir();
 void mkdir_where_forbidden();
 void header_in_pieces();
 void header_in_pieces_without_payload();
+void missed_event_is_made_up_for();
 void illegal_request_kills_store_for_good();
 
 /* In disk.cc. */

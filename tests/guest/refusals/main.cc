@@ -44,6 +44,7 @@ constexpr struct {
     CHECK(mkdir_where_forbidden),
     CHECK(header_in_pieces),
     CHECK(header_in_pieces_without_payload),
+    CHECK(missed_event_is_made_up_for),
     CHECK(write_wraps_around),
     CHECK(read_wraps_around),
     CHECK(endless_discard),
