@@ -810,15 +810,30 @@ private:
     RamStorage &under_;
 };
 
+/* A backend over it, in the place of the rig's. */
+struct NestingBack {
+    explicit NestingBack(Rig &r)
+        : rig(r), storage(r.hub.storage), ports(r.hub.back_ports()),
+          back({ports.store, ports.grants, ports.events, storage, nullptr}, r.setup.back)
+    {
+        rig.back->vanish();
+        rig.hub.attach(&back);
+    }
+    ~NestingBack() { rig.hub.attach(static_cast<BlockBack *>(nullptr)); }
+
+    Rig &rig;
+    NestingStorage storage;
+    BackPorts ports;
+    BlockBack back;
+};
+
 TEST(BackOrder, StateThatChangesDuringADrainIsFollowedInsideOfIt)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 2, 1, true});
-    NestingStorage storage(rig.hub.storage);
-    BackPorts ports = rig.hub.back_ports();
-    BlockBack back({ports.store, ports.grants, ports.events, storage, nullptr}, rig.setup.back);
-    rig.back->vanish();
-    rig.hub.attach(&back);
+    NestingBack nesting(rig);
+    NestingStorage &storage = nesting.storage;
+    BlockBack &back = nesting.back;
     ASSERT_TRUE(back.start());
     f.state(XenbusState::Initialised);
     ASSERT_EQ(back.state(), XenbusState::Connected);
@@ -852,7 +867,6 @@ TEST(BackOrder, StateThatChangesDuringADrainIsFollowedInsideOfIt)
     f.state(XenbusState::Closing);
     f.state(XenbusState::Closed);
     EXPECT_EQ(rig.hub.grants.mapped(), 0u);
-    rig.hub.attach(static_cast<BlockBack *>(nullptr));
     back.vanish();
 }
 
@@ -862,11 +876,9 @@ TEST(BackOrder, SizeThatChangesDuringADrainIsTold)
     Rig rig(full());
     rig.oracle_matters = false;
     RawFront f(rig, {Abi::X86_64, 1, 1, true});
-    NestingStorage storage(rig.hub.storage);
-    BackPorts ports = rig.hub.back_ports();
-    BlockBack back({ports.store, ports.grants, ports.events, storage, nullptr}, rig.setup.back);
-    rig.back->vanish();
-    rig.hub.attach(&back);
+    NestingBack nesting(rig);
+    NestingStorage &storage = nesting.storage;
+    BlockBack &back = nesting.back;
     back.set_faults(FaultPlan::parse("at take: lifecycle/closed-at-once").value());
     ASSERT_TRUE(back.start());
     f.state(XenbusState::Initialised);
@@ -886,7 +898,6 @@ TEST(BackOrder, SizeThatChangesDuringADrainIsTold)
     back.vanish();
     back.resized();
     EXPECT_EQ(rig.back_node("sectors"), "") << "of a backend that is gone";
-    rig.hub.attach(static_cast<BlockBack *>(nullptr));
 }
 
 /* ring:bounded — requests that are refused after many pages were mapped cost

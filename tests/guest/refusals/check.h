@@ -33,6 +33,13 @@ inline void pause_for(uint64_t milliseconds)
         asm volatile("pause");
 }
 
+/* The same without QEMU, which the clock has to wait for where QEMU is busy. */
+inline void spin(uint64_t tsc_ticks)
+{
+    for (uint64_t begin = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - begin < tsc_ticks;) {
+    }
+}
+
 /* Xen's system time in nanoseconds, also where more than the four seconds of Clock have passed. */
 uint64_t system_time();
 

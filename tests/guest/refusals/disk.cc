@@ -48,6 +48,7 @@ public:
     uint8_t *data() { return data_.byte; }
 
 private:
+    blkif_request one_sector(uint8_t operation, uint64_t sector);
     void move_producer(uint32_t by);
     void expect(const char *state_path, XenbusState wanted);
     int ask(const blkif_request &request);
@@ -134,7 +135,7 @@ int Disk::ask(const blkif_request &request)
     return response.status;
 }
 
-int Disk::transfer(uint8_t operation, uint64_t sector)
+blkif_request Disk::one_sector(uint8_t operation, uint64_t sector)
 {
     blkif_request request{};
     request.operation = operation;
@@ -142,7 +143,12 @@ int Disk::transfer(uint8_t operation, uint64_t sector)
     request.id = ++next_id_;
     request.sector_number = sector;
     request.seg[0] = {data_grant_, 0, 0};
-    return ask(request);
+    return request;
+}
+
+int Disk::transfer(uint8_t operation, uint64_t sector)
+{
+    return ask(one_sector(operation, sector));
 }
 
 int Disk::discard(uint64_t sector, uint64_t nr_sectors)
@@ -177,13 +183,9 @@ void Disk::run_away()
 
 void Disk::send_many()
 {
-    blkif_request request{};
-    request.operation = BLKIF_OP_READ;
-    request.nr_segments = 1;
-    request.seg[0] = {data_grant_, 0, 0};
     uint32_t first = ring_->req_prod;
     for (uint32_t i = 0; i < kSlow; i++) {
-        request.id = ++next_id_;
+        blkif_request request = one_sector(BLKIF_OP_READ, 0);
         memcpy(&ring_->ring[(first + i) % kEntries].req, &request, sizeof request);
     }
     fence_release();
@@ -208,10 +210,7 @@ void Disk::close_while_unplugged(const char *vbd, const char *backend, uint32_t 
     StorePath state(StorePath("device/vbd", vbd).text, "state");
     xenstore.write(state.text, Decimal(XenbusStateReconfiguring).text);
     mark("unplug");
-    /* QEMU is busy then, and gets to this write and to the unplugging at once. The clock would have
-     * to wait for it. */
-    for (uint64_t begin = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - begin < kTicks;) {
-    }
+    spin(kTicks); /* QEMU is busy then, and gets to what comes now and to the unplugging at once */
     StoreText value;
     for (uint32_t i = 0; i < later; i++)
         xenstore.read(state.text, value);

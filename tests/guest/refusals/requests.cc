@@ -172,8 +172,7 @@ void missed_event_is_made_up_for()
         notify();
         while (load(r.req_cons) != r.req_prod) {
         }
-        for (uint64_t begin = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - begin < kTicks;) {
-        }
+        spin(kTicks);
         put("", 1);
         if (wait_until([&] { return load(r.rsp_prod) != r.rsp_cons; }, 1))
             seen++;
