@@ -33,7 +33,19 @@ inline void pause_for(uint64_t milliseconds)
         asm volatile("pause");
 }
 
-/* The same without QEMU, which the clock has to wait for where QEMU is busy. */
+/* Busy as well, for what QEMU does when it gets to it: no fixed time is enough on a busy host. */
+template <class Condition>
+bool comes_true(Condition condition)
+{
+    for (uint64_t begin = pc_clock.milliseconds(); !condition();) {
+        if (pc_clock.milliseconds() - begin > 10'000)
+            return false;
+        asm volatile("pause");
+    }
+    return true;
+}
+
+/* A pause without QEMU, which the clock has to wait for where QEMU is busy. */
 inline void spin(uint64_t tsc_ticks)
 {
     for (uint64_t begin = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - begin < tsc_ticks;) {

@@ -41,6 +41,14 @@ void put(const void *data, uint32_t length)
     store(ring().req_prod, prod);
 }
 
+/* XenStore has all that was put. */
+void expect_taken()
+{
+    xenstore_domain_interface &r = ring();
+    if (!comes_true([&] { return load(r.req_cons) == r.req_prod; }))
+        wrong("XenStore does not take a request");
+}
+
 void take(void *data, uint32_t length)
 {
     auto *to = static_cast<char *>(data);
@@ -97,7 +105,7 @@ void put_in_pieces(uint32_t id, const char *text)
     xsd_sockmsg message = header(XS_DIRECTORY, id, text);
     put(&message, kFirst);
     notify();
-    pause_for(50);
+    expect_taken();
     put(reinterpret_cast<const char *>(&message) + kFirst, sizeof message - kFirst);
     put(text, message.len);
     put_message(XS_DIRECTORY, id + 1, "store");
@@ -192,7 +200,7 @@ void illegal_request_kills_store_for_good()
     xsd_sockmsg message{XS_READ, 140, 0, XENSTORE_PAYLOAD_MAX + 1};
     put(&message, sizeof message);
     notify();
-    pause_for(100);
+    expect_taken(); /* or it would be the next kernel's first request */
     soft_reset();
     bring_up_events();
     bring_up_rest();
