@@ -81,6 +81,7 @@ void mkdir_where_forbidden();
 void header_in_pieces();
 void header_in_pieces_without_payload();
 void missed_event_is_made_up_for();
+void store_has_no_time_for_others();
 void illegal_request_kills_store_for_good();
 
 /* In disk.cc. */

@@ -55,6 +55,7 @@ constexpr struct {
     CHECK(producer_runs_away),
     CHECK(discard_on_cdrom),
     CHECK(producer_goes_back),
+    CHECK(store_has_no_time_for_others),
     CHECK(illegal_request_kills_store_for_good),
     CHECK(periodic_timer_survives_reset),
 #undef CHECK

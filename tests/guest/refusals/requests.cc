@@ -120,6 +120,15 @@ void expect_directory(uint32_t id)
         wrong("message ", id, " got an answer of type ", type, ", '", names.text, "'");
 }
 
+/* As another kernel, to which nothing matters of what is on the ring. */
+void begin_anew()
+{
+    soft_reset();
+    bring_up_events();
+    bring_up_rest();
+    ring().rsp_cons = load(ring().rsp_prod);
+}
+
 } // namespace
 
 /* xenstore.txt: MKDIR answers MKDIR if it went well, or if the node was there. */
@@ -193,6 +202,55 @@ void missed_event_is_made_up_for()
               " were answered");
 }
 
+/* There is always a request, and always room: the ring is full of equal ones, so that it takes one
+ * store to make all of them anew. QEMU's timers have their turn all the same. */
+void store_has_no_time_for_others()
+{
+    constexpr uint64_t kIdle = 100'000'000; /* ticks of the TSC without an answer: XenStore sleeps */
+    constexpr uint32_t kTurns = 20, kMost = 20'000;
+    struct Request
+    {
+        xsd_sockmsg message{XS_DIRECTORY, 160, 0, sizeof path};
+        char path[16] = "/local/domain/0";
+    } const request;
+    static_assert(XENSTORE_RING_SIZE % sizeof request == 0);
+
+    xenstore_domain_interface &r = ring();
+    for (size_t i = 0; i < XENSTORE_RING_SIZE / sizeof request; i++)
+        put(&request, sizeof request);
+    uint32_t ticks = timer.ticks(), turns = 0;
+    XENSTORE_RING_IDX first = load(r.req_cons), last = first;
+    uint64_t since = 0;
+    while (turns < kTurns) {
+        store(r.rsp_cons, load(r.rsp_prod));
+        XENSTORE_RING_IDX cons = load(r.req_cons);
+        store(r.req_prod, cons + XENSTORE_RING_SIZE);
+        uint64_t now = __builtin_ia32_rdtsc();
+        if (cons != last) {
+            last = cons;
+            since = now;
+        } else if (now - since > kIdle) {
+            notify();
+            since = now;
+        }
+        if (timer.ticks() != ticks) {
+            ticks = timer.ticks();
+            first = cons;
+            turns++;
+        } else if ((cons - first) / sizeof request > kMost) {
+            wrong("XenStore answers ", kMost, " requests, and no timer has a turn");
+        }
+    }
+    notify();
+    bool taken = comes_true([&] {
+        store(r.rsp_cons, load(r.rsp_prod));
+        return load(r.req_cons) == r.req_prod;
+    });
+    if (!taken)
+        wrong("XenStore does not take all requests");
+    begin_anew();
+}
+
 /* XENSTORE_PAYLOAD_MAX: a longer message ends the conversation. The next kernel begins a new one.
  */
 void illegal_request_kills_store_for_good()
@@ -201,10 +259,7 @@ void illegal_request_kills_store_for_good()
     put(&message, sizeof message);
     notify();
     expect_taken(); /* or it would be the next kernel's first request */
-    soft_reset();
-    bring_up_events();
-    bring_up_rest();
-    ring().rsp_cons = load(ring().rsp_prod);
+    begin_anew();
     put_message(XS_DIRECTORY, 141, "store");
     notify();
     expect_directory(141);
