@@ -198,22 +198,7 @@ bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
     return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);
 }
 
-/* Draining polls, and the bus may want to take the device apart meanwhile. If
- * it is about to anyway, that waits for the I/O as well. */
-static void settle(XenDevice *xendev)
-{
-    BlockBackend *blk = XEN_BLOCK_DEVICE(xendev)->props.conf.blk;
-    bool begun = xen_device_begin(xendev);
-
-    blk_ref(blk);
-    blk_drain(blk);
-    blk_unref(blk);
-    if (begun) {
-        xen_device_end(xendev);
-    }
-}
-
-void xen_pvblk_backend_settle(XenPvblk *s)
+static XenDevice *backend_of_ours(XenPvblk *s)
 {
     BusChild *pos = NULL;
     XenDevice *xendev;
@@ -221,23 +206,71 @@ void xen_pvblk_backend_settle(XenPvblk *s)
     while ((xendev = next_block_device(find_xen_bus(), &pos))) {
         if (object_dynamic_cast(OBJECT(xendev), TYPE_XEN_PVBLK_BACKEND) &&
             g_strcmp0(xendev->backend_path, s->backend_path) == 0) {
-            settle(xendev);
-            return;
+            return xendev;
         }
     }
+    return NULL;
+}
+
+/* Draining polls, and the bus may want to take the device apart meanwhile. If
+ * it is about to anyway, that waits for the I/O as well. */
+XenPvblkHold xen_pvblk_backend_hold(XenPvblk *s)
+{
+    XenDevice *xendev = backend_of_ours(s);
+    XenPvblkHold hold = {};
+
+    if (!xendev) {
+        return hold;
+    }
+    object_ref(OBJECT(xendev));
+    if (xen_device_begin(xendev)) {
+        hold.backend = xendev;
+    }
+    hold.bs = blk_bs(XEN_BLOCK_DEVICE(xendev)->props.conf.blk);
+    if (hold.bs) {
+        bdrv_ref(hold.bs);
+        /* Whoever asked for what takes long is about to forget it. */
+        xen_pvblk_back_abandon(XEN_PVBLK_BACKEND(xendev), true);
+        bdrv_drained_begin(hold.bs);
+        xen_pvblk_back_abandon(XEN_PVBLK_BACKEND(xendev), false);
+    }
+    object_unref(OBJECT(xendev));
+    return hold;
+}
+
+void xen_pvblk_backend_let_go(XenPvblkHold hold)
+{
+    if (hold.bs) {
+        bdrv_drained_end(hold.bs);
+        bdrv_unref(hold.bs);
+    }
+    if (hold.backend) {
+        xen_device_end(hold.backend);
+    }
+}
+
+/* By name and not by pointer: the operator may have unplugged it. */
+static Object *own_backend(XenPvblk *s)
+{
+    return s->own_backend ?
+           object_resolve_path_component(OBJECT(s), OWN_BACKEND) : NULL;
+}
+
+bool xen_pvblk_backend_await_rest(XenPvblk *s, void (*rest)(void *opaque))
+{
+    Object *be = own_backend(s);
+
+    return be && xen_device_await_rest(XEN_DEVICE(be), rest, s);
 }
 
 void xen_pvblk_backend_detach(XenPvblk *s)
 {
-    if (s->own_backend) {
-        /* By name and not by pointer: the operator may have unplugged it. */
-        Object *be = object_resolve_path_component(OBJECT(s), OWN_BACKEND);
+    Object *be = own_backend(s);
 
-        if (be) {
-            object_unparent(be);
-        }
-        s->own_backend = false;
+    if (be) {
+        object_unparent(be);
     }
+    s->own_backend = false;
     g_clear_pointer(&s->frontend_path, g_free);
     g_clear_pointer(&s->backend_path, g_free);
 }

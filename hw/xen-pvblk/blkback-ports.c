@@ -459,14 +459,23 @@ static void storage_submit(void *opaque, const struct pvblk_back_io *req)
     }
 }
 
+void xen_pvblk_back_abandon(XenPvblkBackend *s, bool on)
+{
+    if (on) {
+        qatomic_inc(&s->abandon);
+    } else {
+        qatomic_dec(&s->abandon);
+    }
+}
+
 /* The connection ends: what takes long is given up, nobody waits for it. */
 static void storage_drain(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    qatomic_set(&s->abandon, true);
+    xen_pvblk_back_abandon(s, true);
     blk_drain(blk_of(s));
-    qatomic_set(&s->abandon, false);
+    xen_pvblk_back_abandon(s, false);
 }
 
 /* ---- what people see ------------------------------------------------------- */

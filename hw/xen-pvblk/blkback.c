@@ -179,7 +179,13 @@ static void set_fault_plan(Object *obj, const char *value, Error **errp)
                    "file for a plan from the start on");
         return;
     }
+    /* A rule may be due at once, and end the connection. */
+    if (!xen_device_begin(XEN_DEVICE(s))) {
+        error_setg(errp, "fault-plan: the backend is being unplugged");
+        return;
+    }
     set_faults(s, "fault-plan", value, errp);
+    xen_device_end(XEN_DEVICE(s));
 }
 
 static void get_fault_counters(Object *obj, pvblk_emit *emit, void *opaque)
@@ -197,7 +203,8 @@ static void resized_bh(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    if (xen_device_begin(XEN_DEVICE(s))) { /* measuring waits */
+    /* Measuring waits, and so does what ends. */
+    if (!s->ending && xen_device_begin(XEN_DEVICE(s))) {
         xen_pvblk_back_measure(s);
         pvblk_back_resized(s->back);
         xen_device_end(XEN_DEVICE(s));
@@ -271,12 +278,13 @@ static void backend_unrealize(XenDevice *xendev)
     if (!s->back) {
         return;
     }
-    /* Rings are served until the core has stopped them: it is there so long. */
+    /* Rings are served until the core has stopped them: it is there so long.
+     * Then the node is back in the main loop, and no other thread resizes it. */
     s->ending = true;
-    blk_set_dev_ops(XEN_BLOCK_DEVICE(s)->props.conf.blk, NULL, NULL);
-    g_clear_pointer(&s->resized_bh, qemu_bh_delete);
     pvblk_back_free(s->back);
     s->back = NULL;
+    blk_set_dev_ops(XEN_BLOCK_DEVICE(s)->props.conf.blk, NULL, NULL);
+    g_clear_pointer(&s->resized_bh, qemu_bh_delete);
     xen_pvblk_back_ports_close(s);
 }
 

@@ -59,7 +59,7 @@ struct XenPvblkBackend {
     XenPvblkBackQueue queues[PVBLK_MAX_QUEUES];
     QSIMPLEQ_HEAD(, XenPvblkBackIo) idle; /* of ctx */
     void *zeros;      /* for secure discards */
-    bool abandon;     /* they end with the next piece; atomic */
+    uint32_t abandon; /* not 0: they end with the next piece; atomic */
     uint32_t reported; /* so many faults of frontends */
 };
 
@@ -72,6 +72,8 @@ void xen_pvblk_back_ports_close(XenPvblkBackend *s);
 void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back));
 /* How large the node is: main loop only, and it waits. */
 void xen_pvblk_back_measure(XenPvblkBackend *s);
+/* On, as often as off: secure discards are not waited for. */
+void xen_pvblk_back_abandon(XenPvblkBackend *s, bool on);
 /* The block layer wants quiet, or is done with it. */
 void xen_pvblk_back_drained_begin(void *opaque);
 bool xen_pvblk_back_drained_poll(void *opaque);

@@ -97,7 +97,7 @@ static void deliver(XenPvblk *s)
     }
 }
 
-static void unrealize_now(XenPvblk *s);
+static void unrealize_at_rest(XenPvblk *s);
 
 void xen_pvblk_leave(XenPvblk *s)
 {
@@ -107,7 +107,7 @@ void xen_pvblk_leave(XenPvblk *s)
         deliver(s);
     }
     if (--s->busy == 0 && s->gone) {
-        unrealize_now(s);
+        unrealize_at_rest(s);
     }
     object_unref(OBJECT(proxy));
 }
@@ -180,6 +180,9 @@ static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
 
+    if (s->gone) {
+        return;
+    }
     xen_pvblk_enter(s);
     take_all(s, vq, virtio_get_queue_index(vq));
     pvblk_device_pump(s->dev);
@@ -296,11 +299,13 @@ static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
 static void reset(VirtIODevice *vdev)
 {
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkHold hold;
 
     trace_xen_pvblk_reset(s);
     xen_pvblk_enter(s);
-    xen_pvblk_backend_settle(s);
+    hold = xen_pvblk_backend_hold(s);
     pvblk_device_reset(s->dev);
+    xen_pvblk_backend_let_go(hold);
     drop_done(s, -1);
     s->starved = false;
     s->config_dirty = false;
@@ -311,13 +316,15 @@ static void reset(VirtIODevice *vdev)
 static void queue_reset(VirtIODevice *vdev, uint32_t index)
 {
     XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkHold hold;
 
     if (index >= s->num_queues) {
         return;
     }
     xen_pvblk_enter(s);
-    xen_pvblk_backend_settle(s);
+    hold = xen_pvblk_backend_hold(s);
     pvblk_device_reset_queue(s->dev, index);
+    xen_pvblk_backend_let_go(hold);
     drop_done(s, index);
     xen_pvblk_leave(s);
 }
@@ -511,17 +518,51 @@ static void device_realize(DeviceState *dev, Error **errp)
 static void unrealize_now(XenPvblk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    XenPvblkHold hold;
 
     trace_xen_pvblk_unrealize(s);
     QTAILQ_REMOVE(&all_devices, s, next);
+    s->busy++; /* no leave() is the last any more */
+    hold = xen_pvblk_backend_hold(s);
     /* Before the queues go: elements in flight are detached from them. */
     drop_done(s, -1);
     g_clear_pointer(&s->dev, pvblk_device_free);
+    xen_pvblk_backend_let_go(hold);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         virtio_del_queue(vdev, i);
     }
     virtio_cleanup(vdev);
     release(s);
+    s->busy--;
+}
+
+static void backend_at_rest(void *opaque)
+{
+    XenPvblk *s = opaque;
+    DeviceState *proxy = s->proxy;
+
+    s->awaits_rest = false;
+    if (!s->busy) {
+        unrealize_now(s);
+    }
+    object_unref(OBJECT(s));
+    object_unref(OBJECT(proxy));
+}
+
+/* The backend of drive= goes with the device: not from inside of its own wait
+ * for a request, the end of which has brought us here. */
+static void unrealize_at_rest(XenPvblk *s)
+{
+    if (s->awaits_rest) {
+        return;
+    }
+    s->awaits_rest = xen_pvblk_backend_await_rest(s, backend_at_rest);
+    if (s->awaits_rest) {
+        object_ref(OBJECT(s->proxy)); /* as in enter() */
+        object_ref(OBJECT(s));
+    } else {
+        unrealize_now(s);
+    }
 }
 
 /* A guest may come here from inside deliver(): then the last leave() does it. */
@@ -531,7 +572,7 @@ static void device_unrealize(DeviceState *dev)
 
     s->gone = true;
     if (!s->busy) {
-        unrealize_now(s);
+        unrealize_at_rest(s);
     }
 }
 

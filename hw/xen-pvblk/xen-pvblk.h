@@ -90,7 +90,8 @@ struct XenPvblk {
 
     DeviceState *proxy; /* the transport, which this device is a part of */
     uint32_t busy;      /* calls into the core under way: enter(), leave() */
-    bool gone;          /* unrealized; what is left is done by leave() */
+    bool gone;          /* unrealized; what is left is done by leave() … */
+    bool awaits_rest;   /* … or when its backend is at rest */
     QSIMPLEQ_HEAD(, XenPvblkElement) done; /* to be given back */
     XenPvblkQueue *queues;
     bool config_dirty;  /* tell the guest */
@@ -105,9 +106,20 @@ struct XenPvblk {
  * own_backend, frontend_path, backend_path, and what auto means for it. */
 bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp);
 void xen_pvblk_backend_detach(XenPvblk *s);
-/* Returns when the backend has let go of the guest's pages: of those that it
- * reads from and writes to as they are, without a copy. */
-void xen_pvblk_backend_settle(XenPvblk *s);
+/*
+ * A backend of ours reads from and writes to the guest's pages as they are,
+ * without a copy. On hold it has let go of them, and takes no request; any
+ * other backend is left alone.
+ */
+typedef struct XenPvblkHold {
+    struct XenDevice *backend; /* NULL where there is nothing to end */
+    BlockDriverState *bs;      /* NULL: not on hold */
+} XenPvblkHold;
+XenPvblkHold xen_pvblk_backend_hold(XenPvblk *s);
+void xen_pvblk_backend_let_go(XenPvblkHold hold);
+/* Whether the backend that was made for drive= is at work, somewhere up the
+ * stack. If so, rest() is called when that is over. */
+bool xen_pvblk_backend_await_rest(XenPvblk *s, void (*rest)(void *opaque));
 /* Where a backend of ours has its frontend's directory. */
 char *xen_pvblk_hosted_path(struct XenDevice *xendev, Error **errp);
 /* The number of the virtual device, from the end of its path. */
