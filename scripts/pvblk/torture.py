@@ -34,7 +34,7 @@ TORTURES = {
     "grants": Torture("at map name=data nth=3 every=1 always: grants/map-fails", ("error",), ("ok",)),
     "store": Torture("at publish-node name=feature-max-indirect-segments always: store/node-not-a-number", ("ok",),
                      ("ok",)),
-    "geometry": Torture("at tick state=Connected nth=60: geometry/size-shrinks 130000", ("error",), ("ok",)),
+    "geometry": Torture("at tick state=Connected nth=60: geometry/size-shrinks 130000", ("error", "short"), ("ok",)),
     "features": Torture("at before-work op=flush|barrier|discard always: features/unsupported", ("ok",), ("ok",)),
     "lifecycle": Torture("at take nth=60: lifecycle/closing", ("error", "short"), ("error",)),
 }
