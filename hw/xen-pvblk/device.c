@@ -538,28 +538,16 @@ static void unrealize_now(XenPvblk *s)
 
 static void backend_at_rest(void *opaque)
 {
-    XenPvblk *s = opaque;
-    DeviceState *proxy = s->proxy;
-
-    s->awaits_rest = false;
-    if (!s->busy) {
-        unrealize_now(s);
-    }
-    object_unref(OBJECT(s));
-    object_unref(OBJECT(proxy));
+    xen_pvblk_leave(opaque);
 }
 
 /* The backend of drive= goes with the device: not from inside of its own wait
- * for a request, the end of which has brought us here. */
+ * for a request, the end of which has brought us here. Until that is over, its
+ * work counts as ours. */
 static void unrealize_at_rest(XenPvblk *s)
 {
-    if (s->awaits_rest) {
-        return;
-    }
-    s->awaits_rest = xen_pvblk_backend_await_rest(s, backend_at_rest);
-    if (s->awaits_rest) {
-        object_ref(OBJECT(s->proxy)); /* as in enter() */
-        object_ref(OBJECT(s));
+    if (xen_pvblk_backend_await_rest(s, backend_at_rest)) {
+        xen_pvblk_enter(s);
     } else {
         unrealize_now(s);
     }

@@ -90,8 +90,7 @@ struct XenPvblk {
 
     DeviceState *proxy; /* the transport, which this device is a part of */
     uint32_t busy;      /* calls into the core under way: enter(), leave() */
-    bool gone;          /* unrealized; what is left is done by leave() … */
-    bool awaits_rest;   /* … or when its backend is at rest */
+    bool gone;          /* unrealized; what is left is done by leave() */
     QSIMPLEQ_HEAD(, XenPvblkElement) done; /* to be given back */
     XenPvblkQueue *queues;
     bool config_dirty;  /* tell the guest */
