@@ -3,7 +3,7 @@
  * xen-pvblk-backend: a Xen block backend of its own, all of blkif, on QEMU's
  * xen-bus and any block node. QOM, XenDevice and the block layer are here and
  * in the .c files beside; what happens to a request is the C++ core's business
- * (pvblk/back_c_api.h).
+ * (pvblk/c/back.h).
  *
  * Threads: XenStore, realize and resize in the main loop with the BQL held.
  * Events and the end of I/O come in the AioContext of the block node, which is
@@ -14,7 +14,7 @@
 
 #include "compat.h"
 #include "hw/xen/xen-block.h"
-#include "pvblk/back_c_api.h"
+#include "pvblk/c/back.h"
 #include "qom/object.h"
 
 #define TYPE_XEN_PVBLK_BACKEND "xen-pvblk-backend"

@@ -4,7 +4,7 @@
 #define HW_XEN_PVBLK_INSPECT_H
 
 #include "compat.h"
-#include "pvblk/c_api.h"
+#include "pvblk/c/device.h"
 #include "qom/object.h"
 
 /* Emits what there is now; nothing, for an object that is not realized. */

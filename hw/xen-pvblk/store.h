@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XenStore for both cores: their store_… operations (pvblk/c_api.h,
- * pvblk/back_c_api.h) on a handle of QEMU's. Negative: -errno.
+ * XenStore for both cores: their store_… operations (pvblk/c/device.h,
+ * pvblk/c/back.h) on a handle of QEMU's. Negative: -errno.
  */
 #ifndef HW_XEN_PVBLK_STORE_H
 #define HW_XEN_PVBLK_STORE_H

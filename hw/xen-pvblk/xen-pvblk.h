@@ -2,7 +2,7 @@
 /*
  * xen-pvblk-device: a virtio block device whose disk is reached by a blkif
  * frontend. QOM and virtio are here and in the .c files beside; what happens
- * to a request is the C++ core's business (pvblk/c_api.h).
+ * to a request is the C++ core's business (pvblk/c/device.h).
  *
  * Threads: all of it runs in the main loop, or in a vCPU thread, with the BQL
  * held. The one exception is the event channel's handler, which only
@@ -13,7 +13,7 @@
 
 #include "compat.h"
 #include "hw/virtio/virtio.h"
-#include "pvblk/c_api.h"
+#include "pvblk/c/device.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
 

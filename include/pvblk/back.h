@@ -2,7 +2,7 @@
 /*
  * Layer `back`: BlockBack, a blkif backend. Publishes every node that blkif.h
  * of 2024 has for one, follows the frontend's state, and serves up to
- * kMaxQueues rings of up to 16 pages (back_queue.h). Knows nothing of QEMU.
+ * kMaxQueues rings of up to 16 pages (queue.h). Knows nothing of QEMU.
  *
  * The frontend is hostile: one whose nodes break a clause is told so in the
  * node `error` and by Closing, and may start anew.
@@ -18,9 +18,9 @@
  */
 #pragma once
 
+#include "back/queue.h"
+#include "fault/back_faults.h"
 #include "pvblk/back_config.h"
-#include "pvblk/back_faults.h"
-#include "pvblk/back_queue.h"
 #include "pvblk/xenbus.h"
 
 namespace pvblk
@@ -136,7 +136,7 @@ private:
     void bend_life(FaultKind kind);
     uint64_t faults_fired() const;
 
-    /* back_plan.cc: the frontend's nodes */
+    /* nodes.cc: the frontend's nodes */
     Result<BackPlan> read_plan();
     Result<uint64_t> read_number(std::string_view name);
     Result<bool> read_flag(std::string_view name);

@@ -8,8 +8,8 @@
  */
 #pragma once
 
+#include "proto/wire.h"
 #include "pvblk/plan.h"
-#include "pvblk/wire.h"
 
 #include <string>
 

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "pvblk/wire.h"
+#include "pvblk/protocol.h"
 
 #include <cstdint>
 #include <span>
@@ -72,15 +72,6 @@ constexpr FaultOpSet fault_op(Op op)
     case Op::Indirect: return kFaultIndirect;
     default: return kFaultOther;
     }
-}
-
-/* Never 0: that is a decision about no request. */
-constexpr FaultOpSet fault_ops(const WireRequest &req)
-{
-    FaultOpSet ops = fault_op(req.op);
-    if (req.op == Op::Indirect)
-        ops |= fault_op(req.indirect_op);
-    return ops;
 }
 
 struct FaultPointInfo {

@@ -20,10 +20,11 @@
  */
 #pragma once
 
-#include "pvblk/grant_pool.h"
+#include "front/grant_pool.h"
+#include "front/negotiation.h"
+#include "proto/ring.h"
 #include "pvblk/plan.h"
 #include "pvblk/ports.h"
-#include "pvblk/ring.h"
 #include "pvblk/xenbus.h"
 
 #include <memory>
@@ -31,7 +32,24 @@
 #include <sys/uio.h>
 #include <vector>
 
-namespace pvblk {
+namespace pvblk
+{
+
+/* The frontend's life cycle. In brackets: what our own state node says. */
+enum class FrontState : uint8_t {
+    Idle,       /* not started [Initialising or none] */
+    WaitInit,   /* [Initialising] waiting for the backend's InitWait */
+    Connecting, /* [Initialised] waiting for the backend's Connected */
+    Connected,  /* [Connected] */
+    Draining,   /* [Connected] no new requests; those in flight finish */
+    Closing,    /* [Closing] waiting for the backend to follow */
+    Closed,     /* [Closed] waiting for the backend to follow */
+    Lost,       /* [as before] backend gone; requests wait for it */
+    Broken,     /* [Closed] sticky until Reconnect */
+    Stopped,    /* [Closed] the end */
+};
+inline constexpr uint32_t kFrontStates = 10;
+const char *front_state_name(FrontState s);
 
 enum class IoKind : uint8_t { Read, Write, Flush, Discard, SecureDiscard };
 
@@ -103,7 +121,8 @@ enum class TraceKind : uint8_t {
 };
 
 /* Upcalls. Only submit() may be called from inside completed(). */
-class FrontOwner {
+class FrontOwner
+{
 public:
     virtual void completed(void *cookie, uint32_t queue, IoStatus status) = 0;
     /* After the last completed() of a batch. */
@@ -116,14 +135,6 @@ public:
 
 protected:
     ~FrontOwner() = default;
-};
-
-struct FrontPorts {
-    Store &store;
-    Grants &grants;
-    Events &events;
-    Memory &memory;
-    Clock &clock;
 };
 
 struct FrontConfig {
@@ -143,7 +154,11 @@ struct FrontConfig {
     bool always_bounce{false};
 };
 
-class BlockFront {
+enum class FrontEvent : uint8_t;
+enum class FrontAction : uint8_t;
+
+class BlockFront
+{
 public:
     /* Grants and private pages that a front can use: all that its rings may
      * have in flight, up to a limit. Requests wait where there are fewer. */
@@ -304,7 +319,7 @@ private:
     void update_deadline();
     void requests_overdue(int64_t now);
 
-    /* front_connect.cc: rings, nodes and the plan */
+    /* connect.cc: rings, nodes and the plan */
     Result<Plan> read_plan();
     void act_publish();
     Status open_queue(uint32_t index, const Plan &plan);
@@ -317,7 +332,7 @@ private:
     bool write_number(std::string_view name, uint64_t value);
     void remove_node(std::string_view name);
 
-    /* front_io.cc: requests */
+    /* requests.cc: requests */
     void init_io();
     bool send_more();
     bool send_from(uint32_t index);
@@ -341,7 +356,7 @@ private:
     void free_slot(Slot &slot);
     Intake refuse(Verdict verdict, IoStatus why, const IoRequest &req);
 
-    /* front_answer.cc: responses */
+    /* answers.cc: responses */
     bool consume();
     bool consume_ring(uint32_t index);
     bool handle_response(uint32_t ring, const WireResponse &rsp);
@@ -351,7 +366,7 @@ private:
     bool withdraw(Feature feature, int16_t status, bool with_data);
     void count_done(const Slot &slot);
 
-    /* front_split.cc: a part of a request into a slot, with its grants */
+    /* splitter.cc: a part of a request into a slot, with its grants */
     enum class Fill : uint8_t { Done, NoRoom, Refused };
     Fill fill_slot(uint32_t job_index, Slot &slot);
     Fill fill_data(Job &job, Slot &slot);
@@ -399,7 +414,7 @@ private:
     uint32_t log_burst_{0};
 
     GrantPool pool_;
-    Plan published_{}; /* what our nodes say */
+    Plan published_{};  /* what our nodes say */
     uint32_t rings_{0}; /* that are up: all of them, or none */
     std::array<Queue, kMaxQueues> queues_{};
 

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the frontend and the backend need from the world, and nothing else.
- * Two providers exist: QEMU's Xen emulation (C glue behind c_api.h) and the
- * in-process loopback (loopback.h).
+ * What a frontend and a backend need from the world, and nothing else: a Store
+ * for either, then the ports of a frontend, then those of a backend. Two
+ * providers exist: QEMU's Xen emulation (C glue behind c/device.h and c/back.h)
+ * and the in-process loopback (loopback.h).
  *
- * Threads: all calls come from the one thread that drives the front or back;
- * a provider calls back on that same thread. Ownership: a port outlives the
- * object that was given it.
+ * Threads: all calls come from the one thread that drives the front or back; a
+ * provider calls back on that same thread. Of a backend, map(), unmap(),
+ * notify() and submit() come from the thread of a queue's events, which may be
+ * another one (back.h). Ownership: a port outlives the object that was given it.
  */
 #pragma once
 
 #include "pvblk/result.h"
 #include "pvblk/types.h"
 
+#include <cstddef>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
 
-namespace pvblk {
+namespace pvblk
+{
 
 /* XenStore, seen by one domain. Paths are absolute. */
-class Store {
+class Store
+{
 public:
     /* Copies the value to `out` (no terminator) and returns its full length,
      * which may be more than out.size(): then the value was cut. */
@@ -36,11 +41,14 @@ protected:
     ~Store() = default;
 };
 
+/* ---- a frontend's ----------------------------------------------------------- */
+
 /*
  * A block of grant references that this frontend owns, numbered 0 … count-1
  * here and first()+i on the wire. The entry's domid is always the backend's.
  */
-class Grants {
+class Grants
+{
 public:
     virtual uint32_t count() const = 0;
     virtual GrantRef ref(uint32_t index) const = 0;
@@ -58,7 +66,8 @@ protected:
 
 /* Event channels from the frontend to its backend, one a queue: 0 …
  * kMaxQueues - 1. */
-class Events {
+class Events
+{
 public:
     virtual Result<Port> open(uint32_t queue) = 0;
     virtual Status notify(uint32_t queue) = 0;
@@ -70,7 +79,8 @@ protected:
 
 /* Private pages, kPageSize bytes each, that exist as long as the port. They
  * need no address in the guest. */
-class Memory {
+class Memory
+{
 public:
     virtual uint32_t pages() const = 0;
     virtual std::byte *page(PageIndex index) = 0;
@@ -80,7 +90,8 @@ protected:
 };
 
 /* Nanoseconds of a monotonic clock (QEMU: the virtual clock). */
-class Clock {
+class Clock
+{
 public:
     virtual int64_t now_ns() = 0;
     /* One deadline at a time: the owner's deadline_passed() is called at or
@@ -90,6 +101,17 @@ public:
 protected:
     ~Clock() = default;
 };
+
+/* What a frontend stands on. */
+struct FrontPorts {
+    Store &store;
+    Grants &grants;
+    Events &events;
+    Memory &memory;
+    Clock &clock;
+};
+
+/* ---- a backend's ------------------------------------------------------------ */
 
 enum class StorageOp : uint8_t {
     Read,
@@ -110,7 +132,8 @@ struct StorageRequest {
     uint64_t tag{0}; /* the client's */
 };
 
-class StorageClient {
+class StorageClient
+{
 public:
     virtual void storage_done(uint64_t tag, bool ok) = 0;
 
@@ -120,7 +143,8 @@ protected:
 
 /* What a backend stores on: any number of requests at a time, done in any
  * order. */
-class Storage {
+class Storage
+{
 public:
     virtual uint64_t sectors() const = 0;
     /* The client hears of its end exactly once, on the thread that submitted,
@@ -131,6 +155,63 @@ public:
 
 protected:
     ~Storage() = default;
+};
+
+/* The frontend's pages, as its grants allow. */
+class BackGrants
+{
+public:
+    /* Map a page for reading only or for reading and writing. Fails if the
+     * grant does not exist, ended, or does not allow this. */
+    virtual Result<std::byte *> map(GrantRef ref, bool readonly) = 0;
+    virtual void unmap(GrantRef ref, std::byte *page) = 0;
+
+protected:
+    ~BackGrants() = default;
+};
+
+/* The backend's ends of the event channels that a frontend opened, one a
+ * queue: 0 … kMaxQueues - 1. */
+class BackEvents
+{
+public:
+    virtual Status bind(uint32_t queue, Port remote) = 0;
+    virtual Status notify(uint32_t queue) = 0;
+    /* An event that comes from nobody: BlockBack::event_received() is called
+     * soon, not from inside. For what one call leaves undone. */
+    virtual void again(uint32_t queue) = 0;
+    /* No call of BlockBack::event_received() for it is under way any more when
+     * this returns, and none follows. It, bind() and Storage::drain() may let
+     * other calls of BlockBack happen while they wait. */
+    virtual void pause(uint32_t queue) = 0;
+    virtual void unbind(uint32_t queue) = 0;
+    /* BlockBack::later() is called soon, from inside of no other call: for what
+     * a change of the store left undone, and for a fault plan. */
+    virtual void later() = 0;
+
+protected:
+    ~BackEvents() = default;
+};
+
+/* Who wants to know what a frontend did. Called as often as it errs: up to
+ * once a connection and ring. */
+class BackOwner
+{
+public:
+    /* A frontend was refused, or its ring halted. Any of the backend's threads. */
+    virtual void fault(const Error &error) = 0;
+
+protected:
+    ~BackOwner() = default;
+};
+
+/* What a backend stands on. */
+struct BackPorts {
+    Store &store; /* as dom0 */
+    BackGrants &grants;
+    BackEvents &events;
+    Storage &storage;
+    BackOwner *owner{nullptr}; /* may be nobody */
 };
 
 } // namespace pvblk

@@ -8,19 +8,20 @@
 #include <cstdint>
 #include <utility>
 
-namespace pvblk {
+namespace pvblk
+{
 
 enum class ErrorKind : uint8_t {
-    Missing,     /* a node, file or object that has to be there is not */
-    Malformed,   /* not a number, too long, not in the format of the clause */
-    OutOfRange,  /* well formed, but outside what the clause allows */
+    Missing,       /* a node, file or object that has to be there is not */
+    Malformed,     /* not a number, too long, not in the format of the clause */
+    OutOfRange,    /* well formed, but outside what the clause allows */
     Contradiction, /* two things the peer said exclude each other */
     PeerViolation, /* the peer broke the ring or XenBus protocol */
-    Busy,        /* still in use by the peer; try again after it let go */
-    NoSpace,     /* a table, pool or ring is full */
+    Busy,          /* still in use by the peer; try again after it let go */
+    NoSpace,       /* a table, pool or ring is full */
     NotConnected,
     TimedOut,
-    Io,          /* the provider below failed */
+    Io, /* the provider below failed */
 };
 
 /*
@@ -34,7 +35,8 @@ struct Error {
     uint64_t value{0}; /* the offending number, where there is one */
 };
 
-struct Ok {};
+struct Ok {
+};
 
 /*
  * Small on purpose: T has to be default constructible and cheap to move,
@@ -42,7 +44,8 @@ struct Ok {};
  * cause; what a user wrote wrongly may be answered with more than literals.
  */
 template <class T, class E = Error>
-class [[nodiscard]] Result {
+class [[nodiscard]] Result
+{
 public:
     Result(T v) : value_(std::move(v)), ok_(true) {}
     Result(E e) : error_(std::move(e)), ok_(false) {}

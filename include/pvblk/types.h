@@ -12,7 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace pvblk {
+namespace pvblk
+{
 
 /* An integer that converts to nothing else. */
 template <class Tag, class Int>

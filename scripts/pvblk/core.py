@@ -26,7 +26,8 @@ def ensure_asan():
 def ensure_coverage():
     """From scratch where a source came or went: gcov's notes of one that is gone would be counted."""
     folders = [paths.ROOT / name for name in ("hw/xen-pvblk/core", "include/pvblk", "tests/unit")]
-    build(paths.CORE_COVERAGE, COVERAGE, sources=sorted(path.name for folder in folders for path in folder.iterdir()))
+    sources = sorted(str(path.relative_to(paths.ROOT)) for folder in folders for path in folder.rglob("*"))
+    build(paths.CORE_COVERAGE, COVERAGE, sources=sources)
 
 
 def ensure_fuzz():

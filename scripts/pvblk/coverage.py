@@ -71,7 +71,8 @@ def measure():
             "--json-summary", report, paths.CORE_COVERAGE], log, "gcovr", cwd=paths.ROOT, env=buildtools.environment())
     rows = json.loads(report.read_text())["files"]
     seen = {row["filename"] for row in rows}
-    absent = [path.name for path in (paths.ROOT / CORE).glob("*.cc") if CORE + path.name not in seen]
+    sources = [path.relative_to(paths.ROOT).as_posix() for path in (paths.ROOT / CORE).rglob("*.cc")]
+    absent = [name for name in sources if name not in seen]
     if absent:
         raise ui.Problem(f"not measured: {', '.join(absent)}", log)
     return rows
@@ -86,10 +87,10 @@ def _report(rows, apart):
         outside = any(fnmatchcase(row["filename"], pattern) for pattern in apart)
         (others if outside else held).add(row)
         if one.lines:
-            ui.say(f"    {row['filename']:<34} {one.text()}{'  (apart)' if outside else ''}")
+            ui.say(f"    {row['filename']:<40} {one.text()}{'  (apart)' if outside else ''}")
     if apart:
-        ui.say(f"    {'apart':<34} {others.text()}")
-    ui.say(f"    {'held to the numbers':<34} {held.text()}")
+        ui.say(f"    {'apart':<40} {others.text()}")
+    ui.say(f"    {'held to the numbers':<40} {held.text()}")
     return held.percent()
 
 

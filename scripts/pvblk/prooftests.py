@@ -16,8 +16,8 @@ SOURCES = paths.ROOT / "tests" / "proof"
 RELACY = SOURCES / "relacy" / "ring_proof.cc"
 SPIN = SOURCES / "spin" / "ring.pml"
 MUTANTS = SOURCES / "mutants.toml"
-HEADERS = paths.ROOT / "include"
-RING = HEADERS / "pvblk" / "ring.h"
+CORE = paths.ROOT / "hw" / "xen-pvblk" / "core"
+RING = CORE / "proto" / "ring.h"
 OUT = paths.BUILD / "proof"
 PROGRAM = OUT / "ring_proof"
 
@@ -62,7 +62,7 @@ def ensure():
     host.ensure(host.PROOF)
     with ui.step("proof: building"):
         OUT.mkdir(parents=True, exist_ok=True)
-        _compile_relacy(PROGRAM, HEADERS, ["-O2", "-Werror"])
+        _compile_relacy(PROGRAM, CORE, ["-O2", "-Werror"])
 
 
 def _run(command, log, cwd=None):
@@ -106,7 +106,7 @@ def _compile_relacy(program, headers, options):
     """In two steps: ccache keeps objects, not programs."""
     log = _log(f"{program.name}-build")
     thing = program.with_suffix(".o")
-    _must(["g++", "-std=c++20", "-Wall", "-Wextra", *options, f"-I{headers}", "-c", RELACY, "-o", thing], log)
+    _must(["g++", "-std=c++20", "-Wall", "-Wextra", *options, f"-I{headers}", f"-I{CORE}", f"-I{paths.ROOT / 'include'}", "-c", RELACY, "-o", thing], log)
     _must(["g++", thing, "-o", program], log)
 
 
@@ -203,10 +203,8 @@ def _mutants_ring():
     def patch(mutant):
         headers = OUT / f"ring-{mutant['name']}"
         buildtools.reset(headers)
-        (headers / "pvblk").mkdir()
-        for header in RING.parent.glob("*.h"):
-            text = _mutate(RING, mutant) if header == RING else header.read_text()
-            (headers / "pvblk" / header.name).write_text(text)
+        (headers / "proto").mkdir()
+        (headers / "proto" / RING.name).write_text(_mutate(RING, mutant))
         program = headers / mutant["name"]
         # A mutant's interleavings are few, and compiling takes longer than they do.
         _compile_relacy(program, headers, ["-O0", "-w"])

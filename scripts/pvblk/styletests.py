@@ -108,7 +108,7 @@ def _entries(text):
 
 def _references(text):
     """``file: name, name``, as pairs."""
-    return [(file, name) for file, names in re.findall(r"``([\w.-]+):\s+([^`]+)``", text)
+    return [(file, name) for file, names in re.findall(r"``([\w./-]+):\s+([^`]+)``", text)
             for name in re.split(r",\s+", names)]
 
 
@@ -121,11 +121,11 @@ def _register():
 
 
 def _is_there(files, file, name):
-    """A file of code has its suffix, a patch its number alone, a file of tests neither."""
+    """A file of code has its suffix, and its room before it; a patch its number alone, a file of tests neither."""
     patch, code = file.isdigit(), "." in file
     word = re.compile(rf"(?<!\w){re.escape(name.removesuffix('()'))}(?!\w)")
     return any(place.startswith(CODE if patch or code else TESTS)
-               and (path.name == file if code else path.name.startswith(file + "-") if patch else path.stem == file)
+               and (place.endswith("/" + file) if code else path.name.startswith(file + "-") if patch else path.stem == file)
                and word.search(path.read_text()) for place, path in files)
 
 

@@ -3,8 +3,8 @@
 #include "store.h"
 
 #include "check.h"
+#include "front/negotiation.h"
 #include "input.h"
-#include "pvblk/plan.h"
 #include "pvblk/xenbus.h"
 
 #include <cstring>

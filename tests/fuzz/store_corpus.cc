@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Seeds of the target `store`. */
 #include "corpus.h"
-#include "pvblk/plan.h"
+#include "front/negotiation.h"
 #include "store.h"
 
 namespace pvblk::fuzz

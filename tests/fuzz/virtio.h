@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "pvblk/shim.h"
+#include "virtio/shim.h"
 
 #include <iterator>
 

@@ -78,8 +78,8 @@ World::World(WorldSetup s)
     store.nodes = setup.bent_nodes;
     store.states = setup.bent_states;
     hub.front.store = [this] { watch_events_++; };
-    back = std::make_unique<BlockBack>(BackPorts{store, back_grants, back_events, hub.storage, nullptr},
-                                       setup.back);
+    back = std::make_unique<BlockBack>(
+        BackPorts{store, back_grants, back_events, hub.storage, nullptr}, setup.back);
     hub.attach(back.get());
     EXPECT_TRUE(back->start());
 }

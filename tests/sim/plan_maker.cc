@@ -2,7 +2,7 @@
 /* See plan_maker.h. */
 #include "plan_maker.h"
 
-#include "pvblk/plan.h"
+#include "front/negotiation.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 /* Requests of a run, and the oracles of their data: see scene.h. */
 #include "scene.h"
 
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
 #include <algorithm>
 #include <cstring>

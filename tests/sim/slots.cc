@@ -3,7 +3,7 @@
 #include "slots.h"
 
 #include "paused_ports.h"
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
 #include <algorithm>
 #include <map>

@@ -6,7 +6,7 @@
  */
 #include "raw_front.h"
 
-#include "pvblk/back_c_api.h"
+#include "pvblk/c/back.h"
 
 #include <atomic>
 #include <cerrno>

@@ -124,8 +124,7 @@ TEST(BackRings, RingSchemesAreMixedUp)
     } cases[] = {{"1", nullptr, true},  {nullptr, "2", true},   {"1", "2", true},
                  {"1", "4", false},     {"0", "2", false},      {"2", "2", false},
                  {"5", nullptr, false}, {nullptr, "17", false}, {"63", nullptr, false},
-                 {nullptr, "3", false},
-                 {nullptr, "-2", false}};
+                 {nullptr, "3", false}, {nullptr, "-2", false}};
     for (const auto &c : cases) {
         SCOPED_TRACE(testing::Message()
                      << (c.order ? c.order : "-") << ' ' << (c.pages ? c.pages : "-"));
@@ -640,22 +639,36 @@ TEST(BackBarrier, RequestBesideBarriersIsNotAnswered)
         for (int i = 0; i < 200; i++) {
             uint32_t q = rnd(4);
             switch (rnd(6)) {
-            case 0: case 1: case 2: {
-                if (f.rings[q].free() == 0) break;
+            case 0:
+            case 1:
+            case 2: {
+                if (f.rings[q].free() == 0)
+                    break;
                 bool b = rnd(2);
-                f.send(f.request(b ? Op::WriteBarrier : Op::Write, rnd(100) * 8, b ? rnd(3) : 1), q);
+                f.send(f.request(b ? Op::WriteBarrier : Op::Write, rnd(100) * 8, b ? rnd(3) : 1),
+                       q);
                 sent++;
                 break;
             }
-            case 3: if (disk.waiting()) disk.finish(rnd(static_cast<uint32_t>(disk.waiting()))); break;
+            case 3:
+                if (disk.waiting())
+                    disk.finish(rnd(static_cast<uint32_t>(disk.waiting())));
+                break;
             case 4: rig.hub.run_one(); break;
-            case 5: disk.fail = rnd(4) == 0; while (f.next(q)) got++; break;
+            case 5:
+                disk.fail = rnd(4) == 0;
+                while (f.next(q))
+                    got++;
+                break;
             }
         }
         for (int i = 0; i < 2000 && (got < sent); i++) {
             rig.hub.run();
-            if (disk.waiting()) disk.finish(0);
-            for (uint32_t q = 0; q < 4; q++) while (f.next(q)) got++;
+            if (disk.waiting())
+                disk.finish(0);
+            for (uint32_t q = 0; q < 4; q++)
+                while (f.next(q))
+                    got++;
         }
         ASSERT_EQ(got, sent) << seed;
         disk.defer = false;

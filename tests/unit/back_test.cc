@@ -146,8 +146,8 @@ TEST(BackStates, UnreadableNodeIsTakenForMissing)
             EXPECT_EQ(rig.back->plan().abi, Abi::X86_32) << nth;
             continue;
         }
-        refused += std::string_view(rig.back->last_error().what) ==
-                   "a frontend node could not be read";
+        refused +=
+            std::string_view(rig.back->last_error().what) == "a frontend node could not be read";
     }
     EXPECT_GE(refused, 4u) << "protocol, the queues, and both sizes of the ring";
 }

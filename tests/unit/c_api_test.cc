@@ -5,7 +5,7 @@
  * their own tests' business; here it is that every call arrives, with what it
  * was given, and that a host's errno becomes a reason that a person can read.
  */
-#include "pvblk/c_api.h"
+#include "pvblk/c/device.h"
 #include "pvblk/loopback.h"
 
 #include <gtest/gtest.h>
@@ -149,10 +149,8 @@ const pvblk_ops Host::kOps = {
         auto n = of(o).ports.store.read(path, {buf, cap});
         return n ? static_cast<int>(n.value()) : errno_of(n.error());
     },
-    .store_write =
-        [](void *o, const char *path, const char *value, size_t len) {
-            return errno_of(of(o).ports.store.write(path, {value, len}));
-        },
+    .store_write = [](void *o, const char *path, const char *value,
+                      size_t len) { return errno_of(of(o).ports.store.write(path, {value, len})); },
     .store_remove = [](void *o, const char *path) { of(o).ports.store.remove(path); },
     .store_watch = [](void *o,
                       const char *path) { return errno_of(of(o).ports.store.watch(path)); },

@@ -6,6 +6,7 @@
  */
 #include "count_allocations.h"
 
+#include "fault/back_faults.h"
 #include "pvblk/fault.h"
 
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
  * Layer `grant`: the pools run dry and recover; a page that the peer still
  * maps stays in quarantine with its grant until the peer lets go (XSA-396).
  */
-#include "pvblk/grant_pool.h"
+#include "front/grant_pool.h"
 #include "pvblk/loopback.h"
 
 #include <gtest/gtest.h>

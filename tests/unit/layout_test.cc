@@ -5,7 +5,7 @@
  * is how i386 aligns 64-bit integers. Serves blkif.h (requests, responses,
  * constants), ring.h (shared header, __CONST_RING_SIZE) and protocols.h.
  */
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
  * contradiction to others. Serves blkif.h "Backend XenBus Nodes". A case is a
  * set of nodes and either the clause that is cited or what the plan says.
  */
-#include "pvblk/plan.h"
+#include "front/negotiation.h"
 #include "pvblk/xenbus.h"
 
 #include <gtest/gtest.h>
@@ -67,12 +67,12 @@ constexpr const char *kMalformed[] = {"",
  * never taken for 0 or for a prefix of it. */
 TEST(Plan, MalformedNumberIsTaken)
 {
-    for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
-                      Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard,
-                      Node::DiscardGranularity, Node::DiscardAlignment, Node::DiscardSecure,
-                      Node::FeaturePersistent, Node::FeatureMaxIndirectSegments,
-                      Node::MaxRingPageOrder, Node::MaxRingPages, Node::MultiQueueMaxQueues,
-                      Node::Trusted})
+    for (Node node :
+         {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
+          Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard,
+          Node::DiscardGranularity, Node::DiscardAlignment, Node::DiscardSecure,
+          Node::FeaturePersistent, Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder,
+          Node::MaxRingPages, Node::MultiQueueMaxQueues, Node::Trusted})
         for (const char *text : kMalformed)
             EXPECT_EQ(refusal(with(node, text)), std::string("blkif:") + node_name(node))
                 << node_name(node) << "=\"" << text << '"';
@@ -233,8 +233,8 @@ TEST(Plan, InfoBitIsMisread)
 /* blkif:feature-* — 0 or 1 and nothing else. */
 TEST(Plan, FeatureOf2IsTakenForYes)
 {
-    for (Node node : {Node::FeatureBarrier, Node::FeaturePersistent, Node::DiscardSecure,
-                      Node::Trusted})
+    for (Node node :
+         {Node::FeatureBarrier, Node::FeaturePersistent, Node::DiscardSecure, Node::Trusted})
         EXPECT_EQ(refusal(with(node, "2")), std::string("blkif:") + node_name(node));
     for (Node node : {Node::FeatureFlushCache, Node::FeatureDiscard}) {
         EXPECT_EQ(refusal(with(node, "2")), std::string("blkif:") + node_name(node));
@@ -356,13 +356,12 @@ TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
  * the default would make a writable disk, or one without a cache. */
 TEST(Plan, UnreadableNodeGetsItsDefault)
 {
-    for (Node node : {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
-                      Node::Mode, Node::FeatureFlushCache, Node::FeatureBarrier,
-                      Node::FeatureDiscard, Node::DiscardGranularity, Node::DiscardAlignment,
-                      Node::DiscardSecure, Node::FeaturePersistent,
-                      Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder,
-                      Node::MaxRingPages, Node::MultiQueueMaxQueues, Node::DeviceType,
-                      Node::Trusted}) {
+    for (Node node :
+         {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info, Node::Mode,
+          Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard,
+          Node::DiscardGranularity, Node::DiscardAlignment, Node::DiscardSecure,
+          Node::FeaturePersistent, Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder,
+          Node::MaxRingPages, Node::MultiQueueMaxQueues, Node::DeviceType, Node::Trusted}) {
         OneDir store;
         store.nodes = {{"/b/sectors", "2048"}, {"/b/sector-size", "512"}};
         bool own = node == Node::DeviceType || node == Node::Trusted;

@@ -5,7 +5,7 @@
  * ring.h (PUSH_*_AND_CHECK_NOTIFY, FINAL_CHECK_*, *_PROD_OVERFLOW). Each case
  * runs from index 0, across 2^31 and across 2^32.
  */
-#include "pvblk/ring.h"
+#include "proto/ring.h"
 
 #include <gtest/gtest.h>
 

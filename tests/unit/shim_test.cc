@@ -4,8 +4,8 @@
  * (VIRTIO-v1.2 5.2). Bits, types and the layout of the configuration are
  * checked against Linux's copy of the specification's header by the compiler.
  */
-#include "pvblk/shim.h"
 #include "rig.h"
+#include "virtio/shim.h"
 
 #include <cstddef>
 #include <linux/virtio_blk.h>
@@ -185,7 +185,10 @@ TEST(Shim, FramingIsAssumed)
     r.put_header(VIRTIO_BLK_T_OUT, 3);
     std::memset(r.rig.hub.guest.host(kDataAt), 0x77, 512);
     /* The header in three pieces, data in pieces of no whole sector. */
-    EXPECT_EQ(r.send({{kHeaderAt, 3}, {kHeaderAt + 3, 5}, {kHeaderAt + 8, 8}, {kDataAt, 100},
+    EXPECT_EQ(r.send({{kHeaderAt, 3},
+                      {kHeaderAt + 3, 5},
+                      {kHeaderAt + 8, 8},
+                      {kDataAt, 100},
                       {kDataAt + 100, 412}},
                      {{kStatusAt, 1}}),
               VIRTIO_BLK_S_OK);

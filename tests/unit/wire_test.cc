@@ -4,7 +4,7 @@
  * leaks nothing (XSA-216); entries that cross a page; init of the shared
  * header. Offsets as such are layout_test.cc's business.
  */
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
 #include <gtest/gtest.h>
 

@@ -4,6 +4,7 @@
  * with and without `stopping`; names; parsing of numbers and states. Serves
  * xenbus.h "enum xenbus_state" and blkif.h "STATE DIAGRAMS".
  */
+#include "front/states.h"
 #include "pvblk/xenbus.h"
 
 #include <gtest/gtest.h>

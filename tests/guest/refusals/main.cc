@@ -26,10 +26,7 @@ constexpr struct {
     const char *name;
     void (*run)();
 } checks[] = {
-#define CHECK(name)                                                                                \
-    {                                                                                              \
-#name, name                                                                                \
-    }
+#define CHECK(name) {#name, name}
     CHECK(misaligned_locked_instruction),
     CHECK(ring_0_hypercalls),
     CHECK(features_that_tcg_has),

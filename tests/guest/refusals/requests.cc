@@ -174,8 +174,9 @@ void header_in_pieces_without_payload()
     expect_directory(131);
 }
 
-/* A guest without a full barrier may see XenStore at work, and send no event, when XenStore has just
- * looked for the last time. It looks once more: soon, so that we may be too late on a busy host. */
+/* A guest without a full barrier may see XenStore at work, and send no event, when XenStore has
+ * just looked for the last time. It looks once more: soon, so that we may be too late on a busy
+ * host. */
 void missed_event_is_made_up_for()
 {
     constexpr uint32_t kTries = 10, kEnough = 3;
@@ -206,10 +207,10 @@ void missed_event_is_made_up_for()
  * store to make all of them anew. QEMU's timers have their turn all the same. */
 void store_has_no_time_for_others()
 {
-    constexpr uint64_t kIdle = 100'000'000; /* ticks of the TSC without an answer: XenStore sleeps */
+    constexpr uint64_t kIdle =
+        100'000'000; /* ticks of the TSC without an answer: XenStore sleeps */
     constexpr uint32_t kTurns = 20, kMost = 20'000;
-    struct Request
-    {
+    struct Request {
         xsd_sockmsg message{XS_DIRECTORY, 160, 0, sizeof path};
         char path[16] = "/local/domain/0";
     } const request;

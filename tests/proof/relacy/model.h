@@ -15,7 +15,7 @@
  */
 #pragma once
 
-#include "pvblk/ring.h"
+#include "proto/ring.h"
 
 #include <relacy/relacy.hpp>
 #undef free /* a member of FrontRing */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What C sees of the backend: one opaque object, and the operations that it
- * needs from its host. The frontend's is c_api.h.
+ * needs from its host. The frontend's is c/device.h.
  *
  * Threads: the host's thread that has the XenStore, but for pvblk_back_event()
  * and pvblk_back_io_done(), which come from one other thread if the host has
@@ -11,10 +11,10 @@
  * the backend; strings passed in are copied, strings passed out are valid until
  * the next call. Errors: 0 or a negative errno.
  */
-#ifndef PVBLK_BACK_C_API_H
-#define PVBLK_BACK_C_API_H
+#ifndef PVBLK_C_BACK_H
+#define PVBLK_C_BACK_H
 
-#include "pvblk/c_api.h"
+#include "pvblk/c/device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,7 +55,7 @@ struct pvblk_back_ops {
     void *(*grant_map)(void *opaque, uint32_t ref, bool readonly);
     void (*grant_unmap)(void *opaque, uint32_t ref, void *page);
 
-    /* BackEvents of back_ports.h; queues are below PVBLK_MAX_QUEUES. */
+    /* BackEvents of ports.h; queues are below PVBLK_MAX_QUEUES. */
     int (*event_bind)(void *opaque, uint32_t queue, uint32_t port);
     int (*event_send)(void *opaque, uint32_t queue);
     void (*event_again)(void *opaque, uint32_t queue);
@@ -117,4 +117,4 @@ const char *pvblk_back_last_error(const pvblk_back *back);
 }
 #endif
 
-#endif /* PVBLK_BACK_C_API_H */
+#endif /* PVBLK_C_BACK_H */

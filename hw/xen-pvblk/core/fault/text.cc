@@ -10,7 +10,7 @@
  * line, the word, and what is allowed. The text may come from anywhere; all
  * of it is bounded by FaultPlan's limits.
  */
-#include "fault_words.h"
+#include "fault/words.h"
 
 #include <algorithm>
 

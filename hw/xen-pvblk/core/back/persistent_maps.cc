@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Layer `back`: a hash of grant references with an LRU list of the idle ones. */
-#include "pvblk/persistent_maps.h"
+#include "back/persistent_maps.h"
 
 #include "pvblk/back.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The backend's C seam: ports that call the host's operations, and back_c_api.h over a BlockBack.
+/* The backend's C seam: ports that call the host's operations, and c/back.h over a BlockBack.
  */
-#include "pvblk/back_c_api.h"
+#include "pvblk/c/back.h"
 
-#include "host.h"
+#include "c/host.h"
 #include "pvblk/back.h"
 
 #include <cstdio>

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `xenbus`: the frontend's table of (state, event) → (state, action).
+ * The frontend's table of (state, event) → (state, action).
  * Rows follow rules 1, 2 and 5 of a robust frontend: never start over a live
  * backend, a deadline on every wait, and no state is taken for another one
  * because its number is larger.
  */
-#include "pvblk/xenbus.h"
+#include "front/states.h"
 
 #include <array>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 using S = FrontState;
 using E = FrontEvent;
@@ -19,8 +21,14 @@ using A = FrontAction;
 using Row = std::array<FrontStep, kFrontEvents>;
 using Table = std::array<Row, kFrontStates>;
 
-constexpr uint32_t at(S s) { return static_cast<uint32_t>(s); }
-constexpr uint32_t at(E e) { return static_cast<uint32_t>(e); }
+constexpr uint32_t at(S s)
+{
+    return static_cast<uint32_t>(s);
+}
+constexpr uint32_t at(E e)
+{
+    return static_cast<uint32_t>(e);
+}
 
 /* What holds in a state unless the table says otherwise: nothing happens;
  * a violation or a passed deadline breaks. */
@@ -121,60 +129,24 @@ FrontStep front_step(FrontState state, FrontEvent event, bool stopping)
     /* Closing for good: where the table would start over, or would wait for
      * a backend, end instead; a peer that does not follow changes nothing. */
     bool closing = state == S::Draining || state == S::Closing || state == S::Closed;
-    if (closing && (step.action == A::Restart || step.action == A::Lose ||
-                    step.action == A::Break))
+    if (closing && (step.action == A::Restart || step.action == A::Lose || step.action == A::Break))
         return {S::Stopped, A::End};
     return step;
-}
-
-std::optional<uint64_t> parse_decimal(std::string_view text)
-{
-    if (text.empty())
-        return std::nullopt;
-    uint64_t v = 0;
-    for (char c : text) {
-        if (c < '0' || c > '9')
-            return std::nullopt;
-        if (__builtin_mul_overflow(v, 10u, &v) ||
-            __builtin_add_overflow(v, static_cast<uint64_t>(c - '0'), &v))
-            return std::nullopt;
-    }
-    return v;
-}
-
-Result<XenbusState> parse_xenbus_state(std::string_view text)
-{
-    auto v = parse_decimal(text);
-    if (!v)
-        return Error{ErrorKind::Malformed, "xenbus:state",
-                     "backend's state is not a decimal number", 0};
-    if (*v >= kXenbusStates)
-        return Error{ErrorKind::OutOfRange, "xenbus:state",
-                     "backend's state is none that xenbus.h defines", *v};
-    return static_cast<XenbusState>(*v);
-}
-
-const char *xenbus_state_name(XenbusState s)
-{
-    static constexpr const char *names[kXenbusStates] = {
-        "Unknown", "Initialising", "InitWait", "Initialised", "Connected",
-        "Closing", "Closed", "Reconfiguring", "Reconfigured"};
-    return names[static_cast<uint32_t>(s)];
 }
 
 const char *front_state_name(FrontState s)
 {
     static constexpr const char *names[kFrontStates] = {
-        "idle", "wait-init", "connecting", "connected", "draining",
-        "closing", "closed", "lost", "broken", "stopped"};
+        "idle",    "wait-init", "connecting", "connected", "draining",
+        "closing", "closed",    "lost",       "broken",    "stopped"};
     return names[at(s)];
 }
 
 const char *front_action_name(FrontAction a)
 {
-    static constexpr const char *names[] = {
-        "none", "begin", "publish", "attach", "refresh", "drain",
-        "send-closing", "send-closed", "restart", "lose", "end", "break"};
+    static constexpr const char *names[] = {"none",    "begin", "publish",      "attach",
+                                            "refresh", "drain", "send-closing", "send-closed",
+                                            "restart", "lose",  "end",          "break"};
     return names[static_cast<uint32_t>(a)];
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: words, names and numbers of a plan's text. See fault_words.h.
+ * Layer `fault`: words, names and numbers of a plan's text. See words.h.
  */
-#include "fault_words.h"
+#include "fault/words.h"
 
 #include <algorithm>
 #include <charconv>

@@ -4,7 +4,7 @@
  * Serves struct blkif_request, blkif_request_discard, blkif_request_indirect.
  * Sums are never formed of what a frontend wrote: subtract, never add.
  */
-#include "pvblk/back_queue.h"
+#include "back/queue.h"
 
 #include <algorithm>
 

@@ -4,14 +4,16 @@
  * which every access to shared memory goes. Serves blkif.h (struct
  * blkif_request, blkif_request_discard, blkif_response) and ring.h (sring).
  */
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 template <class T>
 T get(const uint8_t *buf, uint32_t off)

@@ -3,7 +3,7 @@
  * Negotiation: the backend's nodes to a plan. Each refusal cites the clause
  * of docs/protocol.rst that it serves and says what the node should hold.
  */
-#include "pvblk/plan.h"
+#include "front/negotiation.h"
 
 #include "pvblk/xenbus.h"
 
@@ -11,9 +11,11 @@
 #include <bit>
 #include <cstring>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 /* Where each node's clause and complaints live; index: Node. */
 struct NodeText {
@@ -58,7 +60,10 @@ constexpr NodeText kText[kNodes] = {
     {"trusted", "blkif:trusted", "", "our node trusted is neither 0 nor 1"},
 };
 
-const NodeText &text(Node n) { return kText[static_cast<uint32_t>(n)]; }
+const NodeText &text(Node n)
+{
+    return kText[static_cast<uint32_t>(n)];
+}
 
 Error malformed(Node n)
 {
@@ -103,7 +108,10 @@ Result<bool> boolean(const NodeSet &nodes, Node n, bool fallback = false)
     return v.value() == 1;
 }
 
-constexpr bool power_of_two(uint64_t v) { return v && (v & (v - 1)) == 0; }
+constexpr bool power_of_two(uint64_t v)
+{
+    return v && (v & (v - 1)) == 0;
+}
 
 /* The largest power of two of ring pages that `most` allows; at least one. */
 constexpr uint32_t whole_ring(uint64_t most)
@@ -259,8 +267,7 @@ Status plan_transport(const NodeSet &nodes, const FrontPolicy &policy, Plan &pla
         return indirect.error();
     /* blkif.h, ring-page-order: MAX(ffs(max-ring-pages) - 1, max-ring-page-order). */
     uint32_t by_order = 1u << std::min<uint64_t>(order.value(), 4);
-    plan.ring_pages =
-        std::min(std::max(by_order, whole_ring(pages.value())), policy.ring_pages());
+    plan.ring_pages = std::min(std::max(by_order, whole_ring(pages.value())), policy.ring_pages());
     plan.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues.value(), 1, policy.queues()));
     plan.max_segments = static_cast<uint32_t>(
         std::clamp<uint64_t>(indirect.value(), kMaxDirectSegments, policy.segments()));
@@ -269,16 +276,35 @@ Status plan_transport(const NodeSet &nodes, const FrontPolicy &policy, Plan &pla
 
 } // namespace
 
-uint32_t FrontPolicy::ring_pages() const { return whole_ring(max_ring_pages); }
+uint32_t FrontPolicy::ring_pages() const
+{
+    return whole_ring(max_ring_pages);
+}
 
-uint32_t FrontPolicy::queues() const { return std::clamp(max_queues, 1u, kMaxQueues); }
+uint32_t FrontPolicy::ring_entries() const
+{
+    return pvblk::ring_entries(abi, ring_pages());
+}
+
+uint32_t Plan::ring_entries() const
+{
+    return pvblk::ring_entries(abi, ring_pages);
+}
+
+uint32_t FrontPolicy::queues() const
+{
+    return std::clamp(max_queues, 1u, kMaxQueues);
+}
 
 uint32_t FrontPolicy::segments() const
 {
     return std::clamp(max_indirect_segments, kMaxDirectSegments, kMaxIndirectSegments);
 }
 
-const char *node_name(Node n) { return text(n).name; }
+const char *node_name(Node n)
+{
+    return text(n).name;
+}
 
 void NodeSet::set_unreadable(Node n)
 {
@@ -296,7 +322,8 @@ void NodeSet::set(Node n, std::string_view value)
     std::memcpy(s.text.data(), value.data(), s.len);
 }
 
-namespace {
+namespace
+{
 
 void read_dir(Store &store, std::string_view dir, uint32_t first, uint32_t end, NodeSet &nodes)
 {

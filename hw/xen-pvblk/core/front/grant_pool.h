@@ -21,9 +21,11 @@
 #include <optional>
 #include <vector>
 
-namespace pvblk {
+namespace pvblk
+{
 
-class GrantPool {
+class GrantPool
+{
 public:
     GrantPool(Grants &grants, Memory &memory);
 

@@ -4,7 +4,7 @@
  * channels, our nodes in XenStore (blkif.h "Frontend XenBus Nodes"), and their
  * end.
  */
-#include "front_path.h"
+#include "front/path.h"
 #include "pvblk/front.h"
 
 #include <algorithm>
@@ -59,8 +59,7 @@ Result<Plan> BlockFront::read_plan()
     if (plan_.sized ? plan_.units == SectorUnits::Bytes512
                     : rings_ && published_.units == SectorUnits::Bytes512)
         policy.large_sector_units = SectorUnits::Bytes512;
-    return negotiate(read_nodes(ports_.store, config_.backend_path, config_.frontend_path),
-                     policy);
+    return negotiate(read_nodes(ports_.store, config_.backend_path, config_.frontend_path), policy);
 }
 
 /* Negotiate, set up rings and event channels, tell the backend. What fails on
@@ -198,8 +197,8 @@ bool BlockFront::adopt_plan(bool new_connection)
         flush_withdrawn_ |= plan_.can_flush() && !p.can_flush();
         p.persistent = plan_.persistent;
     }
-    bool changed = p.sectors != plan_.sectors || p.read_only != plan_.read_only ||
-                   p.sized != plan_.sized;
+    bool changed =
+        p.sectors != plan_.sectors || p.read_only != plan_.read_only || p.sized != plan_.sized;
     plan_ = p;
     if (new_connection) {
         pool_.keep_grants(plan_.persistent);

@@ -3,7 +3,7 @@
  * Layer `back`: what makes a backend obey a FaultPlan. BackFaults owns the
  * plan and what of its faults outlives a decision; BackQueue and BlockBack ask
  * it at each point of the catalogue, and do what the answer says in
- * back_faults.cc and back_queue_faults.cc, all of whose functions are called
+ * back_faults.cc and queue_faults.cc, all of whose functions are called
  * bend_…: the honest backend is everywhere else.
  *
  * What is put off is bounded by the ring, and given up with the connection;
@@ -13,9 +13,10 @@
  */
 #pragma once
 
-#include "pvblk/back_ports.h"
+#include "back/persistent_maps.h"
+#include "proto/wire.h"
 #include "pvblk/fault.h"
-#include "pvblk/persistent_maps.h"
+#include "pvblk/ports.h"
 
 #include <optional>
 #include <string>
@@ -24,6 +25,15 @@
 
 namespace pvblk
 {
+
+/* Never 0: that is a decision about no request. */
+constexpr FaultOpSet fault_ops(const WireRequest &req)
+{
+    FaultOpSet ops = fault_op(req.op);
+    if (req.op == Op::Indirect)
+        ops |= fault_op(req.indirect_op);
+    return ops;
+}
 
 class BackFaults
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only header that C sees: a virtio-blk device on a blkif frontend, as
+ * What C sees of the frontend: a virtio-blk device on a blkif frontend, as
  * one opaque object, and the operations that it needs from its host.
  *
  * Threads: everything is called, in both directions, on one thread at a time
@@ -8,8 +8,8 @@
  * outlive the device; strings passed in are copied, strings passed out are
  * valid until the next call. Errors: 0 or a negative errno.
  */
-#ifndef PVBLK_C_API_H
-#define PVBLK_C_API_H
+#ifndef PVBLK_C_DEVICE_H
+#define PVBLK_C_DEVICE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -191,4 +191,4 @@ const char *pvblk_front_state_name(uint64_t state);
 }
 #endif
 
-#endif /* PVBLK_C_API_H */
+#endif /* PVBLK_C_DEVICE_H */

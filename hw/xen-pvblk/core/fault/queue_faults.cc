@@ -5,7 +5,7 @@
  * the honest half does: what is read from the ring is a copy, and only pages
  * that are mapped are touched.
  */
-#include "pvblk/back_queue.h"
+#include "back/queue.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Layer `grant`: pools of grant references and private pages. */
-#include "pvblk/grant_pool.h"
+#include "front/grant_pool.h"
 
 #include <algorithm>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 /* Work per sweep, so that a peer that keeps pages mapped costs a constant. */
 constexpr uint32_t kSweep = 16;
 } // namespace

@@ -3,15 +3,17 @@
  * Layer `shim`: virtio-blk requests to BlockFront requests, and the
  * negotiated plan to virtio features and configuration (VIRTIO-v1.2 5.2).
  */
-#include "pvblk/shim.h"
+#include "virtio/shim.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 constexpr uint32_t kTypeBarrier = 0x80000000u; /* legacy flag, ignored as QEMU does */
 
@@ -128,9 +130,9 @@ void VirtioBlkShim::read_config(std::span<uint8_t, kVirtioBlkConfigSize> out) co
     put_little<uint64_t>(out, 0, plan.sectors);
     put_little<uint32_t>(out, 8, kSizeMax);
     put_little<uint32_t>(out, 12, config_.queue_size - 2); /* header and status take two */
-    put_little<uint16_t>(out, 16,
-                         static_cast<uint16_t>(std::min<uint64_t>(
-                             plan.sectors / (heads * secs), UINT16_MAX)));
+    put_little<uint16_t>(
+        out, 16,
+        static_cast<uint16_t>(std::min<uint64_t>(plan.sectors / (heads * secs), UINT16_MAX)));
     out[18] = heads;
     out[19] = secs;
     put_little<uint32_t>(out, 20, plan.sector_size);
@@ -216,10 +218,8 @@ bool VirtioBlkShim::take(const Element &element)
     Header header{little<uint32_t>(raw) & ~kTypeBarrier, little<uint64_t>(raw + 8)};
 
     switch (static_cast<VirtioBlkType>(header.type)) {
-    case VirtioBlkType::In:
-        return read_write(element, header, status, false);
-    case VirtioBlkType::Out:
-        return read_write(element, header, status, true);
+    case VirtioBlkType::In: return read_write(element, header, status, false);
+    case VirtioBlkType::Out: return read_write(element, header, status, true);
     case VirtioBlkType::Flush: {
         /* Nothing to flush where the backend has no cache. */
         if (!front_->plan().can_flush() && !(features_ & feature_bit(VirtioBlkFeature::Flush))) {
@@ -230,11 +230,8 @@ bool VirtioBlkShim::take(const Element &element)
         req.kind = IoKind::Flush;
         return offer(element, req, status);
     }
-    case VirtioBlkType::GetId:
-        get_id(element, status);
-        return true;
-    case VirtioBlkType::Discard:
-        return discard(element, status);
+    case VirtioBlkType::GetId: get_id(element, status); return true;
+    case VirtioBlkType::Discard: return discard(element, status);
     }
     answer(element, status, VirtioBlkStatus::Unsupp);
     return true;
@@ -261,8 +258,8 @@ bool VirtioBlkShim::read_write(const Element &element, const Header &header, uin
     req.buffer = {side.gpa, side.iov, side.count, is_write ? kVirtioBlkHeader : 0ull};
     req.flush_after = is_write && writethrough_;
     if (req.sectors == 0) {
-        bool ok = header.sector <= front_->plan().sectors &&
-                  !(is_write && front_->plan().read_only);
+        bool ok =
+            header.sector <= front_->plan().sectors && !(is_write && front_->plan().read_only);
         answer(element, status, ok ? VirtioBlkStatus::Ok : VirtioBlkStatus::IoErr);
         return true;
     }
@@ -330,11 +327,8 @@ bool VirtioBlkShim::offer(const Element &element, IoRequest req, uint8_t *status
         free_tickets_.pop_back();
         tickets_[index] = {element.cookie, status, clamp32(side_size(element.in))};
         return true;
-    case Verdict::Retry:
-        counters_.requests--;
-        return false;
-    case Verdict::Rejected:
-        break;
+    case Verdict::Retry: counters_.requests--; return false;
+    case Verdict::Rejected: break;
     }
     answer(element, status,
            intake.why == IoStatus::Unsupported ? VirtioBlkStatus::Unsupp : VirtioBlkStatus::IoErr);

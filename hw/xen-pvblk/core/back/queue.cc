@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `back`: a ring's life, and the way of a request through it. What a
- * request may be is checked in back_check.cc.
+ * request may be is checked in check.cc.
  */
-#include "pvblk/back_queue.h"
+#include "back/queue.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `front`: the life cycle. Every change of state goes through the
- * table in xenbus.cc; this file holds what the table's actions do.
+ * table in states.cc; this file holds what the table's actions do.
  */
-#include "front_path.h"
 #include "pvblk/front.h"
+#include "front/path.h"
+#include "front/states.h"
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 /* A hostile backend may flap for ever; what it costs per event is bounded. */
 constexpr uint32_t kMaxSteps = 8;
@@ -36,9 +39,8 @@ bool in_session(XenbusState s)
 Result<std::unique_ptr<BlockFront>> BlockFront::create(FrontPorts ports, FrontOwner &owner,
                                                        FrontConfig config)
 {
-    auto plan =
-        negotiate(read_nodes(ports.store, config.backend_path, config.frontend_path),
-                  config.policy);
+    auto plan = negotiate(read_nodes(ports.store, config.backend_path, config.frontend_path),
+                          config.policy);
     if (!plan)
         return plan.error();
     if (!plan.value().sized && !exists(ports.store, config.backend_path))
@@ -209,20 +211,11 @@ void BlockFront::step(FrontEvent event)
 void BlockFront::act(FrontAction action, FrontEvent event)
 {
     switch (action) {
-    case FrontAction::None:
-        break;
-    case FrontAction::Begin:
-        act_begin();
-        break;
-    case FrontAction::Publish:
-        act_publish();
-        break;
-    case FrontAction::Attach:
-        act_attach();
-        break;
-    case FrontAction::Refresh:
-        adopt_plan(false);
-        break;
+    case FrontAction::None: break;
+    case FrontAction::Begin: act_begin(); break;
+    case FrontAction::Publish: act_publish(); break;
+    case FrontAction::Attach: act_attach(); break;
+    case FrontAction::Refresh: adopt_plan(false); break;
     case FrontAction::Drain:
         /* A slow disk may take its time, a backend that leaves may not. */
         if (event == FrontEvent::BackClosing)
@@ -251,9 +244,7 @@ void BlockFront::act(FrontAction action, FrontEvent event)
         tear_down();
         arm_handshake();
         break;
-    case FrontAction::Break:
-        complain(broken_);
-        [[fallthrough]];
+    case FrontAction::Break: complain(broken_); [[fallthrough]];
     case FrontAction::End:
         fresh_ = false; /* we do not look any more */
         tear_down();
@@ -396,8 +387,7 @@ void BlockFront::requests_overdue(int64_t now)
             oldest = std::min(oldest, slot.issued_ns);
     request_deadline_ = oldest + config_.request_timeout_ns;
     if (now >= request_deadline_)
-        fault({ErrorKind::TimedOut, "ring:answer",
-               "the backend did not answer a request in time",
+        fault({ErrorKind::TimedOut, "ring:answer", "the backend did not answer a request in time",
                static_cast<uint64_t>(now - oldest)});
 }
 

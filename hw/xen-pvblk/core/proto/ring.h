@@ -12,12 +12,14 @@
  */
 #pragma once
 
-#include "pvblk/wire.h"
+#include "proto/wire.h"
 
-namespace pvblk {
+namespace pvblk
+{
 
 template <class Shared>
-class FrontRing {
+class FrontRing
+{
 public:
     FrontRing() = default;
     /* ring.h FRONT_RING_INIT. `shared` has been init()ed by the caller. */
@@ -110,7 +112,8 @@ private:
 };
 
 template <class Shared>
-class BackRing {
+class BackRing
+{
 public:
     BackRing() = default;
     /* ring.h BACK_RING_INIT. */

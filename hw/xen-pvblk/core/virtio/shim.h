@@ -18,7 +18,8 @@
 
 #include <span>
 
-namespace pvblk {
+namespace pvblk
+{
 
 /* VIRTIO-v1.2 5.2.6: virtio_blk_req.type. */
 enum class VirtioBlkType : uint32_t {
@@ -77,7 +78,8 @@ struct Element {
     bool direct{true}; /* see IoRequest::direct */
 };
 
-class ShimOwner {
+class ShimOwner
+{
 public:
     /* Put the element on the used ring; `written` bytes of its in side are
      * valid. */
@@ -107,7 +109,8 @@ struct ShimCounters {
     uint64_t errors{0};    /* given back with any status but OK */
 };
 
-class VirtioBlkShim final : public FrontOwner {
+class VirtioBlkShim final : public FrontOwner
+{
 public:
     VirtioBlkShim(ShimOwner &owner, ShimConfig config);
     /* The front calls back into the shim; it is attached once, after it was

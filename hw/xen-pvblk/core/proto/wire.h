@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "pvblk/protocol.h"
 #include "pvblk/result.h"
 #include "pvblk/types.h"
 
@@ -19,35 +20,10 @@
 #include <cstdint>
 #include <span>
 
-namespace pvblk {
+namespace pvblk
+{
 
-/* blkif: XEN_IO_PROTO_ABI_* of protocols.h. */
-enum class Abi : uint8_t { X86_32, X86_64 };
-#if defined(__x86_64__) || defined(__aarch64__)
-inline constexpr Abi kNativeAbi = Abi::X86_64; /* same alignment rules */
-#else
-inline constexpr Abi kNativeAbi = Abi::X86_32;
-#endif
-const char *abi_name(Abi abi);
-
-/* blkif: BLKIF_OP_*. Any other value a peer writes is kept as it is. */
-enum class Op : uint8_t {
-    Read = 0,
-    Write = 1,
-    WriteBarrier = 2,
-    FlushDiskcache = 3,
-    Reserved = 4,
-    Discard = 5,
-    Indirect = 6,
-};
-
-/* blkif: BLKIF_RSP_*. */
-enum class RspStatus : int16_t { Okay = 0, Error = -1, EOpNotSupp = -2 };
-
-inline constexpr uint32_t kMaxDirectSegments = 11; /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
-inline constexpr uint32_t kMaxIndirectPages = 8;   /* BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST */
-inline constexpr uint8_t kDiscardSecure = 1;       /* BLKIF_DISCARD_SECURE */
-inline constexpr uint32_t kMaxRingPages = 16;
+inline constexpr uint8_t kDiscardSecure = 1; /* BLKIF_DISCARD_SECURE */
 
 /* blkif_request_segment, decoded. first and last are inclusive, in units of
  * 512 bytes (or of sector-size under SectorUnits::Device). */
@@ -98,10 +74,6 @@ constexpr const WireLayout &wire_layout(Abi abi)
 }
 
 inline constexpr uint32_t kSringHeader = 64; /* ring.h: struct name_sring up to ring[] */
-inline constexpr uint32_t kSegmentSize = 8;
-inline constexpr uint32_t kSegmentsPerPage = kPageSize / kSegmentSize;
-/* What one indirect request can hold at most. */
-inline constexpr uint32_t kMaxIndirectSegments = kMaxIndirectPages * kSegmentsPerPage;
 
 constexpr uint32_t indirect_pages(uint32_t segments)
 {
@@ -138,7 +110,8 @@ enum class SringField : uint32_t { ReqProd = 0, ReqEvent = 4, RspProd = 8, RspEv
  * Threads: any number of processes or vCPUs may touch the memory at the same
  * time; one thread at a time uses one SharedRing object.
  */
-class SharedRing {
+class SharedRing
+{
 public:
     SharedRing() = default;
     SharedRing(Abi abi, const std::array<std::byte *, kMaxRingPages> &pages, uint32_t nr_pages);

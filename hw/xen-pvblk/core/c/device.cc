@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The C seam: ports that call the host's operations, and the functions of
- * c_api.h over one BlockFront and one VirtioBlkShim.
+ * c/device.h over one BlockFront and one VirtioBlkShim.
  */
-#include "pvblk/c_api.h"
+#include "pvblk/c/device.h"
 
-#include "host.h"
-#include "pvblk/shim.h"
+#include "c/host.h"
+#include "virtio/shim.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,14 +15,16 @@
 
 using namespace pvblk;
 
-namespace {
+namespace
+{
 
 /* What is not accepted stays in its virtqueue; the rings hold less anyway. */
 constexpr uint32_t kMaxRequests = 4096;
 
 using FrontHost = Host<pvblk_ops>;
 
-class HostGrants final : public Grants {
+class HostGrants final : public Grants
+{
 public:
     HostGrants(FrontHost h, uint32_t count) : h_(h), count_(count) {}
     uint32_t count() const override { return count_; }
@@ -48,7 +50,8 @@ private:
     uint32_t count_;
 };
 
-class HostEvents final : public Events {
+class HostEvents final : public Events
+{
 public:
     explicit HostEvents(FrontHost h) : h_(h) {}
     Result<Port> open(uint32_t queue) override
@@ -70,7 +73,8 @@ private:
     FrontHost h_;
 };
 
-class HostMemory final : public Memory {
+class HostMemory final : public Memory
+{
 public:
     HostMemory(void *base, uint32_t pages) : base_(static_cast<std::byte *>(base)), pages_(pages) {}
     uint32_t pages() const override { return pages_; }
@@ -84,7 +88,8 @@ private:
     uint32_t pages_;
 };
 
-class HostClock final : public Clock {
+class HostClock final : public Clock
+{
 public:
     explicit HostClock(FrontHost h) : h_(h) {}
     int64_t now_ns() override { return h_.ops->clock_now(h_.opaque); }
@@ -94,7 +99,8 @@ private:
     FrontHost h_;
 };
 
-class HostQueues final : public ShimOwner {
+class HostQueues final : public ShimOwner
+{
 public:
     explicit HostQueues(FrontHost h) : h_(h) {}
     void give_back(void *e, uint32_t q, uint32_t n) override
@@ -214,14 +220,35 @@ void pvblk_device_free(pvblk_device *dev)
     delete dev;
 }
 
-void pvblk_device_start(pvblk_device *dev) { dev->front->start(); }
-void pvblk_device_reconnect(pvblk_device *dev) { dev->front->reconnect(); }
-void pvblk_device_stop(pvblk_device *dev) { dev->front->stop(); }
-void pvblk_device_event(pvblk_device *dev, uint32_t q) { dev->front->event_received(q); }
-void pvblk_device_store_changed(pvblk_device *dev) { dev->front->store_changed(); }
-void pvblk_device_deadline(pvblk_device *dev) { dev->front->deadline_passed(); }
+void pvblk_device_start(pvblk_device *dev)
+{
+    dev->front->start();
+}
+void pvblk_device_reconnect(pvblk_device *dev)
+{
+    dev->front->reconnect();
+}
+void pvblk_device_stop(pvblk_device *dev)
+{
+    dev->front->stop();
+}
+void pvblk_device_event(pvblk_device *dev, uint32_t q)
+{
+    dev->front->event_received(q);
+}
+void pvblk_device_store_changed(pvblk_device *dev)
+{
+    dev->front->store_changed();
+}
+void pvblk_device_deadline(pvblk_device *dev)
+{
+    dev->front->deadline_passed();
+}
 
-uint64_t pvblk_device_features(const pvblk_device *dev) { return dev->shim.features(); }
+uint64_t pvblk_device_features(const pvblk_device *dev)
+{
+    return dev->shim.features();
+}
 
 void pvblk_device_read_config(const pvblk_device *dev, uint8_t *config)
 {
@@ -230,13 +257,28 @@ void pvblk_device_read_config(const pvblk_device *dev, uint8_t *config)
     dev->shim.read_config(std::span<uint8_t, kVirtioBlkConfigSize>(config, kVirtioBlkConfigSize));
 }
 
-void pvblk_device_write_wce(pvblk_device *dev, bool writeback) { dev->shim.write_wce(writeback); }
+void pvblk_device_write_wce(pvblk_device *dev, bool writeback)
+{
+    dev->shim.write_wce(writeback);
+}
 
-void pvblk_device_driver_ok(pvblk_device *dev, uint64_t f) { dev->shim.driver_ok(f); }
-void pvblk_device_reset_queue(pvblk_device *dev, uint32_t q) { dev->shim.reset_queue(q); }
+void pvblk_device_driver_ok(pvblk_device *dev, uint64_t f)
+{
+    dev->shim.driver_ok(f);
+}
+void pvblk_device_reset_queue(pvblk_device *dev, uint32_t q)
+{
+    dev->shim.reset_queue(q);
+}
 
-void pvblk_device_reset(pvblk_device *dev) { dev->shim.reset(); }
-bool pvblk_device_has_room(const pvblk_device *dev) { return dev->shim.has_room(); }
+void pvblk_device_reset(pvblk_device *dev)
+{
+    dev->shim.reset();
+}
+bool pvblk_device_has_room(const pvblk_device *dev)
+{
+    return dev->shim.has_room();
+}
 
 bool pvblk_device_take(pvblk_device *dev, const pvblk_element *e)
 {
@@ -249,7 +291,10 @@ bool pvblk_device_take(pvblk_device *dev, const pvblk_element *e)
     return dev->shim.take(element);
 }
 
-void pvblk_device_pump(pvblk_device *dev) { dev->shim.pump(); }
+void pvblk_device_pump(pvblk_device *dev)
+{
+    dev->shim.pump();
+}
 
 const char *pvblk_device_state(const pvblk_device *dev)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What both C seams (c_api.cc, back_c_api.cc) need: errno to our errors, strings for C, and XenStore. */
+/* What both C seams (device.cc, back.cc) need: errno to our errors, strings for C, and XenStore. */
 #pragma once
 
 #include "pvblk/ports.h"

@@ -3,14 +3,16 @@
  * Layer `front`: requests. Intake, sending, completion, and what happens to
  * requests when a connection ends.
  */
-#include "pvblk/front.h"
+#include "front/states.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace pvblk {
+namespace pvblk
+{
 
-namespace {
+namespace
+{
 
 /* Looks at pages that are mapped when their request is cancelled. */
 constexpr uint32_t kPatience = 1000;

@@ -13,7 +13,7 @@
  * that lies halts the ring until the next connection, as Linux's does.
  *
  * Where a fault plan bends a decision, a function called bend_… does it; they
- * are in back_queue_faults.cc.
+ * are in queue_faults.cc.
  *
  * Nothing is allocated between start() and stop(). Threads: start() and stop()
  * while nothing else runs (after BackEvents::pause() and Storage::drain()), the
@@ -21,12 +21,12 @@
  */
 #pragma once
 
+#include "back/barrier_gate.h"
+#include "back/persistent_maps.h"
+#include "fault/back_faults.h"
+#include "proto/ring.h"
 #include "pvblk/back_config.h"
-#include "pvblk/back_faults.h"
-#include "pvblk/back_ports.h"
-#include "pvblk/barrier_gate.h"
-#include "pvblk/persistent_maps.h"
-#include "pvblk/ring.h"
+#include "pvblk/ports.h"
 
 #include <atomic>
 #include <memory>

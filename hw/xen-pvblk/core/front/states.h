@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one table that says what the frontend does when the backend's state
+ * changes, a deadline passes or its owner asks for something. Knows nothing of
+ * blocks. Clauses: blkif.h "STATE DIAGRAMS".
+ */
+#pragma once
+
+#include "pvblk/front.h"
+
+namespace pvblk
+{
+
+/* The first nine are the backend's states, in XenbusState's order. */
+enum class FrontEvent : uint8_t {
+    BackUnknown,
+    BackInitialising,
+    BackInitWait,
+    BackInitialised,
+    BackConnected,
+    BackClosing,
+    BackClosed,
+    BackReconfiguring,
+    BackReconfigured,
+    Drained,   /* nothing is in flight any more */
+    Deadline,  /* the deadline of the current wait passed */
+    Violation, /* the peer broke a rule; reason is with the caller */
+    Start,     /* owner: connect */
+    Reconnect, /* owner: close and connect again */
+    Stop,      /* owner: close for good */
+};
+inline constexpr uint32_t kFrontEvents = 15;
+
+constexpr FrontEvent back_event(XenbusState s)
+{
+    return static_cast<FrontEvent>(s);
+}
+
+enum class FrontAction : uint8_t {
+    None,
+    Begin,       /* write Initialising; look at the backend; arm the deadline */
+    Publish,     /* negotiate, set up the ring, write our nodes, Initialised */
+    Attach,      /* re-read the nodes, write Connected, send what waited */
+    Refresh,     /* the backend re-wrote Connected: read the size again */
+    Drain,       /* stop publishing; arm the deadline if the backend closes */
+    SendClosing, /* write Closing */
+    SendClosed,  /* write Closed */
+    Restart,     /* the old session is over: tear down, then Begin */
+    Lose,        /* the backend is gone: tear down, Initialising, wait */
+    End,         /* tear down, write Closed: Stopped */
+    Break,       /* tear down, fail everything, write Closed: Broken */
+};
+const char *front_action_name(FrontAction a);
+
+struct FrontStep {
+    FrontState next;
+    FrontAction action;
+};
+
+/*
+ * The table. `stopping` says that the session is being closed for good
+ * rather than to connect again; it picks the way out of Draining, Closing
+ * and Closed, nothing else.
+ */
+FrontStep front_step(FrontState state, FrontEvent event, bool stopping);
+
+} // namespace pvblk
