@@ -25,7 +25,7 @@ def ensure_asan():
 
 def ensure_coverage():
     """From scratch where a source came or went: gcov's notes of one that is gone would be counted."""
-    folders = [paths.ROOT / name for name in ("hw/xen-pvblk/core", "include/pvblk", "tests/unit")]
+    folders = [paths.ROOT / name for name in ("hw/xen-pvblk/core", "include/pvblk", "tests/support", "tests/unit")]
     sources = sorted(str(path.relative_to(paths.ROOT)) for folder in folders for path in folder.rglob("*"))
     build(paths.CORE_COVERAGE, COVERAGE, sources=sources)
 

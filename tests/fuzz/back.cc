@@ -2,9 +2,9 @@
 /* Target `back`: see back.h. */
 #include "back.h"
 
-#include "check.h"
+#include "support/check.h"
 #include "raw_front.h"
-#include "watched_ports.h"
+#include "support/watched_ports.h"
 
 #include <algorithm>
 #include <cstring>

@@ -2,7 +2,7 @@
 /* Target `faults`: see faults.h. */
 #include "faults.h"
 
-#include "check.h"
+#include "support/check.h"
 #include "pvblk/fault.h"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 /* Target `front`: see front.h. */
 #include "front.h"
 
-#include "check.h"
-#include "front_oracle.h"
+#include "support/check.h"
+#include "support/front_oracle.h"
 #include "raw_back.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 /* A backend without scruples: see raw_back.h. */
 #include "raw_back.h"
 
-#include "check.h"
+#include "support/check.h"
 
 #include <algorithm>
 #include <cstring>

@@ -2,7 +2,7 @@
 /* Target `store`: read_nodes(), negotiate(), parse_decimal() and states. */
 #include "store.h"
 
-#include "check.h"
+#include "support/check.h"
 #include "front/negotiation.h"
 #include "input.h"
 #include "pvblk/xenbus.h"

@@ -2,7 +2,7 @@
 /* Target `virtio`: see virtio.h. */
 #include "virtio.h"
 
-#include "check.h"
+#include "support/check.h"
 #include "input.h"
 #include "pvblk/loopback.h"
 

@@ -22,8 +22,8 @@
 #pragma once
 
 #include "disk_model.h"
-#include "front_oracle.h"
-#include "paused_ports.h"
+#include "support/front_oracle.h"
+#include "support/paused_ports.h"
 #include "plan_maker.h"
 #include "tally.h"
 

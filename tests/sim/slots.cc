@@ -2,7 +2,7 @@
 /* See slots.h. */
 #include "slots.h"
 
-#include "paused_ports.h"
+#include "support/paused_ports.h"
 #include "proto/wire.h"
 
 #include <algorithm>

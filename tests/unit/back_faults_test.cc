@@ -4,7 +4,7 @@
  * does what the sentence says, seen from a hand-made frontend; that it is an
  * honest backend again afterwards; and that our own frontend survives it.
  */
-#include "raw_front.h"
+#include "support/raw_front.h"
 
 #include "pvblk/c/back.h"
 

@@ -5,7 +5,7 @@
  * Serves blkif.h "Backend XenBus Nodes", notes 3, 5, 6, 8 and struct
  * blkif_request_indirect.
  */
-#include "raw_front.h"
+#include "support/raw_front.h"
 
 #include <utility>
 

@@ -5,7 +5,7 @@
  * blkif_request and blkif_request_discard, ring.h RING_REQUEST_PROD_OVERFLOW.
  * IDs such as qemu:D3 name the place where a real backend goes wrong.
  */
-#include "raw_front.h"
+#include "support/raw_front.h"
 
 namespace
 {

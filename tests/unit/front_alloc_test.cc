@@ -4,9 +4,9 @@
  * while BlockFront runs. A program of its own, because it replaces
  * that operator. Serves the rule of front.h, no clause.
  */
-#include "count_allocations.h"
-#include "paused_ports.h"
-#include "script_back.h"
+#include "support/count_allocations.h"
+#include "support/paused_ports.h"
+#include "support/script_back.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
  * are done: reset of one queue, a reset that nobody answers, a reconnect that
  * is asked for twice, a backend that is another one than before.
  */
-#include "rig.h"
+#include "support/rig.h"
 
 namespace pvblk
 {

@@ -4,7 +4,7 @@
  * does not do what it offered. Serves blkif.h feature-flush-cache,
  * feature-barrier, discard-secure, device-type, and the statuses of a response.
  */
-#include "script_back.h"
+#include "support/script_back.h"
 
 namespace
 {

@@ -6,7 +6,7 @@
  * owner has every request back exactly once, nothing is leaked, and a
  * reconnect to an honest backend works.
  */
-#include "rig.h"
+#include "support/rig.h"
 
 namespace
 {

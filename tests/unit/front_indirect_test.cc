@@ -4,7 +4,7 @@
  * answers are taken, and what becomes of one whose backend goes away. Serves
  * blkif.h feature-max-indirect-segments and struct blkif_request_indirect.
  */
-#include "script_back.h"
+#include "support/script_back.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
  * units, flush, discard, limits, events. Serves blkif.h struct blkif_request
  * (segments, sector_number), BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_DISCARD.
  */
-#include "rig.h"
+#include "support/rig.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
  * loss and return of the backend, deadlines, drain, resize, stop. Serves
  * blkif.h "STATE DIAGRAMS" and the rules of the table in xenbus.cc.
  */
-#include "rig.h"
+#include "support/rig.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
  * what is announced, what the backend may keep, what it can see, and how it
  * ends. Serves blkif.h feature-persistent and trusted, XSA-396, XSA-403.
  */
-#include "script_back.h"
+#include "support/script_back.h"
 
 namespace
 {

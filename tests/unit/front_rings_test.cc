@@ -5,7 +5,7 @@
  * to the others. Serves blkif.h max-ring-page-order, max-ring-pages,
  * multi-queue-max-queues and their counterparts.
  */
-#include "script_back.h"
+#include "support/script_back.h"
 
 namespace
 {

@@ -5,7 +5,7 @@
  * them kept, and what is wrong with it in OVMF put right. One section an
  * item of that message.
  */
-#include "rig.h"
+#include "support/rig.h"
 
 namespace
 {

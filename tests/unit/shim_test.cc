@@ -4,7 +4,7 @@
  * (VIRTIO-v1.2 5.2). Bits, types and the layout of the configuration are
  * checked against Linux's copy of the specification's header by the compiler.
  */
-#include "rig.h"
+#include "support/rig.h"
 #include "virtio/shim.h"
 
 #include <cstddef>

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "rig.h"
+#include "support/rig.h"
 
 #include <map>
 #include <set>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "check.h"
+#include "support/check.h"
 #include "pvblk/loopback.h"
 
 #include <algorithm>

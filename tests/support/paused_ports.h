@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "allocation_count.h"
+#include "support/allocation_count.h"
 #include "pvblk/loopback.h"
 
 namespace pvblk

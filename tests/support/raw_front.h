@@ -2,7 +2,7 @@
 /* A hand-made frontend, for tests of the backend: it may write anything. */
 #pragma once
 
-#include "rig.h"
+#include "support/rig.h"
 
 namespace pvblk
 {
