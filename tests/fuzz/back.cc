@@ -2,8 +2,8 @@
 /* Target `back`: see back.h. */
 #include "back.h"
 
-#include "support/check.h"
 #include "raw_front.h"
+#include "support/check.h"
 #include "support/watched_ports.h"
 
 #include <algorithm>

@@ -52,7 +52,7 @@ BackOutcome ask(uint32_t setup, uint16_t a, uint16_t sector = 0, uint16_t c = 0,
     return play(Seed(setup).step(O::Request, a, sector, c, wrong).step(O::Publish).step(O::Run));
 }
 
-TEST(Back, NothingConnects)
+TEST(Back, EmptyInputConnects)
 {
     BackOutcome o = play(Seed());
     EXPECT_EQ(o.connects, 1u);

@@ -2,8 +2,8 @@
 /* Target `faults`: see faults.h. */
 #include "faults.h"
 
-#include "support/check.h"
 #include "pvblk/fault.h"
+#include "support/check.h"
 
 #include <algorithm>
 #include <string_view>

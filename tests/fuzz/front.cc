@@ -2,9 +2,9 @@
 /* Target `front`: see front.h. */
 #include "front.h"
 
+#include "raw_back.h"
 #include "support/check.h"
 #include "support/front_oracle.h"
-#include "raw_back.h"
 
 #include <algorithm>
 #include <cstring>

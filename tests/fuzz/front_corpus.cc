@@ -56,7 +56,7 @@ Seed two_reads(uint32_t setup = 0)
         .step(O::Take, 7);
 }
 
-TEST(Front, NothingConnects)
+TEST(Front, EmptyInputConnects)
 {
     FrontOutcome o = play(Seed());
     EXPECT_EQ(o.connects, 1u);

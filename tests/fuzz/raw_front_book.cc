@@ -3,8 +3,8 @@
  * A frontend without scruples: what has to come of its requests. The rules of
  * blkif.h once more, found out in another way than the backend does.
  */
-#include "support/check.h"
 #include "raw_front.h"
+#include "support/check.h"
 
 #include <algorithm>
 

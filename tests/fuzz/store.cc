@@ -2,10 +2,10 @@
 /* Target `store`: read_nodes(), negotiate(), parse_decimal() and states. */
 #include "store.h"
 
-#include "support/check.h"
 #include "front/negotiation.h"
 #include "input.h"
 #include "pvblk/xenbus.h"
+#include "support/check.h"
 
 #include <cstring>
 #include <optional>

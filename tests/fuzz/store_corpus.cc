@@ -26,7 +26,7 @@ StoreOutcome play(const Seed &seed)
     return play_store(bytes.data(), bytes.size());
 }
 
-TEST(Store, NothingIsASmallDisk)
+TEST(Store, EmptyInputIsASmallDisk)
 {
     StoreOutcome o = play(Seed());
     EXPECT_TRUE(o.accepted);

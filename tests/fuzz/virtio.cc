@@ -2,9 +2,9 @@
 /* Target `virtio`: see virtio.h. */
 #include "virtio.h"
 
-#include "support/check.h"
 #include "input.h"
 #include "pvblk/loopback.h"
+#include "support/check.h"
 
 #include <algorithm>
 #include <cstring>

@@ -30,7 +30,7 @@ VirtioOutcome play(const Seed &seed)
     return play_virtio(bytes.data(), bytes.size());
 }
 
-TEST(Virtio, NothingConnects)
+TEST(Virtio, EmptyInputConnects)
 {
     EXPECT_EQ(play(Seed()).taken, 0u);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is wrong in OVMF's block frontend (OvmfPkg/XenPvBlkDxe), each shown by
- * a test named after it, and what our backend makes of it. They are known
- * expectations, not wishes: where a newer OVMF mends one, its test fails, and
- * docs/clients.rst has a line to change. What would overwrite memory blindly
+ * a test that says what the driver does, and what our backend makes of it. They
+ * are known defects, not wishes: where a newer OVMF mends one, its test fails,
+ * and docs/clients.rst has a line to change. What would overwrite memory blindly
  * runs in a child process, or into memory of the test's own.
  */
 #include "world.h"
@@ -39,7 +39,7 @@ bool has(const std::string &text, const std::string &words)
 
 /* XenPvBlkWaitForBackendState() has no deadline; it also takes Unknown (0) for
  * "not yet". QEMU's backend never says that connecting failed. */
-TEST(OvmfWait, WaitForTheBackendHasNoDeadline)
+TEST(KnownOvmfDefect, DriverWaitsWithoutADeadline)
 {
     for (const char *state : {"0", "1", "2", "3"}) {
         WorldSetup s;
@@ -54,13 +54,13 @@ TEST(OvmfWait, WaitForTheBackendHasNoDeadline)
 
 /* A state is compared by number: what is above the expected one is a failure,
  * Reconfiguring (7) and Reconfigured (8) as well as Closing and Closed. */
-TEST(OvmfWait, StateAboveTheExpectedOneIsAFailure)
+TEST(KnownOvmfDefect, DriverFailsOnAStateAboveTheExpected)
 {
     for (const char *state : {"5", "6", "7", "8", "9"}) {
         WorldSetup s;
         s.bent_states = {{"2", state}, {"4", state}};
         World w(s);
-        w.tidy = false; /* see FailedStartLeavesTheBackendConnected */
+        w.tidy = false; /* see DriverLeavesAFailedStartConnected */
         EXPECT_EQ(w.start(), "Device Error") << state;
         EXPECT_TRUE(w.said("not available")) << state;
     }
@@ -70,7 +70,7 @@ TEST(OvmfWait, StateAboveTheExpectedOneIsAFailure)
  * awaited. The driver gives up: no Closed of its own, and the ring's page goes
  * back to the firmware while our backend, which still waits for that Closed,
  * has it mapped. */
-TEST(OvmfWait, BackendThatClosesAtOnceKeepsTheRingMapped)
+TEST(KnownOvmfDefect, DriverFreesARingThatIsMapped)
 {
     WorldSetup s;
     s.bent_states = {{"5", "6"}};
@@ -87,7 +87,7 @@ TEST(OvmfWait, BackendThatClosesAtOnceKeepsTheRingMapped)
 
 /* Of XsTransactionEnd()'s errors only EAGAIN is looked at. Nothing was written,
  * so our backend stays in InitWait, and the wait has no end. */
-TEST(OvmfStart, FailedTransactionIsTakenForDone)
+TEST(KnownOvmfDefect, DriverTakesAFailedTransactionForDone)
 {
     World w;
     w.tidy = false;
@@ -101,7 +101,7 @@ TEST(OvmfStart, FailedTransactionIsTakenForDone)
  * writes no state. Our backend stays Connected on a page that is somebody
  * else's by now. The next start finds both ends Connected, so nobody writes a
  * state, nobody maps the new ring, and the first request is never answered. */
-TEST(OvmfStart, FailedStartLeavesTheBackendConnected)
+TEST(KnownOvmfDefect, DriverLeavesAFailedStartConnected)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "100";
@@ -121,7 +121,7 @@ TEST(OvmfStart, FailedStartLeavesTheBackendConnected)
 
 /* The way out for a toolstack, or for a driver that knows better: Initialising
  * makes our backend let go, without Closing and Closed before it. */
-TEST(OvmfStart, InitialisingDoesNotFreeTheBackendOfAFailedStart)
+TEST(OvmfStart, InitialisingFreesTheBackendOfAFailedStart)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "100";
@@ -142,7 +142,7 @@ TEST(OvmfStart, InitialisingDoesNotFreeTheBackendOfAFailedStart)
 
 /* sector-size 0 is a multiple of 512, too. A DEBUG build stops at BaseLib's
  * ASSERT, a RELEASE build divides by zero. Ours never publishes it. */
-TEST(OvmfSectorSize, ZeroIsAcceptedAndDividedBy)
+TEST(KnownOvmfDefect, DriverDividesBySectorSizeZero)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "0";
@@ -161,7 +161,7 @@ TEST(OvmfSectorSize, ZeroIsAcceptedAndDividedBy)
 
 /* No power of two is asked for: 1536 passes. The first write that is not at
  * the disk's start then trips an ASSERT that takes it for one. */
-TEST(OvmfSectorSize, SizeThatIsNoPowerOfTwoIsAccepted)
+TEST(KnownOvmfDefect, DriverTakesASizeThatIsNoPowerOfTwo)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "1536";
@@ -173,7 +173,7 @@ TEST(OvmfSectorSize, SizeThatIsNoPowerOfTwoIsAccepted)
     EXPECT_TRUE(has(text, "assert: BlockFront.c")) << text;
 }
 
-TEST(OvmfSectorSize, SizeAboveAPageIsAccepted)
+TEST(KnownOvmfDefect, DriverTakesASizeAboveAPage)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "8192";
@@ -186,7 +186,7 @@ TEST(OvmfSectorSize, SizeAboveAPageIsAccepted)
  * it), but a buffer has to be aligned to sector-size. What a RELEASE build
  * sends, our backend refuses: the segments are no whole sectors. Nothing is
  * read into the wrong place. */
-TEST(OvmfSectorSize, BufferAlignedAsAskedForIsRefused)
+TEST(KnownOvmfDefect, DriverAsksForTooLittleAlignment)
 {
     WorldSetup s;
     s.back.sector_size = 4096;
@@ -211,7 +211,7 @@ TEST(OvmfSectorSize, BufferAlignedAsAskedForIsRefused)
 /* LastBlock is `sectors` - 1: an empty disk, or a node that is no number, has
  * 2^64 blocks. The driver's own range check then lets all through, and ours is
  * the one that counts. */
-TEST(OvmfSectors, EmptyDiskHasAllBlocks)
+TEST(KnownOvmfDefect, DriverGivesAnEmptyDiskAllBlocks)
 {
     for (const char *sectors : {"0", "many"}) {
         WorldSetup s;
@@ -227,7 +227,7 @@ TEST(OvmfSectors, EmptyDiskHasAllBlocks)
 
 /* A CD-ROM needs the backend's `params`, which is a toolstack's node, not
  * blkif's. Ours does not write it: whoever makes the device has to. */
-TEST(OvmfCdrom, DriveWithoutParamsCannotBeUsed)
+TEST(KnownOvmfDefect, DriverCannotUseADriveWithoutParams)
 {
     WorldSetup s = cdrom_setup();
     s.back_nodes.clear();
@@ -238,7 +238,7 @@ TEST(OvmfCdrom, DriveWithoutParamsCannotBeUsed)
 }
 
 /* The size is read once: a disk that grows in use stays as it was. */
-TEST(OvmfSectors, ResizeIsNotNoticed)
+TEST(KnownOvmfDefect, DriverMissesAResize)
 {
     World w;
     ASSERT_EQ(w.start(), "Success");
@@ -253,7 +253,7 @@ TEST(OvmfSectors, ResizeIsNotNoticed)
 
 /* An event that cannot be sent is only printed. The request lies on the ring,
  * the backend does not hear of it, and the driver polls for ever. */
-TEST(OvmfIo, FailedEventIsOnlyPrinted)
+TEST(KnownOvmfDefect, DriverOnlyPrintsAFailedEvent)
 {
     World w;
     w.tidy = false;
@@ -265,7 +265,7 @@ TEST(OvmfIo, FailedEventIsOnlyPrinted)
 }
 
 /* So does a backend that goes away with a request in flight. */
-TEST(OvmfIo, BackendThatIsGoneIsPolledForEver)
+TEST(KnownOvmfDefect, DriverPollsABackendThatIsGone)
 {
     World w;
     w.tidy = false;
@@ -275,7 +275,7 @@ TEST(OvmfIo, BackendThatIsGoneIsPolledForEver)
 }
 
 /* EOPNOTSUPP and ERROR are one. */
-TEST(OvmfIo, StatusesAreNotToldApart)
+TEST(KnownOvmfDefect, DriverTellsNoErrorsApart)
 {
     for (int16_t status : {int16_t{-1}, int16_t{-2}, int16_t{1}, int16_t{-30000}}) {
         World w;
@@ -290,7 +290,7 @@ TEST(OvmfIo, StatusesAreNotToldApart)
 }
 
 /* FlushBlocks() returns success whatever became of it. */
-TEST(OvmfFlush, FailedFlushIsASuccess)
+TEST(KnownOvmfDefect, DriverCallsAFailedFlushASuccess)
 {
     World w;
     ASSERT_EQ(w.start(), "Success");
@@ -302,7 +302,7 @@ TEST(OvmfFlush, FailedFlushIsASuccess)
 }
 
 /* Nor does it say that the backend cannot flush at all. */
-TEST(OvmfFlush, FlushThatIsNotOfferedIsASuccess)
+TEST(KnownOvmfDefect, DriverCallsAFlushNotOfferedASuccess)
 {
     WorldSetup s;
     s.back.flush = false;
@@ -314,7 +314,7 @@ TEST(OvmfFlush, FlushThatIsNotOfferedIsASuccess)
 }
 
 /* The same where feature-flush-cache lied: our EOPNOTSUPP is printed, no more. */
-TEST(OvmfFlush, UnsupportedFlushIsASuccess)
+TEST(KnownOvmfDefect, DriverCallsAnUnsupportedFlushASuccess)
 {
     WorldSetup s;
     s.back.flush = false;
@@ -328,7 +328,7 @@ TEST(OvmfFlush, UnsupportedFlushIsASuccess)
 
 /* Where both are offered, a barrier goes first, with no data and ID 0, and a
  * flush after it. What the barrier came to is printed; the flush decides. */
-TEST(OvmfFlush, BarrierIsPushedFirstAndOnlyLogged)
+TEST(KnownOvmfDefect, DriverOnlyPrintsARefusedBarrier)
 {
     WorldSetup s;
     s.back_nodes["feature-barrier"] = "1";
@@ -346,7 +346,7 @@ TEST(OvmfFlush, BarrierIsPushedFirstAndOnlyLogged)
 }
 
 /* Our backend does both: all before is on stable storage twice over. */
-TEST(OvmfFlush, BarrierThatIsServedCostsASecondFlush)
+TEST(KnownOvmfDefect, DriversBarrierCostsASecondFlush)
 {
     WorldSetup s;
     s.back.barrier = true;
@@ -361,7 +361,7 @@ TEST(OvmfFlush, BarrierThatIsServedCostsASecondFlush)
  * driver does not listen, and the page is used for the next buffer: XSA-396.
  * Here a backend keeps what it wrote from, and the data of another time is in
  * its hands. Ours unmaps before it answers. */
-TEST(OvmfGrants, PageThatIsStillMappedIsReused)
+TEST(KnownOvmfDefect, DriverReusesAPageThatIsMapped)
 {
     World w;
     w.tidy = false;
@@ -378,7 +378,7 @@ TEST(OvmfGrants, PageThatIsStillMappedIsReused)
 /* blkif_response.id is a pointer to the driver, which it writes a status to.
  * Here the backend names memory that is the test's: it is written to, and the
  * request that was meant is waited for for ever. */
-TEST(OvmfResponse, IdIsAPointerThatIsWrittenTo)
+TEST(KnownOvmfDefect, DriverWritesWhereTheIdPoints)
 {
     World w;
     w.tidy = false;
@@ -395,7 +395,7 @@ TEST(OvmfResponse, IdIsAPointerThatIsWrittenTo)
     EXPECT_NE(victim, before);
 }
 
-TEST(OvmfResponse, IdThatIsNoPointerCrashes)
+TEST(KnownOvmfDefect, DriverCrashesOnAnIdThatIsNoPointer)
 {
     auto crash = [] {
         World w;
@@ -415,7 +415,7 @@ TEST(OvmfResponse, IdThatIsNoPointerCrashes)
  * twice, and its grant is ended twice, which puts one entry on XenBusDxe's free
  * list two times. The next response would make it go through 2^32 of them, with
  * pointers to stack frames that are gone: that is left out. */
-TEST(OvmfResponse, ProducerThatJumpsIsFollowed)
+TEST(KnownOvmfDefect, DriverFollowsAProducerThatJumps)
 {
     World w;
     w.tidy = false;

@@ -22,9 +22,9 @@
 #pragma once
 
 #include "disk_model.h"
+#include "plan_maker.h"
 #include "support/front_oracle.h"
 #include "support/paused_ports.h"
-#include "plan_maker.h"
 #include "tally.h"
 
 #include <deque>

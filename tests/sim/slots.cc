@@ -2,8 +2,8 @@
 /* See slots.h. */
 #include "slots.h"
 
-#include "support/paused_ports.h"
 #include "proto/wire.h"
+#include "support/paused_ports.h"
 
 #include <algorithm>
 #include <map>

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "support/allocation_count.h"
 #include "pvblk/loopback.h"
+#include "support/allocation_count.h"
 
 namespace pvblk
 {

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "support/check.h"
 #include "pvblk/loopback.h"
+#include "support/check.h"
 
 #include <algorithm>
 #include <functional>

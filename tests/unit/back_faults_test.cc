@@ -987,7 +987,7 @@ const Case kCases[] = {
     {"at connect always: lifecycle/connect-silent", S, connect_silent},
 };
 
-TEST(BackFaults, FaultIsAnotherThanItsSentenceOrLasts)
+TEST(BackFaults, EachFaultDoesWhatItSaysAndEnds)
 {
     for (const Case &c : kCases) {
         SCOPED_TRACE(c.rule);
@@ -1019,7 +1019,7 @@ TEST(BackFaults, FaultIsAnotherThanItsSentenceOrLasts)
     }
 }
 
-TEST(BackFaults, FaultHasNoTest)
+TEST(BackFaults, EachFaultIsTestedAtEachPoint)
 {
     std::set<std::pair<FaultKind, FaultPoint>> tested;
     for (const Case &c : kCases) {
@@ -1113,7 +1113,7 @@ void act(Bent &b, const WireRequest &indirect, Dice &dice)
         (void)b.rig.hub.run(10'000);
 }
 
-TEST(BackFaults, MixedFaultsHarmTheBackend)
+TEST(BackFaults, BackendSurvivesMixedFaults)
 {
     uint64_t fired = 0;
     for (uint32_t seed = 0; seed < 1000; seed++) {
@@ -1139,7 +1139,7 @@ TEST(BackFaults, MixedFaultsHarmTheBackend)
 }
 
 /* docs/examples */
-TEST(BackFaults, ExampleIsRefused)
+TEST(BackFaults, ExamplesAreTaken)
 {
     namespace fs = std::filesystem;
     std::error_code error;
@@ -1199,7 +1199,7 @@ protected:
     pvblk_back *back_;
 };
 
-TEST_F(BackFaultsInC, BadPlanIsTakenOrForgetsTheOldOne)
+TEST_F(BackFaultsInC, BadPlanLeavesTheOldOne)
 {
     const char *plan = "at publish-node name=sectors: store/node-huge\n";
     EXPECT_EQ(obey(plan), 0);
@@ -1210,7 +1210,7 @@ TEST_F(BackFaultsInC, BadPlanIsTakenOrForgetsTheOldOne)
     EXPECT_STREQ(pvblk_back_faults(back_), "");
 }
 
-TEST_F(BackFaultsInC, ValueIsCut)
+TEST_F(BackFaultsInC, ValueIsWrittenWhole)
 {
     ASSERT_EQ(obey("at publish-node name=sectors: store/node-value \"1\\x002\"\n"
                    "at publish-node name=mode: store/node-long 4096\n"),
@@ -1220,7 +1220,7 @@ TEST_F(BackFaultsInC, ValueIsCut)
     EXPECT_EQ(node("mode"), std::string(4096, '9'));
 }
 
-TEST_F(BackFaultsInC, CountersDoNotCount)
+TEST_F(BackFaultsInC, CountersCountEachRule)
 {
     ASSERT_EQ(obey("# a line of its own\n"
                    "at publish-node name=mode: store/node-empty\n"
@@ -1242,7 +1242,7 @@ TEST_F(BackFaultsInC, CountersDoNotCount)
 /* ---- the end of a plan ---------------------------------------------------------------- */
 
 /* The backend is given another plan in the middle of the old one's faults. */
-TEST(BackFaults, WhatThePlanPutOffIsForgotten)
+TEST(BackFaults, WhatThePlanPutOffIsDoneAtItsEnd)
 {
     for (const char *rule : {"at respond: response/late 1000", "at respond: response/reordered",
                              "at tick: lifecycle/stall"}) {
@@ -1272,7 +1272,7 @@ TEST(BackFaults, WhatThePlanPutOffIsForgotten)
 
 /* As many are answered, and still mapped, as the ring has slots: the frontend
  * may send as many again. */
-TEST(BackFaults, LingeringPagesStopTheRing)
+TEST(BackFaults, RingGoesOnBesideLingeringPages)
 {
     Bent b("at data always: data/after-response", {});
     ASSERT_TRUE(b.f().connect());
@@ -1291,7 +1291,7 @@ TEST(BackFaults, LingeringPagesStopTheRing)
     EXPECT_EQ(b.mapped(), 1u);
 }
 
-TEST(BackFaults, KeptPagesHaveNoBound)
+TEST(BackFaults, KeptPagesAreBounded)
 {
     Bent b("at unmap name=data always: grants/map-for-ever", {});
     ASSERT_TRUE(b.f().connect());
@@ -1386,7 +1386,7 @@ void survive(const std::string &rule)
         EXPECT_TRUE(rig.result(id)) << "request " << id << " was forgotten";
 }
 
-TEST(BackFaults, FrontHangsOrForgets)
+TEST(BackFaults, FrontSurvivesEachFault)
 {
     for (const FaultInfo &f : kFaults)
         for (uint32_t p = 0; p < kFaultPoints; p++) {

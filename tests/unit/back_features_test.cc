@@ -24,7 +24,7 @@ RigSetup full()
 }
 
 /* blkif:nodes */
-TEST(BackFeatureNodes, NodeOfAFeatureIsMissing)
+TEST(BackFeatureNodes, EachFeatureHasItsNodes)
 {
     RigSetup s = full();
     s.back.discard_secure = true;
@@ -50,7 +50,7 @@ TEST(BackFeatureNodes, NodeOfAFeatureIsMissing)
         EXPECT_EQ(rig.back_node(name), value) << name;
 }
 
-TEST(BackFeatureNodes, FeatureThatIsOffHasANode)
+TEST(BackFeatureNodes, FeatureThatIsOffHasNoNode)
 {
     RigSetup s;
     s.back.discard = s.back.flush = false;
@@ -64,7 +64,7 @@ TEST(BackFeatureNodes, FeatureThatIsOffHasANode)
 }
 
 /* blkif:discard-enable (qemu:D26) — the toolstack's, and on where there is none. */
-TEST(BackFeatureNodes, DiscardThatTheToolstackForbidsIsOffered)
+TEST(BackFeatureNodes, ToolstackCanForbidDiscard)
 {
     for (const char *value : {"0", "1", ""}) {
         Rig rig(full());
@@ -84,7 +84,7 @@ TEST(BackFeatureNodes, DiscardThatTheToolstackForbidsIsOffered)
 
 /* blkif:ring-page-order, blkif:num-ring-pages — every size, in pages that are
  * anything but contiguous, filled to the last slot and wrapped. */
-TEST(BackRings, RequestCrossesPagesWrongly)
+TEST(BackRings, RequestsCrossRingPages)
 {
     for (Abi abi : {Abi::X86_64, Abi::X86_32})
         for (uint32_t pages : {1u, 2u, 4u, 8u, 16u}) {
@@ -116,7 +116,7 @@ TEST(BackRings, RequestCrossesPagesWrongly)
 }
 
 /* The two schemes: either, or both where they agree (note 3). */
-TEST(BackRings, RingSchemesAreMixedUp)
+TEST(BackRings, RingSchemesHaveToAgree)
 {
     const struct {
         const char *order, *pages;
@@ -141,7 +141,7 @@ TEST(BackRings, RingSchemesAreMixedUp)
 }
 
 /* One page, called the first of several. */
-TEST(BackRings, RingRef0OfOnePageIsRefused)
+TEST(BackRings, RingRef0OfOnePageIsTaken)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -151,7 +151,7 @@ TEST(BackRings, RingRef0OfOnePageIsRefused)
 }
 
 /* A page of the ring that cannot be mapped: those before it are let go. */
-TEST(BackRings, HalfARingStaysMapped)
+TEST(BackRings, RingIsMappedWholeOrNotAtAll)
 {
     Rig rig(full());
     rig.oracle_matters = false;
@@ -163,7 +163,7 @@ TEST(BackRings, HalfARingStaysMapped)
 }
 
 /* blkif:multi-queue — each ring has its own requests and its own event. */
-TEST(BackRings, QueuesAreMixedUp)
+TEST(BackRings, EachQueueHasItsOwnRing)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 4, 2, false});
@@ -180,7 +180,7 @@ TEST(BackRings, QueuesAreMixedUp)
 }
 
 /* One ring that lies does not stop the others. */
-TEST(BackRings, HaltedRingHaltsAll)
+TEST(BackRings, OtherRingsOutliveAHaltedOne)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 2, 1, false});
@@ -195,7 +195,7 @@ TEST(BackRings, HaltedRingHaltsAll)
 
 /* qemu:D24 — a frontend that died, and another in its place that does not
  * begin at Initialising; the same nodes once more are the same frontend. */
-TEST(BackRings, TakenOverWhileConnected)
+TEST(BackRings, NewFrontendTakesOverWhileConnected)
 {
     Rig rig(full());
     auto first = std::make_unique<RawFront>(rig);
@@ -218,7 +218,7 @@ TEST(BackRings, TakenOverWhileConnected)
 }
 
 /* A device that the toolstack takes away does not come up again. */
-TEST(BackRings, OfflineBackendOffersItselfAgain)
+TEST(BackRings, OfflineBackendStaysClosed)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -233,7 +233,7 @@ TEST(BackRings, OfflineBackendOffersItselfAgain)
 /* ---- indirect ------------------------------------------------------------- */
 
 /* blkif:indirect — one segment to as many as there may be. */
-TEST(BackIndirect, SegmentsAreMisread)
+TEST(BackIndirect, IndirectRequestOfAnySizeIsServed)
 {
     for (Abi abi : {Abi::X86_64, Abi::X86_32})
         for (uint32_t n : {1u, 11u, 12u, 255u, 256u}) {
@@ -257,7 +257,7 @@ TEST(BackIndirect, SegmentsAreMisread)
         }
 }
 
-TEST(BackIndirect, PagesOfSegmentsAreMixedUp)
+TEST(BackIndirect, PagesOfSegmentsKeepTheirOrder)
 {
     RigSetup s = full();
     s.back.max_indirect_segments = kMaxIndirectSegments;
@@ -286,7 +286,7 @@ TEST(BackIndirect, PagesOfSegmentsAreMixedUp)
 }
 
 /* Each lie of an indirect request: ERROR, nothing touched, nothing mapped. */
-TEST(BackIndirect, LyingIndirectRequestIsDone)
+TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
 {
     using Bend = void (*)(RawFront &, WireRequest &);
     const std::pair<const char *, Bend> cases[] = {
@@ -334,7 +334,7 @@ TEST(BackIndirect, LyingIndirectRequestIsDone)
 }
 
 /* XSA-155 — segments that change after they were copied change nothing. */
-TEST(BackIndirect, SegmentsAreFetchedTwice)
+TEST(BackIndirect, SegmentsAreFetchedOnce)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -356,7 +356,7 @@ TEST(BackIndirect, SegmentsAreFetchedTwice)
 /* ---- persistent grants ---------------------------------------------------- */
 
 /* blkif:feature-persistent — mapped once, read and write, until the end. */
-TEST(BackPersistent, PageIsMappedAgain)
+TEST(BackPersistent, PersistentPageIsMappedOnce)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 1, 1, true});
@@ -378,7 +378,7 @@ TEST(BackPersistent, PageIsMappedAgain)
 }
 
 /* Without the frontend's own node nothing stays mapped. */
-TEST(BackPersistent, PageOfAnotherFrontendStaysMapped)
+TEST(BackPersistent, NothingStaysMappedUnasked)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -389,7 +389,7 @@ TEST(BackPersistent, PageOfAnotherFrontendStaysMapped)
 }
 
 /* The limit: the page that was used longest ago makes room. */
-TEST(BackPersistent, LimitIsExceededOrTheWrongPageGoes)
+TEST(BackPersistent, LongestUnusedPageMakesRoom)
 {
     RigSetup s = full();
     s.back.max_persistent = 3;
@@ -419,7 +419,7 @@ TEST(BackPersistent, LimitIsExceededOrTheWrongPageGoes)
 }
 
 /* The same page several times in a request, and in requests side by side. */
-TEST(BackPersistent, PageInUseIsUnmapped)
+TEST(BackPersistent, PageInUseStaysMapped)
 {
     RigSetup s = full();
     s.back.max_persistent = 1;
@@ -446,7 +446,7 @@ TEST(BackPersistent, PageInUseIsUnmapped)
 }
 
 /* A read-only grant cannot be persistent: refused, also the second time. */
-TEST(BackPersistent, ReadOnlyGrantIsWritten)
+TEST(BackPersistent, ReadOnlyGrantIsRefused)
 {
     Rig rig(full());
     rig.oracle_matters = false;
@@ -459,7 +459,7 @@ TEST(BackPersistent, ReadOnlyGrantIsWritten)
 }
 
 /* A page of segments that later carries data, and the other way round. */
-TEST(BackPersistent, PageOfSegmentsIsReadOnlyForEver)
+TEST(BackPersistent, PageOfSegmentsCanCarryDataLater)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 1, 1, true});
@@ -482,7 +482,7 @@ TEST(BackPersistent, PageOfSegmentsIsReadOnlyForEver)
 /* ---- order and stability -------------------------------------------------- */
 
 /* blkif:barrier — all before it is done before it, and all after it after. */
-TEST(BackBarrier, RequestOvertakesABarrier)
+TEST(BackBarrier, NoRequestPassesABarrier)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -530,7 +530,7 @@ TEST(BackBarrier, RequestOvertakesABarrier)
 }
 
 /* ... nor does one of another ring: blkif.h has it for the device. */
-TEST(BackBarrier, RequestOfAnotherRingOvertakesABarrier)
+TEST(BackBarrier, NoRequestOfAnotherRingPassesABarrier)
 {
     RigSetup s = full();
     s.back.max_queues = 2;
@@ -611,13 +611,13 @@ void starve(uint32_t flooder, uint32_t victim)
     rig.hub.run();
 }
 
-TEST(BackBarrier, BarriersOfOneRingStarveAnother)
+TEST(BackBarrier, BarriersLeaveOtherRingsTheirTurn)
 {
     starve(0, 1);
     starve(1, 0);
 }
 
-TEST(BackBarrier, RequestBesideBarriersIsNotAnswered)
+TEST(BackBarrier, EachRequestBesideBarriersIsAnswered)
 {
     for (uint32_t seed = 1; seed <= 200; seed++) {
         uint64_t x = seed * 0x9E3779B97F4A7C15ull;
@@ -676,7 +676,7 @@ TEST(BackBarrier, RequestBesideBarriersIsNotAnswered)
 }
 
 /* A barrier that fails lets go of the ring. */
-TEST(BackBarrier, FailedBarrierStopsTheRing)
+TEST(BackBarrier, RingGoesOnAfterAFailedBarrier)
 {
     Rig rig(full());
     rig.oracle_matters = false;
@@ -696,7 +696,7 @@ TEST(BackBarrier, FailedBarrierStopsTheRing)
     EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kOkay);
 }
 
-TEST(BackBarrier, ReadOnlyDiskIsWrittenByABarrier)
+TEST(BackBarrier, ReadOnlyDiskRefusesABarriersData)
 {
     RigSetup s = full();
     s.back.read_only = true;
@@ -714,7 +714,7 @@ TEST(BackBarrier, ReadOnlyDiskIsWrittenByABarrier)
 }
 
 /* blkif:sectors-physical */
-TEST(BackFeatures, PhysicalSectorSizeStaysAfterAResize)
+TEST(BackFeatures, OddResizeRemovesPhysicalSectorSize)
 {
     RigSetup s;
     s.back.physical_sector_size = 4096;
@@ -729,7 +729,7 @@ TEST(BackFeatures, PhysicalSectorSizeStaysAfterAResize)
 }
 
 /* blkif:discard-secure — done as such, or refused; never as another. */
-TEST(BackDiscard, SecureDiscardIsDoneInsecurely)
+TEST(BackDiscard, SecureDiscardIsSecureOrRefused)
 {
     for (bool offered : {false, true}) {
         RigSetup s = full();
@@ -749,7 +749,7 @@ TEST(BackDiscard, SecureDiscardIsDoneInsecurely)
 /* ---- many at once --------------------------------------------------------- */
 
 /* Answers come as the disk has them, each to its request. */
-TEST(BackOrder, AnswersAreMixedUp)
+TEST(BackOrder, AnswersFollowTheDisksOrder)
 {
     Rig rig(full());
     RawFront f(rig);
@@ -782,7 +782,7 @@ TEST(BackOrder, AnswersAreMixedUp)
 }
 
 /* qemu:D25 — closed with requests at the disk: they end first. */
-TEST(BackOrder, DiskWritesIntoPagesThatAreGone)
+TEST(BackOrder, CloseWaitsForTheDisk)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 2, 1, true});
@@ -840,7 +840,7 @@ struct NestingBack {
     BlockBack back;
 };
 
-TEST(BackOrder, StateThatChangesDuringADrainIsFollowedInsideOfIt)
+TEST(BackOrder, StateIsFollowedAfterTheDrain)
 {
     Rig rig(full());
     RawFront f(rig, {Abi::X86_64, 2, 1, true});
@@ -884,7 +884,7 @@ TEST(BackOrder, StateThatChangesDuringADrainIsFollowedInsideOfIt)
 }
 
 /* Also while it is a fault plan's doing that the backend waits. */
-TEST(BackOrder, SizeThatChangesDuringADrainIsTold)
+TEST(BackOrder, NewSizeIsToldAfterTheDrain)
 {
     Rig rig(full());
     rig.oracle_matters = false;
@@ -915,7 +915,7 @@ TEST(BackOrder, SizeThatChangesDuringADrainIsTold)
 
 /* ring:bounded — requests that are refused after many pages were mapped cost
  * as many mappings: there is an end to those per event, too. */
-TEST(BackOrder, RefusedRequestsKeepTheLoop)
+TEST(BackOrder, MappingsPerEventAreBounded)
 {
     Rig rig(full());
     rig.oracle_matters = false;
@@ -935,7 +935,7 @@ TEST(BackOrder, RefusedRequestsKeepTheLoop)
 }
 
 /* ring:bounded — a frontend that never stops pushing does not keep us. */
-TEST(BackOrder, EndlessFrontendKeepsTheLoop)
+TEST(BackOrder, RequestsPerEventAreBounded)
 {
     Rig rig(full());
     RawFront f(rig);

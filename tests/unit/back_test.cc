@@ -15,7 +15,7 @@ using namespace pvblk;
 /* ---- nodes and states ---------------------------------------------------- */
 
 /* blkif:nodes — 512-byte units of 2024; `sectors` does not follow sector-size. */
-TEST(BackNodes, NodesAreNotThoseOf2024)
+TEST(BackNodes, NodesAreThoseOf2024)
 {
     RigSetup s;
     s.back.sector_size = s.back.physical_sector_size = 4096;
@@ -36,7 +36,7 @@ TEST(BackNodes, NodesAreNotThoseOf2024)
     EXPECT_FALSE(rig.hub.has_node(rig.hub.config.backend_path + "/feature-barrier"));
 }
 
-TEST(BackNodes, QemuQuirkPublishesBytes)
+TEST(BackNodes, QemuQuirkCountsInDeviceSectors)
 {
     RigSetup s;
     s.back.sector_size = 4096;
@@ -53,7 +53,7 @@ TEST(BackNodes, QemuQuirkPublishesBytes)
 }
 
 /* xenbus:states — InitWait, Connected, Closing, Closed, and all over again. */
-TEST(BackStates, SecondSessionOfAFrontendIsRefused)
+TEST(BackStates, FrontendCanConnectAgain)
 {
     Rig rig;
     RawFront f(rig);
@@ -78,7 +78,7 @@ TEST(BackStates, SecondSessionOfAFrontendIsRefused)
 }
 
 /* xenbus:crash (qemu:D24) — no Closing: the next Initialising is a new one. */
-TEST(BackStates, CrashedFrontendCannotComeBack)
+TEST(BackStates, CrashedFrontendComesBack)
 {
     Rig rig;
     RawFront f(rig);
@@ -92,7 +92,7 @@ TEST(BackStates, CrashedFrontendCannotComeBack)
 }
 
 /* Each bad node of a frontend: not connected, an error node, nothing mapped. */
-TEST(BackStates, BadFrontendNodeConnects)
+TEST(BackStates, BadFrontendNodeIsRefused)
 {
     const struct {
         const char *name, *value, *clause;
@@ -130,7 +130,7 @@ TEST(BackStates, BadFrontendNodeConnects)
 
 /* blkif:default — a node that cannot be read may well be there: of a frontend of
  * another ABI, say, whose requests would be read as of ours. */
-TEST(BackStates, UnreadableNodeIsTakenForMissing)
+TEST(BackStates, UnreadableNodeIsNotMissing)
 {
     uint32_t refused = 0;
     for (uint32_t nth = 0; nth < 12; nth++) {
@@ -153,7 +153,7 @@ TEST(BackStates, UnreadableNodeIsTakenForMissing)
 }
 
 /* blkif:sectors-physical — the size is a multiple, or there is no such node. */
-TEST(BackNodes, SizeIsNoMultipleOfThePhysicalSector)
+TEST(BackNodes, PhysicalSectorSizeDividesTheSize)
 {
     for (uint64_t sectors : {8192u, 8193u}) {
         RigSetup s;
@@ -167,7 +167,7 @@ TEST(BackNodes, SizeIsNoMultipleOfThePhysicalSector)
 }
 
 /* qemu:D16 — order 0 is one page, and is named by ring-ref. */
-TEST(BackStates, RingPageOrderZeroIsRefused)
+TEST(BackStates, RingPageOrderZeroIsOnePage)
 {
     Rig rig;
     RawFront f(rig);
@@ -175,7 +175,7 @@ TEST(BackStates, RingPageOrderZeroIsRefused)
     EXPECT_TRUE(f.connect());
 }
 
-TEST(BackStates, VanishLeavesNodesOrMappings)
+TEST(BackStates, VanishLeavesNothing)
 {
     Rig rig;
     RawFront f(rig);
@@ -335,7 +335,7 @@ class BackRequest : public testing::TestWithParam<BackRequestCase>
 INSTANTIATE_TEST_SUITE_P(Case, BackRequest, testing::ValuesIn(kRequests),
                          [](const auto &i) { return i.param.name; });
 
-TEST_P(BackRequest, StatusIsWrongOrDataIsTouched)
+TEST_P(BackRequest, StatusFitsAndRefusalTouchesNothing)
 {
     RigSetup s;
     s.back.discard_granularity = 4096;
@@ -365,7 +365,7 @@ TEST_P(BackRequest, StatusIsWrongOrDataIsTouched)
 }
 
 /* blkif:read-only (qemu:D5) */
-TEST(BackRequests, ReadOnlyDiskIsWritten)
+TEST(BackRequests, ReadOnlyDiskIsNeverWritten)
 {
     RigSetup s;
     s.back.read_only = true;
@@ -383,7 +383,7 @@ TEST(BackRequests, ReadOnlyDiskIsWritten)
 }
 
 /* blkif:feature-* — not offered is EOPNOTSUPP, whatever the arguments. */
-TEST(BackRequests, FeatureThatWasNotOfferedIsDone)
+TEST(BackRequests, FeatureNotOfferedIsUnsupported)
 {
     RigSetup s;
     s.back.flush = s.back.discard = false;
@@ -396,7 +396,7 @@ TEST(BackRequests, FeatureThatWasNotOfferedIsDone)
 }
 
 /* blkif:sector-size — units and alignment on a 4096 disk. */
-TEST(BackRequests, LargeSectorsAreServedInTheWrongUnit)
+TEST(BackRequests, LargeSectorsAreServedInEitherUnit)
 {
     for (SectorUnits units : {SectorUnits::Bytes512, SectorUnits::Device}) {
         RigSetup s;
@@ -421,7 +421,7 @@ TEST(BackRequests, LargeSectorsAreServedInTheWrongUnit)
 }
 
 /* blkif:abi — a 32-bit frontend. */
-TEST(BackRequests, I386FrontendIsMisread)
+TEST(BackRequests, I386FrontendIsServed)
 {
     Rig rig;
     RawFront f(rig, Abi::X86_32);
@@ -435,7 +435,7 @@ TEST(BackRequests, I386FrontendIsMisread)
 }
 
 /* A failing disk. */
-TEST(BackRequests, DiskErrorIsHidden)
+TEST(BackRequests, DiskErrorIsReported)
 {
     Rig rig;
     RawFront f(rig);
@@ -448,7 +448,7 @@ TEST(BackRequests, DiskErrorIsHidden)
 }
 
 /* XSA-216 */
-TEST(BackRequests, ResponsePaddingLeaks)
+TEST(BackRequests, ResponsePaddingIsZero)
 {
     Rig rig;
     RawFront f(rig);
@@ -462,7 +462,7 @@ TEST(BackRequests, ResponsePaddingLeaks)
 /* ---- the ring ------------------------------------------------------------ */
 
 /* ring:req-prod (qemu:D14) — halts, until the next connection. */
-TEST(BackRingIndex, LyingProducerIsBelieved)
+TEST(BackRingIndex, LyingProducerHaltsTheRing)
 {
     for (uint32_t jump : {33u, 34u, 1u << 31, UINT32_MAX}) {
         Rig rig;
@@ -486,7 +486,7 @@ TEST(BackRingIndex, LyingProducerIsBelieved)
 }
 
 /* ring:req-prod — a full ring that stays unanswered takes no more. */
-TEST(BackRingIndex, UnansweredRequestsAreOverrun)
+TEST(BackRingIndex, UnansweredRequestsKeepTheirSlots)
 {
     RigSetup s;
     s.knobs.hold = true;
@@ -508,7 +508,7 @@ TEST(BackRingIndex, UnansweredRequestsAreOverrun)
 
 /* ---- knobs do what they say, so that the front's tests mean something ----- */
 
-TEST(BackKnobsTest, HeldRequestIsMappedOrDoneTooEarly)
+TEST(BackKnobsTest, HeldRequestIsDoneOnceCompleted)
 {
     for (bool mapped : {false, true}) {
         Rig rig;

@@ -212,7 +212,7 @@ std::map<std::string, pvblk_field> fields(const pvblk_device *dev, Emit emit)
     return all;
 }
 
-TEST(CApi, DataGoesAstrayBetweenCAndTheDisk)
+TEST(CApi, DataGoesBetweenCAndTheDisk)
 {
     Host h;
     h.connect();
@@ -232,7 +232,7 @@ TEST(CApi, DataGoesAstrayBetweenCAndTheDisk)
         EXPECT_GT(h.traces[kind], 0u) << kind;
 }
 
-TEST(CApi, CountersOrPlanTellAnotherStory)
+TEST(CApi, CountersAndPlanTellWhatHappened)
 {
     Host h;
     h.connect();
@@ -258,7 +258,7 @@ TEST(CApi, CountersOrPlanTellAnotherStory)
 }
 
 /* plan.h: the quirk of large sectors is named in the plan. */
-TEST(CApi, SectorUnitsOfTheDeviceAreNotPassedOn)
+TEST(CApi, SectorUnitsArePassedOn)
 {
     Host h;
     h.c.device_sector_units = true;
@@ -273,7 +273,7 @@ TEST(CApi, SectorUnitsOfTheDeviceAreNotPassedOn)
     EXPECT_STREQ(plan.at("sector-units").text, "device");
 }
 
-TEST(CApi, DriversSwitchesDoNotArrive)
+TEST(CApi, DriversSwitchesArrive)
 {
     Host h;
     h.connect();
@@ -292,7 +292,7 @@ TEST(CApi, DriversSwitchesDoNotArrive)
 }
 
 /* One queue's reset forgets that queue's elements, the device's the others. */
-TEST(CApi, ResetOfAQueueReachesAnother)
+TEST(CApi, ResetOfAQueueSparesOthers)
 {
     Host h;
     h.connect();
@@ -308,7 +308,7 @@ TEST(CApi, ResetOfAQueueReachesAnother)
     EXPECT_EQ(h.returned, 0u);
 }
 
-TEST(CApi, FreedDeviceKeepsAnElement)
+TEST(CApi, FreedDeviceForgetsItsElements)
 {
     Host h;
     h.connect();
@@ -321,7 +321,7 @@ TEST(CApi, FreedDeviceKeepsAnElement)
     pvblk_device_free(nullptr); /* as free(NULL): nothing */
 }
 
-TEST(CApi, ReconnectOrStopDoesNotArrive)
+TEST(CApi, ReconnectAndStopArrive)
 {
     Host h;
     h.connect();
@@ -336,7 +336,7 @@ TEST(CApi, ReconnectOrStopDoesNotArrive)
     EXPECT_EQ(pvblk_device_ring_page(h.dev, 0, 0), -1);
 }
 
-TEST(CApi, ResizeIsNotSeen)
+TEST(CApi, ResizeIsSeen)
 {
     Host h;
     h.connect();
@@ -347,7 +347,7 @@ TEST(CApi, ResizeIsNotSeen)
 }
 
 /* xenbus:deadline — a backend that never answers. */
-TEST(CApi, DeadlineDoesNotArrive)
+TEST(CApi, DeadlineArrives)
 {
     Host h;
     (void)h.back->start();
@@ -360,7 +360,7 @@ TEST(CApi, DeadlineDoesNotArrive)
     EXPECT_FALSE(h.logs.empty());
 }
 
-TEST(CApi, RefusalHasNoReason)
+TEST(CApi, RefusalHasAReason)
 {
     Host h;
     EXPECT_FALSE(h.make()) << "no backend, no nodes";
@@ -373,7 +373,7 @@ TEST(CApi, RefusalHasNoReason)
 }
 
 /* A path that a host's buffer cannot hold names nothing. */
-TEST(CApi, LongPathRunsOverTheBuffer)
+TEST(CApi, TooLongPathIsRefused)
 {
     HubConfig config;
     config.backend_path += std::string(600, 'x');
@@ -383,7 +383,7 @@ TEST(CApi, LongPathRunsOverTheBuffer)
 }
 
 /* Whatever a host answers, it ends in a reason and not in a hang. */
-TEST(CApi, ErrnoOfTheHostIsTakenForSuccess)
+TEST(CApi, EachErrnoOfTheHostIsAReason)
 {
     for (int err : {-EIO, -ENOENT, -EBUSY, -ENOSPC, -ENOTCONN}) {
         SCOPED_TRACE(err);
@@ -399,7 +399,7 @@ TEST(CApi, ErrnoOfTheHostIsTakenForSuccess)
     }
 }
 
-TEST(CApi, FailureOfTheHostIsTakenForSuccess)
+TEST(CApi, FailureOfTheHostHasAReason)
 {
     for (HubCall call : {HubCall::StoreWrite, HubCall::GrantPage, HubCall::EventOpen}) {
         SCOPED_TRACE(static_cast<int>(call));
@@ -415,7 +415,7 @@ TEST(CApi, FailureOfTheHostIsTakenForSuccess)
     }
 }
 
-TEST(CApi, UnknownStateHasAName)
+TEST(CApi, UnknownStateHasNoName)
 {
     EXPECT_STREQ(pvblk_front_state_name(0), "idle");
     EXPECT_STREQ(pvblk_front_state_name(kFrontStates), "?");

@@ -77,7 +77,7 @@ FaultSite site_for(const FaultInfo &f, P point)
 
 /* ---- the catalogue ----------------------------------------------------- */
 
-TEST(FaultCatalogue, FaultCannotBeWrittenReadOrReached)
+TEST(FaultCatalogue, EachFaultIsReadPrintedAndReached)
 {
     uint32_t seen = 0;
     for (const FaultInfo &f : kFaults)
@@ -110,7 +110,7 @@ TEST(FaultCatalogue, FaultCannotBeWrittenReadOrReached)
     EXPECT_GT(seen, 2 * kFaultKinds);
 }
 
-TEST(FaultCatalogue, FaultIsTakenWhereItCannotHappen)
+TEST(FaultCatalogue, FaultIsRefusedWhereItCannotHappen)
 {
     for (const FaultInfo &f : kFaults)
         for (uint32_t i = 0; i < kFaultPoints; i++) {
@@ -126,7 +126,7 @@ TEST(FaultCatalogue, FaultIsTakenWhereItCannotHappen)
         }
 }
 
-TEST(FaultCatalogue, NumberOutsideItsRangeIsTaken)
+TEST(FaultCatalogue, NumberOutsideItsRangeIsRefused)
 {
     uint32_t seen = 0;
     for (const FaultInfo &f : kFaults) {
@@ -153,7 +153,7 @@ TEST(FaultCatalogue, NumberOutsideItsRangeIsTaken)
 }
 
 /* An indirect request is what it carries, too. */
-TEST(FaultCatalogue, OperationIsMistaken)
+TEST(FaultCatalogue, EachOperationIsRecognised)
 {
     WireRequest req;
     std::set<FaultOpSet> seen;
@@ -176,7 +176,7 @@ TEST(FaultCatalogue, OperationIsMistaken)
 
 /* ---- when -------------------------------------------------------------- */
 
-TEST(Fault, ConditionIsIgnored)
+TEST(Fault, EachConditionHasToHold)
 {
     FaultSite site{P::Map, XenbusState::Connected, kFaultRead, 2, "data"};
     for (const char *holds : {"", "state=Connected", "op=read", "queue=2", "name=data",
@@ -195,7 +195,7 @@ TEST(Fault, ConditionIsIgnored)
     }
 }
 
-TEST(Fault, HappensAtAnotherPoint)
+TEST(Fault, HappensAtItsPointAlone)
 {
     FaultPlan plan = plan_of("at take always: response/lost");
     for (uint32_t p = 0; p < kFaultPoints; p++) {
@@ -205,7 +205,7 @@ TEST(Fault, HappensAtAnotherPoint)
 }
 
 /* A site that says nothing of an operation has none: a ring's page. */
-TEST(Fault, ConditionOnWhatIsNotThereHolds)
+TEST(Fault, ConditionOnWhatIsNotThereFails)
 {
     FaultPlan plan = plan_of("at map op=read: grants/map-fails");
     EXPECT_FALSE(plan.at({.point = P::Map, .name = "ring"}));
@@ -214,7 +214,7 @@ TEST(Fault, ConditionOnWhatIsNotThereHolds)
 }
 
 /* What a fault can only do to a read does not go by with a write. */
-TEST(Fault, OnceIsSpentOnARequestThatItCannotBend)
+TEST(Fault, OnceWaitsForARequestItCanBend)
 {
     FaultPlan plan = plan_of("at data: data/poisoned 170");
     EXPECT_FALSE(plan.at({.point = P::Data, .ops = kFaultWrite}));
@@ -229,7 +229,7 @@ TEST(Fault, OnceIsSpentOnARequestThatItCannotBend)
     EXPECT_TRUE(plan.at({.point = P::PublishNode, .name = "sectors"}));
 }
 
-TEST(Fault, OccurrenceIsMiscounted)
+TEST(Fault, OccurrencesAreCounted)
 {
     EXPECT_EQ(hits("", 5), Hits({0}));
     EXPECT_EQ(hits("once", 5), Hits({0}));
@@ -245,7 +245,7 @@ TEST(Fault, OccurrenceIsMiscounted)
 }
 
 /* Only what meets state, op, queue and name is an occurrence. */
-TEST(Fault, OtherRequestsAreCounted)
+TEST(Fault, OtherRequestsAreNotCounted)
 {
     FaultPlan plan = plan_of("at respond op=write queue=1 nth=2: response/lost");
     FaultSite read{.point = P::Respond, .ops = kFaultRead, .queue = 1};
@@ -263,7 +263,7 @@ TEST(Fault, OtherRequestsAreCounted)
 
 /* ---- probability ------------------------------------------------------- */
 
-TEST(FaultProbability, RunsDiffer)
+TEST(FaultProbability, RunsRepeat)
 {
     std::string text = "seed 7\nat notify probability=0.3 always: notify/lost\n";
     FaultPlan a = plan_of(text), b = plan_of(text);
@@ -280,7 +280,7 @@ TEST(FaultProbability, RunsDiffer)
 }
 
 /* Five standard deviations on each side, of a fixed seed: never by chance. */
-TEST(FaultProbability, ShareIsWrong)
+TEST(FaultProbability, ShareIsTheProbability)
 {
     constexpr int kCount = 100'000;
     for (double p : {0.5, 0.05, 0.001, 0.999}) {
@@ -300,7 +300,7 @@ TEST(FaultProbability, ShareIsWrong)
 }
 
 /* Two rules, two coins; and neither moves the other's. */
-TEST(FaultProbability, RulesShareACoin)
+TEST(FaultProbability, EachRuleHasItsCoin)
 {
     FaultPlan plan = plan_of("at notify probability=0.5 always: notify/lost\n"
                              "at publish probability=0.5 always: index/producer-frozen\n");
@@ -312,7 +312,7 @@ TEST(FaultProbability, RulesShareACoin)
 }
 
 /* every= and nth= choose first, then falls the coin of that occurrence. */
-TEST(FaultProbability, ConditionsMoveTheCoin)
+TEST(FaultProbability, ConditionsDoNotMoveTheCoin)
 {
     Hits all = hits("probability=0.5 always", 100), tens;
     for (int i : all)
@@ -325,7 +325,7 @@ TEST(FaultProbability, ConditionsMoveTheCoin)
 
 /* ---- several rules ----------------------------------------------------- */
 
-TEST(Fault, LaterRuleWins)
+TEST(Fault, EarlierRuleWins)
 {
     FaultPlan plan = plan_of("at take op=write nth=1: response/lost\n"
                              "at notify always: notify/lost\n"
@@ -344,7 +344,7 @@ TEST(Fault, LaterRuleWins)
 }
 
 /* A rule that came too late neither loses count nor is used up. */
-TEST(Fault, WinnerShiftsTheOthers)
+TEST(Fault, WinnerLeavesTheOthersAlone)
 {
     FaultPlan plan = plan_of("at take nth=1: response/lost\n"
                              "at take every=2 times=2: lifecycle/stall\n"
@@ -363,7 +363,7 @@ TEST(Fault, WinnerShiftsTheOthers)
 
 /* ---- at() costs nothing ------------------------------------------------ */
 
-TEST(Fault, DecisionAllocates)
+TEST(Fault, DecisionAllocatesNothing)
 {
     std::string text;
     for (int i = 0; i < 64; i++)
@@ -389,7 +389,7 @@ TEST(Fault, DecisionAllocates)
     EXPECT_EQ(allocations, 1u) << "the counter itself is dead";
 }
 
-TEST(Fault, EmptyPlanDoesSomething)
+TEST(Fault, EmptyPlanDoesNothing)
 {
     for (const char *text : {"", "\n\n", "# nothing\n \t # here\r\n", "seed 4"}) {
         FaultPlan plan = plan_of(text);
@@ -401,7 +401,7 @@ TEST(Fault, EmptyPlanDoesSomething)
 }
 
 /* A fault's text is the plan's: it stays as the plan moves. */
-TEST(Fault, PlanThatWasMovedIsBroken)
+TEST(Fault, PlanCanBeMoved)
 {
     FaultPlan old = plan_of("at set-state: store/state-value \"9\"");
     FaultPlan plan = std::move(old);
@@ -416,7 +416,7 @@ TEST(Fault, PlanThatWasMovedIsBroken)
 
 /* ---- text -------------------------------------------------------------- */
 
-TEST(FaultText, PrintedPlanDiffers)
+TEST(FaultText, PlanPrintsAsWritten)
 {
     const std::string text =
         "seed 18446744073709551615\n"
@@ -433,7 +433,7 @@ TEST(FaultText, PrintedPlanDiffers)
 }
 
 /* What means the same prints the same. */
-TEST(FaultText, SpellingSurvives)
+TEST(FaultText, SameMeaningPrintsTheSame)
 {
     auto prints = [](const std::string &text) { return plan_of(text).text(); };
     EXPECT_EQ(prints("\tat   respond\tonce :response/status  0x10 # why\r\n"),
@@ -590,7 +590,7 @@ constexpr Mistake kMistakes[] = {
      "line 3: response/lost cannot happen at notify; it can at take, respond"},
 };
 
-TEST(FaultText, MistakeIsTakenOrBlamedWrongly)
+TEST(FaultText, EachMistakeIsNamed)
 {
     for (const Mistake &m : kMistakes) {
         auto plan = FaultPlan::parse(m.text);
@@ -603,7 +603,7 @@ TEST(FaultText, MistakeIsTakenOrBlamedWrongly)
 }
 
 /* The text ends where its length says, whatever comes after it. */
-TEST(FaultText, MoreIsReadThanTheText)
+TEST(FaultText, NothingIsReadPastTheText)
 {
     const std::string text = "at publish-node: store/node-value \"\\x41\"";
     for (size_t i = 1; i < text.size(); i++)
@@ -614,7 +614,7 @@ TEST(FaultText, MoreIsReadThanTheText)
 }
 
 /* Text from anywhere: bounded, and bounded in what is said of it. */
-TEST(FaultText, HostileTextHasNoBound)
+TEST(FaultText, HostileTextIsBounded)
 {
     EXPECT_EQ(error_of(std::string(FaultPlan::kMaxBytes + 1, '\n')),
               "a plan has at most 65536 bytes, not 65537");
@@ -636,7 +636,7 @@ TEST(FaultText, HostileTextHasNoBound)
 
 /* No byte, put or left out anywhere, leads anywhere but to a plan or to a
  * sentence; what is a plan prints and reads again. */
-TEST(FaultText, DamagedTextIsNotUnderstoodOrRefused)
+TEST(FaultText, DamagedTextIsUnderstoodOrRefused)
 {
     const std::string good = "seed 7\nat respond state=Closing|Closed op=read nth=3 every=0x10 "
                              "probability=0.5 times=5: response/status -5 # why\n"
@@ -698,7 +698,7 @@ std::vector<std::string> literal_blocks(const std::string &rst)
 }
 
 /* A block is a plan, or the sentence that the plan before it is refused with. */
-TEST(FaultManual, ExampleIsWrong)
+TEST(FaultManual, ExamplesAreRight)
 {
     std::vector<std::string> blocks = literal_blocks(manual());
     uint32_t plans = 0, mistakes = 0;
@@ -787,7 +787,7 @@ std::string fault_list(std::string_view group)
 }
 
 /* What fails prints what has to stand there. */
-TEST(FaultManual, ListIsNotTheCatalogue)
+TEST(FaultManual, ListIsTheCatalogue)
 {
     std::string rst = manual();
     auto stands = [&](const std::string &list) {

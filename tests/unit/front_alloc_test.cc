@@ -89,7 +89,7 @@ private:
     uint32_t turn_{0};
 };
 
-TEST(FrontAlloc, RequestAllocates)
+TEST(FrontAlloc, RequestAllocatesNothing)
 {
     Rig rig; /* for its backend and its buffers */
     ASSERT_EQ(rig.back->start().ok(), true);
@@ -107,7 +107,7 @@ TEST(FrontAlloc, RequestAllocates)
 
 /* A backend with more to offer, in a plain connection and after others with
  * more and less of it, with requests in flight in between. */
-TEST(FrontAlloc, LargerPlanAllocates)
+TEST(FrontAlloc, LargerPlanAllocatesNothing)
 {
     for (bool persistent : {false, true}) {
         FrontPolicy p;

@@ -18,7 +18,7 @@ IoRequest on_queue(IoRequest r, uint32_t queue)
 }
 
 /* VIRTIO-v1.2 2.6.1: reset of one queue leaves the others alone. */
-TEST(FrontCancel, ResetOfAQueueTakesAnothersRequests)
+TEST(FrontCancel, ResetOfAQueueSparesOthers)
 {
     Rig rig;
     rig.setup.front.max_requests = 64;
@@ -46,7 +46,7 @@ TEST(FrontCancel, ResetOfAQueueTakesAnothersRequests)
 
 /* A reset recovers, even from a backend that never answers what was sent
  * before it: after a handshake's time the connection is made anew. */
-TEST(FrontCancel, OrphanThatIsNeverAnsweredBlocksTheDevice)
+TEST(FrontCancel, UnansweredOrphanLeadsToAReconnect)
 {
     Rig rig;
     rig.connect();
@@ -66,7 +66,7 @@ TEST(FrontCancel, OrphanThatIsNeverAnsweredBlocksTheDevice)
     EXPECT_EQ(rig.front->state(), FrontState::Connected);
 }
 
-TEST(FrontCancel, SecondReconnectStillWaitsForASilentBackend)
+TEST(FrontCancel, SecondReconnectWaitsForNobody)
 {
     Rig rig;
     rig.connect();
@@ -87,7 +87,7 @@ TEST(FrontCancel, SecondReconnectStillWaitsForASilentBackend)
 
 /* xenbus:deadline: a backend that wants to leave does not get for ever,
  * because we were draining already. */
-TEST(FrontCancel, BackendThatClosesWhileWeDrainIsAwaitedForEver)
+TEST(FrontCancel, DrainEndsInTimeWhenTheBackendCloses)
 {
     Rig rig;
     rig.connect();
@@ -107,7 +107,7 @@ TEST(FrontCancel, BackendThatClosesWhileWeDrainIsAwaitedForEver)
 
 /* What was accepted for a writable disk is not sent to a read-only one; QEMU's
  * xen-cdrom would abort on the discard. */
-TEST(FrontCancel, RequestIsSentToABackendThatForbidsIt)
+TEST(FrontCancel, ForbiddenRequestIsNotSent)
 {
     Rig rig;
     rig.connect();
@@ -134,7 +134,7 @@ TEST(FrontCancel, RequestIsSentToABackendThatForbidsIt)
 }
 
 /* The same for what was in flight, and goes first on the new connection. */
-TEST(FrontCancel, RequeuedRequestIsSentToABackendThatForbidsIt)
+TEST(FrontCancel, ForbiddenRequestIsNotSentAgain)
 {
     Rig rig;
     rig.connect();
@@ -153,7 +153,7 @@ TEST(FrontCancel, RequeuedRequestIsSentToABackendThatForbidsIt)
 
 /* blkif.h: FLUSH_DISKCACHE may be answered EOPNOTSUPP at any time. A write that
  * has to be stable cannot be, from then on. */
-TEST(FrontCancel, WriteThroughTurnsIntoWriteBack)
+TEST(FrontCancel, StableWriteFailsOnceFlushIsGone)
 {
     Rig rig;
     rig.connect();

@@ -37,7 +37,7 @@ IoRequest stable(Rig &rig, uint64_t sector, uint64_t sectors)
 /* ---- barriers --------------------------------------------------------------- */
 
 /* blkif:feature-barrier — where it is the only way to a stable disk. */
-TEST(FrontBarrier, BackendWithBarriersAloneIsNeverFlushed)
+TEST(FrontBarrier, BarrierFlushesWhereNothingElseDoes)
 {
     ScriptRig r({}, nodes(false, true));
     r.connect();
@@ -48,7 +48,7 @@ TEST(FrontBarrier, BackendWithBarriersAloneIsNeverFlushed)
     EXPECT_EQ(r.rig.front->counters().ring_flushes, 0u);
 }
 
-TEST(FrontBarrier, BarrierIsUsedThoughThereIsAFlushOrPolicyForbidsIt)
+TEST(FrontBarrier, BarrierIsUsedOnlyWhereNeededAndAllowed)
 {
     ScriptRig both({}, nodes(true, true));
     both.connect();
@@ -67,7 +67,7 @@ TEST(FrontBarrier, BarrierIsUsedThoughThereIsAFlushOrPolicyForbidsIt)
 
 /* A write that fits goes as a barrier; of a longer one all parts are answered
  * before the barrier that makes them stable is sent. */
-TEST(FrontBarrier, StableWriteIsNotStable)
+TEST(FrontBarrier, StableWriteEndsWithABarrier)
 {
     ScriptNodes offer = nodes(false, true);
     offer["feature-max-indirect-segments"] = "32";
@@ -103,7 +103,7 @@ TEST(FrontBarrier, StableWriteIsNotStable)
 
 /* blkif:feature-loss — flush, then barrier; the guest's request is done by
  * the other, and the first is not tried again. */
-TEST(FrontFallback, RefusedFlushIsReportedThoughThereIsABarrier)
+TEST(FrontFallback, RefusedFlushBecomesABarrier)
 {
     for (int16_t status : {kNotSupported, kError}) {
         ScriptRig r({}, nodes(true, true));
@@ -123,7 +123,7 @@ TEST(FrontFallback, RefusedFlushIsReportedThoughThereIsABarrier)
 }
 
 /* What worked on one connection says nothing of the next. */
-TEST(FrontFallback, ErrorOnANewConnectionIsNoRefusal)
+TEST(FrontFallback, FirstErrorOfAConnectionIsARefusal)
 {
     ScriptRig r({}, nodes(true, true));
     r.connect();
@@ -135,7 +135,7 @@ TEST(FrontFallback, ErrorOnANewConnectionIsNoRefusal)
 }
 
 /* The means to flush goes while a write that needs it is under way. */
-TEST(FrontFallback, WriteWhoseFlushIsGoneIsASuccess)
+TEST(FrontFallback, WriteWhoseFlushIsGoneFails)
 {
     ScriptRig r({}, nodes(true, false));
     r.connect();
@@ -152,7 +152,7 @@ TEST(FrontFallback, WriteWhoseFlushIsGoneIsASuccess)
 }
 
 /* Many at a time, of which some are the tail of a write. */
-TEST(FrontFallback, FlushesInFlightAreLostWhenOneIsRefused)
+TEST(FrontFallback, FlushesInFlightBecomeBarriers)
 {
     ScriptRig r({}, nodes(true, true));
     r.connect();
@@ -172,7 +172,7 @@ TEST(FrontFallback, FlushesInFlightAreLostWhenOneIsRefused)
 
 /* Neither: the truth, and no more attempts. A write that has to be stable
  * cannot be; one that need not be, works. */
-TEST(FrontFallback, FlushThatNobodyDidIsASuccess)
+TEST(FrontFallback, FlushThatNobodyDidFails)
 {
     for (bool flush : {false, true})
         for (int16_t status : {kNotSupported, kError}) {
@@ -193,7 +193,7 @@ TEST(FrontFallback, FlushThatNobodyDidIsASuccess)
 }
 
 /* A barrier with data that is refused: nothing was written. */
-TEST(FrontFallback, RefusedBarrierWithDataIsASuccess)
+TEST(FrontFallback, RefusedBarrierWithDataFails)
 {
     ScriptRig r({}, nodes(false, true));
     r.connect();
@@ -206,7 +206,7 @@ TEST(FrontFallback, RefusedBarrierWithDataIsASuccess)
 }
 
 /* blkif:status — an ERROR to what worked before is an error, and no more. */
-TEST(FrontFallback, LaterErrorSwitchesTheFeatureOff)
+TEST(FrontFallback, LaterErrorLeavesTheFeatureOn)
 {
     for (bool flush : {true, false}) {
         ScriptNodes offer = nodes(flush, true);
@@ -227,7 +227,7 @@ TEST(FrontFallback, LaterErrorSwitchesTheFeatureOff)
 }
 
 /* A backend takes feature-flush-cache back by its node. */
-TEST(FrontFallback, FlushWithdrawnByNodeMakesWritesUnstable)
+TEST(FrontFallback, FlushWithdrawnByNodeFailsStableWrites)
 {
     ScriptRig r({}, nodes(true, false));
     r.connect();
@@ -242,7 +242,7 @@ TEST(FrontFallback, FlushWithdrawnByNodeMakesWritesUnstable)
 
 /* front:requeue — the backend dies between a write and its flush, and what it
  * had cached dies with it. */
-TEST(FrontFallback, WriteLostWithACacheIsCalledStable)
+TEST(FrontFallback, WriteLostWithACacheIsSentAgain)
 {
     for (bool barrier : {false, true}) {
         ScriptRig r({}, nodes(!barrier, barrier));
@@ -268,7 +268,7 @@ TEST(FrontFallback, WriteLostWithACacheIsCalledStable)
 
 /* ... or the connection is closed in good order, and the next backend cannot
  * flush, and need not. */
-TEST(FrontFallback, FlushIsSentToANextBackendWithoutIt)
+TEST(FrontFallback, NextBackendWithoutACacheGetsNoFlush)
 {
     ScriptRig r({}, nodes(true, true));
     r.connect();
@@ -293,7 +293,7 @@ TEST(FrontFallback, FlushIsSentToANextBackendWithoutIt)
 /* ---- discard ------------------------------------------------------------------ */
 
 /* blkif:discard-secure — asked for by its flag, and never done otherwise. */
-TEST(FrontDiscard, SecureDiscardIsAPlainOneOrNone)
+TEST(FrontDiscard, SecureDiscardIsNeverAPlainOne)
 {
     for (bool discard : {false, true})
         for (bool secure : {false, true})
@@ -313,7 +313,7 @@ TEST(FrontDiscard, SecureDiscardIsAPlainOneOrNone)
 }
 
 /* A discard is advice, a secure one is none: no head of it is left alone. */
-TEST(FrontDiscard, SecureDiscardLeavesAHeadAlone)
+TEST(FrontDiscard, SecureDiscardLeavesNothingOut)
 {
     ScriptRig r({}, {{"feature-discard", "1"},
                      {"discard-secure", "1"},
@@ -328,7 +328,7 @@ TEST(FrontDiscard, SecureDiscardLeavesAHeadAlone)
     EXPECT_EQ(r.back.seen[0].req.nr_segments, kDiscardSecure);
 }
 
-TEST(FrontDiscard, RefusedDiscardIsTriedAgainOrTakesTheOtherAlong)
+TEST(FrontDiscard, RefusedDiscardStaysOffAlone)
 {
     for (int16_t status : {kNotSupported, kError})
         for (IoKind kind : {IoKind::Discard, IoKind::SecureDiscard}) {
@@ -351,7 +351,7 @@ TEST(FrontDiscard, RefusedDiscardIsTriedAgainOrTakesTheOtherAlong)
 /* ---- the frontend's own nodes, states nobody needs, ABIs ----------------------- */
 
 /* blkif:device-type */
-TEST(FrontNodes, DeviceTypeOfTheToolstackIsNotSeen)
+TEST(FrontNodes, DeviceTypeOfTheToolstackCounts)
 {
     struct {
         const char *type;
@@ -372,7 +372,7 @@ TEST(FrontNodes, DeviceTypeOfTheToolstackIsNotSeen)
 }
 
 /* xenbus:state — Reconfiguring and Reconfigured are of other devices. */
-TEST(FrontNodes, ReconfiguringEndsTheConnection)
+TEST(FrontNodes, ReconfiguringKeepsTheConnection)
 {
     for (const char *state : {"7", "8"}) {
         ScriptRig r({}, {});
@@ -395,7 +395,7 @@ TEST(FrontNodes, ReconfiguringEndsTheConnection)
 }
 
 /* protocols.h — a 32-bit frontend's layout, with all that it can carry. */
-TEST(FrontNodes, AbiIsNotTheOneThatWasAnnounced)
+TEST(FrontNodes, RingHasTheAnnouncedAbi)
 {
     for (Abi abi : {Abi::X86_64, Abi::X86_32})
         for (bool persistent : {false, true}) {
@@ -423,7 +423,7 @@ TEST(FrontNodes, AbiIsNotTheOneThatWasAnnounced)
 }
 
 /* blkif:feature-barrier — an ERROR to a barrier with data says nothing of barriers. */
-TEST(FrontBarrier, BarrierThatFailedForItsDataIsTakenAway)
+TEST(FrontBarrier, BarrierOutlivesAnErrorOfItsData)
 {
     RigSetup s;
     s.back.flush = false;
@@ -440,7 +440,7 @@ TEST(FrontBarrier, BarrierThatFailedForItsDataIsTakenAway)
 }
 
 /* blkif:sector-units — of a disk whose size comes late the next time. */
-TEST(FrontGeometry, QuirkIsUsedWithoutBeingAnnounced)
+TEST(FrontGeometry, QuirkStaysAnnouncedForALateSize)
 {
     FrontPolicy p;
     p.large_sector_units = SectorUnits::Device;

@@ -83,7 +83,7 @@ class FrontHostile : public testing::TestWithParam<HostileCase>
 INSTANTIATE_TEST_SUITE_P(Response, FrontHostile, testing::ValuesIn(kCases),
                          [](const auto &i) { return i.param.name; });
 
-TEST_P(FrontHostile, LieIsBelievedOrNotSurvived)
+TEST_P(FrontHostile, LieBreaksAndReconnectMends)
 {
     Rig rig;
     rig.connect();
@@ -116,7 +116,7 @@ TEST_P(FrontHostile, LieIsBelievedOrNotSurvived)
 }
 
 /* ring:rsp-prod — before there was any request. */
-TEST(FrontHostileIdle, ResponseBeforeAnyRequestIsTaken)
+TEST(FrontHostileIdle, ResponseBeforeAnyRequestBreaks)
 {
     Rig rig;
     rig.connect();
@@ -128,7 +128,7 @@ TEST(FrontHostileIdle, ResponseBeforeAnyRequestIsTaken)
 
 /* blkif:status — what blkif.h does not define is an error of that request,
  * and of it alone. */
-TEST(FrontHostileIdle, UnknownStatusIsASuccess)
+TEST(FrontHostileIdle, UnknownStatusIsAnError)
 {
     Rig rig;
     rig.connect();
@@ -143,7 +143,7 @@ TEST(FrontHostileIdle, UnknownStatusIsASuccess)
 }
 
 /* Two responses in one event, the second of them a lie: the first counts. */
-TEST(FrontHostileIdle, GoodAnswerBeforeALieIsLost)
+TEST(FrontHostileIdle, GoodAnswerBeforeALieCounts)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -162,7 +162,7 @@ TEST(FrontHostileIdle, GoodAnswerBeforeALieIsLost)
 
 /* ring:private — request slots, our producer and our event index are ours to
  * write, and never read back. */
-TEST(FrontHostileMemory, FrontReadsBackWhatThePeerRewrote)
+TEST(FrontHostileMemory, FrontReadsNothingOfItsOwnBack)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -190,7 +190,7 @@ TEST(FrontHostileMemory, FrontReadsBackWhatThePeerRewrote)
 }
 
 /* ring:req-event — an event index anywhere costs at most an event. */
-TEST(FrontHostileMemory, EventIndexOfThePeerBreaksPublishing)
+TEST(FrontHostileMemory, AnyEventIndexCostsAtMostAnEvent)
 {
     for (uint32_t event : {0u, 1u, 2u, 33u, 1u << 31, UINT32_MAX}) {
         Rig rig;
@@ -207,7 +207,7 @@ TEST(FrontHostileMemory, EventIndexOfThePeerBreaksPublishing)
 /* ---- events -------------------------------------------------------------- */
 
 /* evtchn:spurious, evtchn:storm */
-TEST(FrontHostileEvents, SpuriousEventsDoSomething)
+TEST(FrontHostileEvents, SpuriousEventsDoNothing)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -223,7 +223,7 @@ TEST(FrontHostileEvents, SpuriousEventsDoSomething)
     EXPECT_EQ(rig.result(id), IoStatus::Ok);
 }
 
-TEST(FrontHostileEvents, EventOrWatchAfterTheEndCrashes)
+TEST(FrontHostileEvents, EventOrWatchAfterTheEndDoesNothing)
 {
     Rig rig;
     rig.connect();
@@ -238,7 +238,7 @@ TEST(FrontHostileEvents, EventOrWatchAfterTheEndCrashes)
 }
 
 /* evtchn:lost — a response without an event is found by the next look. */
-TEST(FrontHostileEvents, ResponseWithoutAnEventIsNeverSeen)
+TEST(FrontHostileEvents, ResponseWithoutAnEventIsFound)
 {
     Rig rig;
     rig.connect();
@@ -253,7 +253,7 @@ TEST(FrontHostileEvents, ResponseWithoutAnEventIsNeverSeen)
 /* ---- silence ------------------------------------------------------------- */
 
 /* ring:answer */
-TEST(FrontHostileSilence, RequestWithoutAnAnswerHangsForEver)
+TEST(FrontHostileSilence, UnansweredRequestTimesOut)
 {
     RigSetup s;
     s.front.request_timeout_ns = sec(5);
@@ -274,7 +274,7 @@ TEST(FrontHostileSilence, RequestWithoutAnAnswerHangsForEver)
 }
 
 /* By default a slow disk may be slow. */
-TEST(FrontHostileSilence, SlowDiskIsTakenForADeadOne)
+TEST(FrontHostileSilence, SlowDiskMayBeSlow)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -291,7 +291,7 @@ TEST(FrontHostileSilence, SlowDiskIsTakenForADeadOne)
 /* ---- grants -------------------------------------------------------------- */
 
 /* grant:end-access (XSA-396) — answered, and still mapped. */
-TEST(FrontHostileGrants, PageThatThePeerStillMapsIsReused)
+TEST(FrontHostileGrants, PageThatThePeerMapsIsQuarantined)
 {
     for (bool bounce : {false, true}) {
         RigSetup s;
@@ -317,7 +317,7 @@ TEST(FrontHostileGrants, PageThatThePeerStillMapsIsReused)
 
 /* grant:end-access — a backend that goes and keeps a request's page can still
  * write there when the next one has answered it: never okay. */
-TEST(FrontHostileGrants, RequeuedRequestIsOkayWhileItsPageIsMapped)
+TEST(FrontHostileGrants, RequeuedRequestFailsWhileItsPageIsMapped)
 {
     RigSetup s;
     s.knobs.hold = s.knobs.hold_mapped = s.knobs.keep_mapped = true;
@@ -341,7 +341,7 @@ TEST(FrontHostileGrants, RequeuedRequestIsOkayWhileItsPageIsMapped)
 }
 
 /* ring:answer — what we give up ourselves is one violation, not two. */
-TEST(FrontHostileGrants, RequestGivenUpWhileItsPageIsMappedCountsTwice)
+TEST(FrontHostileGrants, RequestGivenUpIsOneViolation)
 {
     RigSetup s;
     s.front.request_timeout_ns = sec(1);
@@ -357,7 +357,7 @@ TEST(FrontHostileGrants, RequestGivenUpWhileItsPageIsMappedCountsTwice)
 }
 
 /* ... the ring page too. */
-TEST(FrontHostileGrants, RingPageThatIsStillMappedIsReused)
+TEST(FrontHostileGrants, MappedRingPageIsQuarantined)
 {
     RigSetup s;
     s.knobs.keep_ring = true;
@@ -386,7 +386,7 @@ TEST(FrontHostileGrants, RingPageThatIsStillMappedIsReused)
 /* grant:starved — no page left to bounce through, and none will come back:
  * that is an error, not a wait. With requests that wait to be sent again, and
  * with new ones. */
-TEST(FrontHostileGrants, StarvedBouncePoolHangsRequests)
+TEST(FrontHostileGrants, StarvedBouncePoolIsAnError)
 {
     for (bool cancel : {false, true}) {
         RigSetup s;
@@ -418,7 +418,7 @@ TEST(FrontHostileGrants, StarvedBouncePoolHangsRequests)
 }
 
 /* ... but what the peer let go in time is used, wherever it lies. */
-TEST(FrontHostileGrants, PagesThatCameBackAreNotFound)
+TEST(FrontHostileGrants, PagesThatCameBackAreUsed)
 {
     RigSetup s;
     s.front.always_bounce = true;
@@ -444,7 +444,7 @@ TEST(FrontHostileGrants, PagesThatCameBackAreNotFound)
 
 /* front:cancel — the memory is the owner's again when cancel_all() returns;
  * what the backend still does with it is denied. */
-TEST(FrontHostileCancel, CancelledMemoryIsStillAccessible)
+TEST(FrontHostileCancel, CancelEndsAccessToTheMemory)
 {
     Rig rig;
     rig.oracle_matters = false; /* the held requests find their grants gone */
@@ -472,7 +472,7 @@ TEST(FrontHostileCancel, CancelledMemoryIsStillAccessible)
 }
 
 /* front:orphans — new requests wait until the old ones were answered. */
-TEST(FrontHostileCancel, NewWriteIsOvertakenByACancelledOne)
+TEST(FrontHostileCancel, NewWriteWaitsForACancelledOne)
 {
     RigSetup s;
     s.front.always_bounce = true; /* so that the old write can still land */
@@ -495,7 +495,7 @@ TEST(FrontHostileCancel, NewWriteIsOvertakenByACancelledOne)
 }
 
 /* ... unless the connection they were sent on is gone. */
-TEST(FrontHostileCancel, OrphansOfADeadBackendBlockForEver)
+TEST(FrontHostileCancel, OrphansEndWithTheirConnection)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -516,7 +516,7 @@ TEST(FrontHostileCancel, OrphansOfADeadBackendBlockForEver)
 }
 
 /* An orphan that is never answered: with a timeout it breaks, not hangs. */
-TEST(FrontHostileCancel, UnansweredOrphanHangsTheDevice)
+TEST(FrontHostileCancel, UnansweredOrphanTimesOut)
 {
     RigSetup s;
     s.front.request_timeout_ns = sec(5);
@@ -533,7 +533,7 @@ TEST(FrontHostileCancel, UnansweredOrphanHangsTheDevice)
 }
 
 /* grant:end-access — mapped while it is cancelled. */
-TEST(FrontHostileCancel, CancelReusesWhatIsMapped)
+TEST(FrontHostileCancel, CancelQuarantinesWhatIsMapped)
 {
     Rig rig;
     rig.back->knobs().hold = rig.back->knobs().hold_mapped = true;
@@ -550,7 +550,7 @@ TEST(FrontHostileCancel, CancelReusesWhatIsMapped)
 }
 
 /* front:cancel-submit — submit() from inside completed() of a cancel. */
-TEST(FrontHostileCancel, RequestMadeDuringCancelIsCancelledToo)
+TEST(FrontHostileCancel, RequestMadeDuringCancelIsDone)
 {
     Rig rig;
     rig.oracle_matters = false;
@@ -578,7 +578,7 @@ TEST(FrontHostileCancel, RequestMadeDuringCancelIsCancelledToo)
     EXPECT_EQ(rig.front->accepted(), 0u);
 }
 
-TEST(FrontHostileCancel, CancelBeforeConnectIsIncomplete)
+TEST(FrontHostileCancel, CancelBeforeConnectIsComplete)
 {
     Rig rig;
     (void)rig.back->start();
@@ -593,7 +593,7 @@ TEST(FrontHostileCancel, CancelBeforeConnectIsIncomplete)
 }
 
 /* A lie while orphans are out. */
-TEST(FrontHostileCancel, BreakWithOrphansCompletesThemTwice)
+TEST(FrontHostileCancel, BreakWithOrphansCompletesOnce)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -615,7 +615,7 @@ TEST(FrontHostileCancel, BreakWithOrphansCompletesThemTwice)
 /* ---- nodes --------------------------------------------------------------- */
 
 /* Each node gone bad between create() and Connected, and on a resize. */
-TEST(FrontHostileNodes, NodeThatTurnsBadIsTaken)
+TEST(FrontHostileNodes, NodeThatTurnsBadBreaks)
 {
     struct {
         const char *name, *value, *clause;
@@ -653,7 +653,7 @@ TEST(FrontHostileNodes, NodeThatTurnsBadIsTaken)
 
 /* front:log — five lines in ten seconds, however often it errs; also while
  * the clock has not started to tick. */
-TEST(FrontHostileLog, PeerFloodsTheLog)
+TEST(FrontHostileLog, PeerCannotFloodTheLog)
 {
     for (int64_t start : {int64_t{0}, sec(1000)}) {
         Rig rig;

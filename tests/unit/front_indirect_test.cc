@@ -32,7 +32,7 @@ IoRequest fragmented(Rig &rig, IoKind kind, uint32_t segments, uint64_t sector =
 }
 
 /* blkif:feature-max-indirect-segments — up to 11 counts as none. */
-TEST(FrontIndirect, RequestIsLargerOrSmallerThanBothSidesAllow)
+TEST(FrontIndirect, RequestIsAsLargeAsBothAllow)
 {
     struct {
         const char *node;
@@ -53,7 +53,7 @@ TEST(FrontIndirect, RequestIsLargerOrSmallerThanBothSidesAllow)
 }
 
 /* What fits into a request of its own goes there. */
-TEST(FrontIndirect, SmallRequestIsIndirect)
+TEST(FrontIndirect, SmallRequestIsDirect)
 {
     ScriptRig r(policy(32), {{kNode, "32"}});
     r.connect();
@@ -70,7 +70,7 @@ TEST(FrontIndirect, SmallRequestIsIndirect)
 }
 
 /* Eight pages of 512 segments, each of which is where it has to be. */
-TEST(FrontIndirect, SegmentIsListedInTheWrongPlace)
+TEST(FrontIndirect, EachSegmentIsListedInItsPlace)
 {
     for (Abi abi : {Abi::X86_64, Abi::X86_32}) {
         FrontPolicy p = policy(4096);
@@ -94,7 +94,7 @@ TEST(FrontIndirect, SegmentIsListedInTheWrongPlace)
 }
 
 /* blkif.h: the pages of segments are the frontend's to write. */
-TEST(FrontIndirect, BackendMayWriteToTheListOfSegments)
+TEST(FrontIndirect, ListOfSegmentsIsReadOnly)
 {
     ScriptRig r(policy(32), {{kNode, "32"}});
     r.connect();
@@ -111,7 +111,7 @@ TEST(FrontIndirect, BackendMayWriteToTheListOfSegments)
 
 /* ring:rsp-op — blkback answers with the inner operation, others with 6;
  * nobody with anything else, and with 6 only where it was 6. */
-TEST(FrontIndirect, AnswersOperationIsNotChecked)
+TEST(FrontIndirect, AnswersOperationIsChecked)
 {
     for (bool outer : {false, true}) {
         ScriptRig r(policy(32), {{kNode, "32"}});
@@ -135,7 +135,7 @@ TEST(FrontIndirect, AnswersOperationIsNotChecked)
 }
 
 /* grant:end-access — the list of segments, too, is let go before the answer. */
-TEST(FrontIndirect, ListThatIsStillMappedIsReused)
+TEST(FrontIndirect, MappedListIsQuarantined)
 {
     ScriptRig r(policy(32), {{kNode, "32"}});
     r.connect();
@@ -159,7 +159,7 @@ TEST(FrontIndirect, ListThatIsStillMappedIsReused)
 
 /* front:pools — where no page is left for a list, requests are direct ones,
  * or wait; nothing hangs. */
-TEST(FrontIndirect, RequestsHangForWantOfRoom)
+TEST(FrontIndirect, RequestsEndWithTheLeastRoom)
 {
     for (bool bounce : {false, true}) {
         RigSetup s;
@@ -182,7 +182,7 @@ TEST(FrontIndirect, RequestsHangForWantOfRoom)
 }
 
 /* front:requeue — what was split for one limit is split anew for another. */
-TEST(FrontIndirect, RequeuedRequestIsTooLargeForTheNextBackend)
+TEST(FrontIndirect, RequeuedRequestIsSplitAnew)
 {
     for (const char *limit : {"0", "20", "256"})
         for (bool write : {false, true}) {

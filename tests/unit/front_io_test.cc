@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(Mode, FrontData, testing::ValuesIn(kModes),
                          [](const auto &i) { return i.param.name; });
 
 /* blkif:sector-number — lengths around pages and requests, from odd places. */
-TEST_P(FrontData, DataLandsElsewhere)
+TEST_P(FrontData, DataLandsInItsPlace)
 {
     rig.connect();
     const uint64_t lengths[] = {1, 2, 7, 8, 9, 87, 88, 89, 176, 255, 512};
@@ -76,7 +76,7 @@ TEST_P(FrontData, DataLandsElsewhere)
 }
 
 /* The last sector of the disk, and none after it. */
-TEST_P(FrontData, LastSectorIsUnreachableOrNotTheLast)
+TEST_P(FrontData, LastSectorIsTheLast)
 {
     rig.connect();
     uint64_t end = rig.front->plan().sectors;
@@ -91,7 +91,7 @@ TEST_P(FrontData, LastSectorIsUnreachableOrNotTheLast)
 
 /* front:bounce — pieces of any length at any address: data is right, and the
  * bytes around each piece are not touched. */
-TEST_P(FrontData, MisalignedBufferIsCorrupted)
+TEST_P(FrontData, MisalignedBufferIsIntact)
 {
     rig.connect();
     const uint64_t bytes = 4 * step() * kSectorSize;
@@ -124,7 +124,7 @@ TEST_P(FrontData, MisalignedBufferIsCorrupted)
 /* ---- splitting --------------------------------------------------------- */
 
 /* blkif:max-segments — 1 MiB, page-aligned: 256 segments, 11 at a time. */
-TEST(FrontIo, LargeRequestIsSplitIntoTooMany)
+TEST(FrontIo, LargeRequestIsSplitIntoTheFewest)
 {
     Rig rig;
     rig.connect();
@@ -138,7 +138,7 @@ TEST(FrontIo, LargeRequestIsSplitIntoTooMany)
 }
 
 /* More than a ring full, from a buffer that is larger than the ring. */
-TEST(FrontIo, RequestLargerThanTheRingStalls)
+TEST(FrontIo, RequestLargerThanTheRingIsDone)
 {
     RigSetup s;
     s.front.always_bounce = true; /* 72 pages for 512 */
@@ -150,7 +150,7 @@ TEST(FrontIo, RequestLargerThanTheRingStalls)
 }
 
 /* front:parts — one part fails: the whole fails, once, with that status. */
-TEST(FrontIo, FailedPartIsLostAmongGoodOnes)
+TEST(FrontIo, OneFailedPartFailsTheRequest)
 {
     for (uint64_t nth : {0u, 11u, 23u})
         for (int16_t status : {int16_t{-1}, int16_t{-2}}) {
@@ -167,7 +167,7 @@ TEST(FrontIo, FailedPartIsLostAmongGoodOnes)
 /* ---- limits ------------------------------------------------------------ */
 
 /* front:range — subtract, never add (qemu:D3 wraps at 2^55 and 2^64). */
-TEST(FrontIo, RequestBeyondTheDiskWrapsIntoIt)
+TEST(FrontIo, RequestBeyondTheDiskIsRejected)
 {
     Rig rig;
     rig.connect();
@@ -190,7 +190,7 @@ TEST(FrontIo, RequestBeyondTheDiskWrapsIntoIt)
 }
 
 /* blkif:sector-size — what is no whole sector is not rounded. */
-TEST(FrontIo, PartOfALargeSectorIsWritten)
+TEST(FrontIo, PartOfALargeSectorIsRejected)
 {
     RigSetup s;
     s.back.sector_size = 4096;
@@ -202,7 +202,7 @@ TEST(FrontIo, PartOfALargeSectorIsWritten)
 }
 
 /* front:buffer — a buffer that is shorter than the request. */
-TEST(FrontIo, ShortBufferIsReadPastItsEnd)
+TEST(FrontIo, ShortBufferIsRejected)
 {
     Rig rig;
     rig.connect();
@@ -220,7 +220,7 @@ TEST(FrontIo, ShortBufferIsReadPastItsEnd)
 }
 
 /* front:retry */
-TEST(FrontIo, FullQueueLosesOrRefusesARequest)
+TEST(FrontIo, FullQueueAsksForARetry)
 {
     RigSetup s;
     s.front.max_requests = 40;
@@ -247,7 +247,7 @@ TEST(FrontIo, FullQueueLosesOrRefusesARequest)
 }
 
 /* front:order — answers in any order find their request. */
-TEST(FrontIo, ReorderedAnswersGoToTheWrongRequest)
+TEST(FrontIo, ReorderedAnswersFindTheirRequests)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -270,7 +270,7 @@ TEST(FrontIo, ReorderedAnswersGoToTheWrongRequest)
 /* ---- access ------------------------------------------------------------ */
 
 /* grant:readonly — what the disk reads from us, it cannot change. */
-TEST(FrontIo, BackendMayWriteToABufferThatIsWritten)
+TEST(FrontIo, BufferOfAWriteIsReadOnly)
 {
     for (bool bounce : {false, true}) {
         RigSetup s;
@@ -294,7 +294,7 @@ TEST(FrontIo, BackendMayWriteToABufferThatIsWritten)
 }
 
 /* grant:lifetime — no grant outlives its request. */
-TEST(FrontIo, GrantOutlivesItsRequest)
+TEST(FrontIo, GrantEndsWithItsRequest)
 {
     Rig rig;
     rig.connect();
@@ -304,7 +304,7 @@ TEST(FrontIo, GrantOutlivesItsRequest)
 }
 
 /* front:stale — a bounce page never carries an older request's data. */
-TEST(FrontIo, BouncePageLeaksAnotherRequest)
+TEST(FrontIo, BouncePageHasNoStaleData)
 {
     RigSetup s;
     s.front.always_bounce = true;
@@ -322,7 +322,7 @@ TEST(FrontIo, BouncePageLeaksAnotherRequest)
 
 /* blkif:flush — no segments, after the write was answered, before the owner
  * hears of it. */
-TEST(FrontIo, WriteWithFlushAfterCompletesBeforeItIsStable)
+TEST(FrontIo, StableWriteCompletesAfterItsFlush)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -345,7 +345,7 @@ TEST(FrontIo, WriteWithFlushAfterCompletesBeforeItIsStable)
 }
 
 /* The write failed, or the flush did: neither is a success. */
-TEST(FrontIo, FailedFlushIsReportedAsSuccess)
+TEST(FrontIo, FailedFlushFailsItsWrite)
 {
     for (uint64_t nth : {0u, 1u}) {
         Rig rig;
@@ -359,7 +359,7 @@ TEST(FrontIo, FailedFlushIsReportedAsSuccess)
 }
 
 /* A disk without a cache: nothing to flush, and nothing is sent. */
-TEST(FrontIo, FlushIsSentToABackendWithoutIt)
+TEST(FrontIo, NoFlushIsSentWithoutTheFeature)
 {
     RigSetup s;
     s.back.flush = false;
@@ -374,7 +374,7 @@ TEST(FrontIo, FlushIsSentToABackendWithoutIt)
 
 /* blkif:feature-loss — EOPNOTSUPP switches a feature off, until a new
  * connection; a node that still says 1 does not switch it on. */
-TEST(FrontIo, WithdrawnFeatureIsUsedAgain)
+TEST(FrontIo, WithdrawnFeatureStaysOff)
 {
     for (IoKind kind : {IoKind::Flush, IoKind::Discard}) {
         Rig rig;
@@ -395,7 +395,7 @@ TEST(FrontIo, WithdrawnFeatureIsUsedAgain)
 }
 
 /* blkif:discard — from the next multiple of the granularity (e9a0101dde). */
-TEST(FrontIo, DiscardStartsOffTheGranularity)
+TEST(FrontIo, DiscardStartsOnTheGranularity)
 {
     RigSetup s;
     s.back.discard_granularity = 8 * 512;
@@ -417,7 +417,7 @@ TEST(FrontIo, DiscardStartsOffTheGranularity)
     }
 }
 
-TEST(FrontIo, DiscardOfNothingIsSent)
+TEST(FrontIo, DiscardOfNothingIsNotSent)
 {
     RigSetup s;
     s.back.discard_granularity = 65536;
@@ -429,7 +429,7 @@ TEST(FrontIo, DiscardOfNothingIsSent)
 }
 
 /* qemu:D1 — units of nr_sectors under the quirk. */
-TEST(FrontIo, DiscardUsesTheWrongUnit)
+TEST(FrontIo, DiscardCountsInEitherUnit)
 {
     for (SectorUnits units : {SectorUnits::Bytes512, SectorUnits::Device}) {
         RigSetup s;
@@ -445,7 +445,7 @@ TEST(FrontIo, DiscardUsesTheWrongUnit)
 }
 
 /* qemu:D6 — a discard aborts QEMU's xen-cdrom. */
-TEST(FrontIo, CdromGetsADiscard)
+TEST(FrontIo, CdromGetsNoDiscard)
 {
     RigSetup s;
     s.back.cdrom = true; /* writable, and it claims feature-discard */
@@ -459,7 +459,7 @@ TEST(FrontIo, CdromGetsADiscard)
 /* ---- events ------------------------------------------------------------ */
 
 /* front:batch — one publish, one event, one batch_done() for many requests. */
-TEST(FrontIo, BatchSendsAnEventPerRequest)
+TEST(FrontIo, BatchSendsOneEvent)
 {
     Rig rig;
     rig.connect();
@@ -474,7 +474,7 @@ TEST(FrontIo, BatchSendsAnEventPerRequest)
 }
 
 /* ring:req-event — no event to a backend that is awake; qemu:D15 needs one. */
-TEST(FrontIo, HoldOffIsIgnoredOrCannotBeOverridden)
+TEST(FrontIo, HoldOffIsKeptUnlessOverridden)
 {
     for (bool always : {false, true}) {
         RigSetup s;
@@ -493,7 +493,7 @@ TEST(FrontIo, HoldOffIsIgnoredOrCannotBeOverridden)
 }
 
 /* front:resubmit — from inside completed(). */
-TEST(FrontIo, SubmitFromACompletionIsLost)
+TEST(FrontIo, SubmitFromACompletionIsDone)
 {
     Rig rig;
     rig.connect();
@@ -508,7 +508,7 @@ TEST(FrontIo, SubmitFromACompletionIsLost)
 }
 
 /* front:counters — what is shown to users adds up. */
-TEST(FrontIo, CountersDoNotAddUp)
+TEST(FrontIo, CountersAddUp)
 {
     Rig rig;
     rig.connect();

@@ -13,7 +13,7 @@ using namespace pvblk;
 
 /* xenbus:nodes — one page: ring-ref, and never ring-page-order, not even 0
  * (qemu:D16); protocol always (qemu:D20); nothing that an older frontend left. */
-TEST(FrontLife, NodesAreNotThoseOfAOnePageFrontend)
+TEST(FrontLife, NodesAreThoseOfAOnePageFrontend)
 {
     Rig rig;
     const std::string dir = rig.hub.config.frontend_path + "/";
@@ -30,7 +30,7 @@ TEST(FrontLife, NodesAreNotThoseOfAOnePageFrontend)
         EXPECT_FALSE(rig.hub.has_node(dir + stale)) << stale;
 }
 
-TEST(FrontLife, QuirkIsNotAnnounced)
+TEST(FrontLife, QuirkIsAnnounced)
 {
     RigSetup s;
     s.back.sector_size = 4096;
@@ -58,7 +58,7 @@ void leave_old_session(Rig &rig)
 }
 
 /* xenbus:hand-off (qemu:D24: a ring under a live backend is never looked at) */
-TEST(FrontLife, StartOverALiveBackendUsesTheDeadRing)
+TEST(FrontLife, StartOverALiveBackendMakesANewRing)
 {
     Rig rig;
     leave_old_session(rig);
@@ -74,7 +74,7 @@ TEST(FrontLife, StartOverALiveBackendUsesTheDeadRing)
 }
 
 /* xenbus:reread (qemu:D23) — nodes are final only at Connected. */
-TEST(FrontLife, NodesOfInitWaitAreTakenForFinal)
+TEST(FrontLife, NodesAreFinalAtConnected)
 {
     Rig rig;
     rig.obey("at publish-node name=sectors: store/node-value \"16\"\n"
@@ -90,7 +90,7 @@ TEST(FrontLife, NodesOfInitWaitAreTakenForFinal)
 }
 
 /* xenbus:nodes — as Linux's backend does: how large the disk is comes with Connected. */
-TEST(FrontLife, SizeThatComesWithConnectedIsWaitedForOrMissed)
+TEST(FrontLife, SizeMayComeWithConnected)
 {
     RigSetup s;
     s.back.sector_size = 4096;
@@ -120,7 +120,7 @@ TEST(FrontLife, SizeThatComesWithConnectedIsWaitedForOrMissed)
 }
 
 /* QEMU's backend shows InitWait first, and connects once. */
-TEST(FrontLife, NodesThatFollowInitWaitAreNotAwaited)
+TEST(FrontLife, NodesThatFollowInitWaitAreAwaited)
 {
     Rig rig;
     rig.hub.put_node(rig.hub.config.backend_path + "/state", "2");
@@ -137,7 +137,7 @@ TEST(FrontLife, NodesThatFollowInitWaitAreNotAwaited)
     EXPECT_EQ(rig.front->state(), FrontState::Connecting);
 }
 
-TEST(FrontLife, ConnectedDiskHasNoSize)
+TEST(FrontLife, ConnectedDiskWithoutSizeBreaks)
 {
     Rig rig;
     rig.obey("at publish-node name=sectors always: store/node-missing\n"
@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(Own, FrontSkip, testing::Values("", "1"));
 
 constexpr const char *kSkips = "at set-state state=InitWait always: store/state-value \"3\"\n";
 
-TEST_P(FrontSkip, BackendThatSkipsInitWaitIsTakenForAnOldSession)
+TEST_P(FrontSkip, BackendThatSkipsInitWaitIsFresh)
 {
     Rig rig;
     rig.obey(kSkips);
@@ -171,7 +171,7 @@ TEST_P(FrontSkip, BackendThatSkipsInitWaitIsTakenForAnOldSession)
     EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
 }
 
-TEST(FrontLife, BackendThatIsInitialisedLateIsTakenForAnOldSession)
+TEST(FrontLife, BackendThatIsInitialisedLateIsFresh)
 {
     Rig rig;
     rig.hub.put_node(rig.hub.config.backend_path + "/state", "1");
@@ -187,7 +187,7 @@ TEST(FrontLife, BackendThatIsInitialisedLateIsTakenForAnOldSession)
 }
 
 /* ... and one that has a session gets to know of us when that is closed. */
-TEST(FrontLife, OldSessionOfABackendThatSkipsInitWaitIsUsed)
+TEST(FrontLife, OldSessionWithoutInitWaitIsClosedFirst)
 {
     Rig rig;
     rig.obey(std::string(kSkips) + "at set-state state=Connected: store/state-value \"3\"");
@@ -217,7 +217,7 @@ void disk_nodes(Rig &rig)
 }
 
 /* ... which it may also have while we did not look. */
-TEST(FrontLife, FreshnessOutlivesABrokenConnection)
+TEST(FrontLife, FreshnessEndsWithABrokenConnection)
 {
     Rig rig;
     disk_nodes(rig);
@@ -233,7 +233,7 @@ TEST(FrontLife, FreshnessOutlivesABrokenConnection)
     EXPECT_EQ(rig.front_node("state"), "5");
 }
 
-TEST(FrontLife, FreshnessOutlivesAStop)
+TEST(FrontLife, FreshnessEndsWithAStop)
 {
     Rig rig;
     rig.connect();
@@ -247,7 +247,7 @@ TEST(FrontLife, FreshnessOutlivesAStop)
     EXPECT_EQ(rig.front->state(), FrontState::Closing) << rig.front_state();
 }
 
-TEST(FrontLife, ReconfiguredIsNoSession)
+TEST(FrontLife, ReconfiguredCountsAsASession)
 {
     Rig rig;
     disk_nodes(rig);
@@ -260,7 +260,7 @@ TEST(FrontLife, ReconfiguredIsNoSession)
 }
 
 /* xenbus:nodes — nor does the moment that a backend has for its nodes. */
-TEST(FrontLife, AnotherBackendGetsNoTimeForItsNodes)
+TEST(FrontLife, EachBackendGetsTimeForItsNodes)
 {
     Rig rig;
     disk_nodes(rig);
@@ -281,7 +281,7 @@ TEST(FrontLife, AnotherBackendGetsNoTimeForItsNodes)
 }
 
 /* front:intake — requests made before the connection are not lost. */
-TEST(FrontLife, RequestBeforeConnectIsLost)
+TEST(FrontLife, RequestBeforeConnectIsDone)
 {
     Rig rig;
     (void)rig.back->start();
@@ -301,7 +301,7 @@ TEST(FrontLife, RequestBeforeConnectIsLost)
 
 /* front:requeue — the backend dies with requests in flight, some of them
  * done, and another one takes over: each completes once, data is right. */
-TEST(FrontLife, RequeueLosesRepeatsOrReorders)
+TEST(FrontLife, RequeueCompletesEachRequestOnce)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -333,7 +333,7 @@ TEST(FrontLife, RequeueLosesRepeatsOrReorders)
 }
 
 /* ... two writes to one place keep their order across a reconnect. */
-TEST(FrontLife, RequeueOvertakesALaterRequest)
+TEST(FrontLife, RequeueKeepsTheOrder)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -356,7 +356,7 @@ TEST(FrontLife, RequeueOvertakesALaterRequest)
 }
 
 /* xenbus:deadline — it never returns. */
-TEST(FrontLife, LostBackendHangsRequestsForEver)
+TEST(FrontLife, LostBackendFailsRequestsInTime)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -374,7 +374,7 @@ TEST(FrontLife, LostBackendHangsRequestsForEver)
 
 /* xenbus:store — a state that cannot be read is not a backend that left: that
  * would be ten seconds of silence. */
-TEST(FrontLife, UnreadableStateIsTakenForAGoneBackend)
+TEST(FrontLife, UnreadableStateBreaksAtOnce)
 {
     Rig rig;
     rig.connect();
@@ -392,7 +392,7 @@ class FrontReturn : public testing::TestWithParam<const char *>
 };
 INSTANTIATE_TEST_SUITE_P(State, FrontReturn, testing::Values("5", "6"));
 
-TEST_P(FrontReturn, BackendThatReturnsClosingOrClosedIsIgnored)
+TEST_P(FrontReturn, BackendMayReturnClosingOrClosed)
 {
     Rig rig;
     rig.connect();
@@ -415,7 +415,7 @@ TEST_P(FrontReturn, BackendThatReturnsClosingOrClosedIsIgnored)
 }
 
 /* xenbus:deadline (qemu:D22: it never says that a connect failed) */
-TEST(FrontLife, BackendThatNeverConnectsHangsTheFront)
+TEST(FrontLife, BackendThatNeverConnectsTimesOut)
 {
     Rig rig;
     rig.obey("at connect always: lifecycle/connect-silent");
@@ -430,7 +430,7 @@ TEST(FrontLife, BackendThatNeverConnectsHangsTheFront)
     EXPECT_EQ(rig.owner.logs.size(), 1u);
 }
 
-TEST(FrontLife, BackendThatNeverInitialisesHangsTheFront)
+TEST(FrontLife, BackendThatNeverInitialisesTimesOut)
 {
     Rig rig;
     rig.obey("at set-state always: store/state-skipped");
@@ -441,7 +441,7 @@ TEST(FrontLife, BackendThatNeverInitialisesHangsTheFront)
 }
 
 /* xenbus:deadline-fixed — a backend that flaps gets no more time by it. */
-TEST(FrontLife, FlappingBackendExtendsItsDeadline)
+TEST(FrontLife, FlappingBackendGetsNoMoreTime)
 {
     Rig rig;
     rig.back->knobs().deaf_state = true;
@@ -462,7 +462,7 @@ TEST(FrontLife, FlappingBackendExtendsItsDeadline)
 }
 
 /* xenbus:closing — hot unplug or backend maintenance with I/O running. */
-TEST(FrontLife, ClosingBackendLosesRequests)
+TEST(FrontLife, ClosingBackendFinishesItsRequests)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -485,7 +485,7 @@ TEST(FrontLife, ClosingBackendLosesRequests)
     EXPECT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
 }
 
-TEST(FrontLife, ClosingBackendThatNeverAnswersHangsTheFront)
+TEST(FrontLife, ClosingBackendThatNeverAnswersTimesOut)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -500,7 +500,7 @@ TEST(FrontLife, ClosingBackendThatNeverAnswersHangsTheFront)
 }
 
 /* xenbus:drain — what the owner asks for waits for a slow disk. */
-TEST(FrontLife, ReconnectAbortsASlowDisk)
+TEST(FrontLife, ReconnectWaitsForASlowDisk)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -518,7 +518,7 @@ TEST(FrontLife, ReconnectAbortsASlowDisk)
 }
 
 /* xenbus:restart — no Closing, no Closed: the ring is dead all the same. */
-TEST(FrontLife, BackendThatStartsOverIsNotNoticed)
+TEST(FrontLife, BackendThatStartsOverGetsANewRing)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -535,7 +535,7 @@ TEST(FrontLife, BackendThatStartsOverIsNotNoticed)
 }
 
 /* blkif:sectors — "the frontend reads it again when Connected is re-written" */
-TEST(FrontLife, ResizeIsNotNoticed)
+TEST(FrontLife, ResizeIsNoticed)
 {
     Rig rig;
     rig.connect();
@@ -551,7 +551,7 @@ TEST(FrontLife, ResizeIsNotNoticed)
     EXPECT_EQ(rig.owner.plan_changes, 1u) << "nothing changed";
 }
 
-TEST(FrontLife, ShrinkLetsARequestPastTheEnd)
+TEST(FrontLife, ShrinkRejectsRequestsPastTheEnd)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -569,7 +569,7 @@ TEST(FrontLife, ShrinkLetsARequestPastTheEnd)
 }
 
 /* blkif:sector-size — the guest was told one, and cannot be told another. */
-TEST(FrontLife, SectorSizeChangesUnderTheGuest)
+TEST(FrontLife, ChangedSectorSizeBreaks)
 {
     Rig rig;
     rig.connect();
@@ -581,7 +581,7 @@ TEST(FrontLife, SectorSizeChangesUnderTheGuest)
 }
 
 /* blkif:mode */
-TEST(FrontLife, ReadOnlyDiskTakesWrites)
+TEST(FrontLife, ReadOnlyDiskRejectsWrites)
 {
     RigSetup s;
     s.back.read_only = true;
@@ -595,7 +595,7 @@ TEST(FrontLife, ReadOnlyDiskTakesWrites)
 }
 
 /* xenbus:broken — Broken holds until the owner says so; both ways out work. */
-TEST(FrontLife, BrokenConnectionHealsByItselfOrNever)
+TEST(FrontLife, BrokenLastsUntilTheOwnerActs)
 {
     for (bool by_start : {false, true}) {
         Rig rig;
@@ -623,7 +623,7 @@ TEST(FrontLife, BrokenConnectionHealsByItselfOrNever)
 }
 
 /* xenbus:stop — in order: drained, Closing, Closed, and both ends let go. */
-TEST(FrontLife, StopLeavesSomethingBehind)
+TEST(FrontLife, StopLeavesNothingBehind)
 {
     Rig rig;
     rig.back->knobs().hold = true;
@@ -646,7 +646,7 @@ TEST(FrontLife, StopLeavesSomethingBehind)
 }
 
 /* xenbus:stop-silent — the peer does not follow: the deadline ends it. */
-TEST(FrontLife, StopWaitsForADeadBackend)
+TEST(FrontLife, StopEndsWithoutTheBackend)
 {
     Rig rig;
     rig.connect();
@@ -658,7 +658,7 @@ TEST(FrontLife, StopWaitsForADeadBackend)
     EXPECT_EQ(rig.front->state(), FrontState::Stopped);
 }
 
-TEST(FrontLife, StopBeforeConnectLeavesRequestsBehind)
+TEST(FrontLife, StopBeforeConnectFailsRequests)
 {
     Rig rig;
     rig.obey("at connect always: lifecycle/connect-silent");
@@ -671,7 +671,7 @@ TEST(FrontLife, StopBeforeConnectLeavesRequestsBehind)
 }
 
 /* xenbus:reuse — a stopped front starts again. */
-TEST(FrontLife, StoppedFrontCannotStartAgain)
+TEST(FrontLife, StoppedFrontStartsAgain)
 {
     Rig rig;
     rig.connect();
@@ -684,7 +684,7 @@ TEST(FrontLife, StoppedFrontCannotStartAgain)
 }
 
 /* A watch that could not be set is set by the way out of Broken. */
-TEST(FrontLife, ReconnectStaysDeafWithoutItsWatch)
+TEST(FrontLife, ReconnectSetsAMissingWatch)
 {
     Rig rig;
     (void)rig.back->start();
@@ -703,7 +703,7 @@ TEST(FrontLife, ReconnectStaysDeafWithoutItsWatch)
 }
 
 /* Many reconnects in a row leave nothing behind each. */
-TEST(FrontLife, ReconnectLeaksAGrantEachTime)
+TEST(FrontLife, EachGrantEndsWithItsConnection)
 {
     Rig rig;
     rig.connect();
@@ -718,7 +718,7 @@ TEST(FrontLife, ReconnectLeaksAGrantEachTime)
 }
 
 /* grant:table — a grant table that is too small is found before the start. */
-TEST(FrontLife, FrontIsMadeWithoutRoomForItsGrants)
+TEST(FrontLife, TooSmallGrantTableIsRefused)
 {
     RigSetup s;
     s.hub.grants = BlockFront::least(s.front.policy) - 1;

@@ -23,7 +23,7 @@ const ScriptNodes kOffer = {{"feature-persistent", "1"}, {"feature-max-indirect-
 /* ---- persistent grants ---------------------------------------------------- */
 
 /* blkif:feature-persistent — both have to want it. */
-TEST(FrontPersistent, GrantsStayThoughNobodyAskedForIt)
+TEST(FrontPersistent, GrantsStayOnlyWhereBothWantIt)
 {
     for (bool want : {false, true})
         for (const char *offer : {"0", "1"}) {
@@ -41,7 +41,7 @@ TEST(FrontPersistent, GrantsStayThoughNobodyAskedForIt)
 }
 
 /* blkif.h note 8: a LIFO, so that few grants serve many requests. */
-TEST(FrontPersistent, GrantsAreNotUsedAgain)
+TEST(FrontPersistent, FewGrantsServeManyRequests)
 {
     ScriptRig r(policy(), kOffer);
     r.connect();
@@ -60,7 +60,7 @@ TEST(FrontPersistent, GrantsAreNotUsedAgain)
 
 /* grant:lifetime — they end with the connection, those that are still mapped
  * in quarantine, and come back when the backend lets go. */
-TEST(FrontPersistent, GrantsOutliveTheConnection)
+TEST(FrontPersistent, KeptGrantsEndWithTheConnection)
 {
     for (bool stubborn : {false, true}) {
         ScriptRig r(policy(), kOffer);
@@ -89,7 +89,7 @@ TEST(FrontPersistent, GrantsOutliveTheConnection)
 }
 
 /* A connection of another kind after it, with requests in flight. */
-TEST(FrontPersistent, RequeueMixesUpThePools)
+TEST(FrontPersistent, RequeueSuitsTheNextConnection)
 {
     for (const char *first : {"0", "1"})
         for (const char *second : {"0", "1"}) {
@@ -116,7 +116,7 @@ TEST(FrontPersistent, RequeueMixesUpThePools)
 }
 
 /* The node changes while we are connected: what was agreed on holds. */
-TEST(FrontPersistent, RefreshChangesHowGrantsEnd)
+TEST(FrontPersistent, RefreshLeavesWhatWasAgreedOn)
 {
     ScriptRig r(policy(), kOffer);
     r.connect();
@@ -132,7 +132,7 @@ TEST(FrontPersistent, RefreshChangesHowGrantsEnd)
 
 /* front:cancel — the page is the backend's for good, the guest's memory is
  * not; and an old write does not land after a new one. */
-TEST(FrontPersistent, CancelledRequestReachesTheGuest)
+TEST(FrontPersistent, CancelledRequestNeverReachesTheGuest)
 {
     ScriptRig r(policy(), kOffer);
     r.connect();
@@ -158,7 +158,7 @@ TEST(FrontPersistent, CancelledRequestReachesTheGuest)
 }
 
 /* front:pools — more than the pools hold waits, and goes on. */
-TEST(FrontPersistent, LoadBeyondThePoolHangs)
+TEST(FrontPersistent, LoadBeyondThePoolIsServed)
 {
     FrontPolicy p = policy();
     p.max_queues = 2;
@@ -188,7 +188,7 @@ TEST(FrontPersistent, LoadBeyondThePoolHangs)
 
 /* front:stale, XSA-403 — a page that the backend sees holds what the request
  * writes and nothing else: no older data, no neighbour in the guest's page. */
-TEST(FrontLeaks, PageShowsMoreThanItsRequestWrites)
+TEST(FrontLeaks, PageShowsOnlyWhatItsRequestWrites)
 {
     enum class Why { Persistent, Policy, Node, Misaligned };
     for (Why why : {Why::Persistent, Why::Policy, Why::Node, Why::Misaligned}) {
@@ -224,7 +224,7 @@ TEST(FrontLeaks, PageShowsMoreThanItsRequestWrites)
 }
 
 /* blkif:trusted — 0 or 1; default 1. */
-TEST(FrontLeaks, NodeTrustedIsMisread)
+TEST(FrontLeaks, NodeTrustedIsObeyed)
 {
     for (auto [value, trusted] : {std::pair{"0", false}, {"1", true}}) {
         ScriptRig r(policy(false), {});

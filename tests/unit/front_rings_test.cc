@@ -25,7 +25,7 @@ FrontPolicy policy(uint32_t pages, uint32_t queues)
 
 /* blkif:ring-page-order, blkif:num-ring-pages — by either scheme, both
  * written; one page as ever. */
-TEST(FrontRings, RingIsLargerOrSmallerThanBothSidesAllow)
+TEST(FrontRings, RingIsAsLargeAsBothAllow)
 {
     struct {
         ScriptNodes nodes;
@@ -62,7 +62,7 @@ TEST(FrontRings, RingIsLargerOrSmallerThanBothSidesAllow)
 }
 
 /* ring:size — the whole of a large ring is used, and no more. */
-TEST(FrontRings, LargeRingIsNotFilledOrOverrun)
+TEST(FrontRings, LargeRingIsFilledAndNotOverrun)
 {
     RigSetup s;
     s.front.max_requests = 600;
@@ -81,7 +81,7 @@ TEST(FrontRings, LargeRingIsNotFilledOrOverrun)
 }
 
 /* xenbus:nodes — a smaller ring after a larger one, in the same directory. */
-TEST(FrontRings, NodesOfALargerRingAreLeftBehind)
+TEST(FrontRings, NodesOfALargerRingAreRemoved)
 {
     ScriptRig r(policy(16, 4), {{"max-ring-page-order", "3"}, {"multi-queue-max-queues", "3"}});
     r.connect();
@@ -103,7 +103,7 @@ TEST(FrontRings, NodesOfALargerRingAreLeftBehind)
 
 /* xenbus:reread — what the backend says when it is Connected counts, but not
  * of what the rings were made for. */
-TEST(FrontRings, NodesThatCameLateChangeTheRings)
+TEST(FrontRings, LateNodesLeaveTheRingsAsTheyAre)
 {
     FrontPolicy p = policy(16, 4);
     p.use_persistent = true;
@@ -123,7 +123,7 @@ TEST(FrontRings, NodesThatCameLateChangeTheRings)
 }
 
 /* front:room — a page, grant or event channel that is not to be had. */
-TEST(FrontRings, HalfMadeRingsLeak)
+TEST(FrontRings, HalfMadeRingsAreUndone)
 {
     for (HubCall call : {HubCall::GrantPage, HubCall::EventOpen, HubCall::StoreWrite})
         for (uint32_t nth = 0; nth < 12; nth++) {
@@ -148,7 +148,7 @@ TEST(FrontRings, HalfMadeRingsLeak)
 /* ---- several queues ------------------------------------------------------- */
 
 /* blkif:multi-queue-max-queues */
-TEST(FrontQueues, MoreQueuesThanBothSidesAllow)
+TEST(FrontQueues, AsManyQueuesAsBothAllow)
 {
     struct {
         const char *max;
@@ -169,7 +169,7 @@ TEST(FrontQueues, MoreQueuesThanBothSidesAllow)
 }
 
 /* front:queue — each request on its own ring, and one event a ring. */
-TEST(FrontQueues, RequestGoesToAnotherQueuesRing)
+TEST(FrontQueues, EachRequestGoesToItsRing)
 {
     ScriptRig r(policy(2, 4), {{"max-ring-page-order", "1"}, {"multi-queue-max-queues", "4"}});
     r.connect();
@@ -187,7 +187,7 @@ TEST(FrontQueues, RequestGoesToAnotherQueuesRing)
 }
 
 /* A full ring stops its own queue alone. */
-TEST(FrontQueues, FullRingStopsAnotherQueue)
+TEST(FrontQueues, FullRingStopsItsQueueAlone)
 {
     ScriptRig r(policy(1, 2), {{"multi-queue-max-queues", "2"}});
     r.connect();
@@ -209,7 +209,7 @@ TEST(FrontQueues, FullRingStopsAnotherQueue)
 }
 
 /* front:pools — the pools hold one request; none of the queues is starved. */
-TEST(FrontQueues, QueueIsStarvedByAnother)
+TEST(FrontQueues, NoQueueIsStarved)
 {
     RigSetup s;
     s.front.always_bounce = true;
@@ -248,7 +248,7 @@ TEST(FrontQueues, QueueIsStarvedByAnother)
 
 /* ring:rsp-id — an answer on another ring than the request's is a lie; one
  * ring's lie ends the connection of all. */
-TEST(FrontQueues, AnswerOnTheWrongRingIsBelieved)
+TEST(FrontQueues, AnswerOnTheWrongRingBreaks)
 {
     for (uint32_t ring : {0u, 1u}) {
         ScriptRig r(policy(1, 2), {{"multi-queue-max-queues", "2"}});
@@ -274,7 +274,7 @@ TEST(FrontQueues, AnswerOnTheWrongRingIsBelieved)
 }
 
 /* ring:rsp-prod on the last of several rings. */
-TEST(FrontQueues, LieOnALaterRingIsNotSeen)
+TEST(FrontQueues, LieOnALaterRingBreaks)
 {
     ScriptRig r(policy(1, 4), {{"multi-queue-max-queues", "4"}});
     r.connect();
@@ -286,7 +286,7 @@ TEST(FrontQueues, LieOnALaterRingIsNotSeen)
 
 /* front:cancel — one virtqueue is reset; its neighbour on the same ring and
  * those on others go on, once the old requests were answered. */
-TEST(FrontQueues, CancelOfAQueueTakesAnothers)
+TEST(FrontQueues, CancelOfAQueueSparesOthers)
 {
     ScriptRig r(policy(1, 2), {{"multi-queue-max-queues", "2"}});
     r.connect();
@@ -311,7 +311,7 @@ TEST(FrontQueues, CancelOfAQueueTakesAnothers)
 }
 
 /* front:timeout — on any ring; found without looking at each slot each time. */
-TEST(FrontQueues, OverdueRequestOfALaterQueueIsNotSeen)
+TEST(FrontQueues, OverdueRequestOfAnyQueueIsSeen)
 {
     RigSetup s;
     s.front.request_timeout_ns = sec(5);
@@ -336,7 +336,7 @@ TEST(FrontQueues, OverdueRequestOfALaterQueueIsNotSeen)
 }
 
 /* front:timeout — the first one was answered in time; a later one is not. */
-TEST(FrontQueues, LaterRequestIsNeverOverdue)
+TEST(FrontQueues, LaterRequestHasItsOwnDeadline)
 {
     RigSetup s;
     s.front.request_timeout_ns = sec(5);
@@ -361,7 +361,7 @@ TEST(FrontQueues, LaterRequestIsNeverOverdue)
 
 /* front:requeue — the backend dies; the next one has fewer or more rings, of
  * another size. Each request ends once, in order, with its data. */
-TEST(FrontQueues, RequeueToOtherRingsLosesRepeatsOrReorders)
+TEST(FrontQueues, RequeueToOtherRingsKeepsEachInOrder)
 {
     const std::pair<const char *, const char *> shapes[] = {
         {"0", "1"}, {"2", "4"}, {"4", "2"}, {"1", "16"}};
@@ -406,7 +406,7 @@ TEST(FrontQueues, RequeueToOtherRingsLosesRepeatsOrReorders)
 /* ---- room ------------------------------------------------------------------ */
 
 /* grant:table — one sentence at the start, not a wait for ever later. */
-TEST(FrontRoom, FrontIsMadeWithTooLittleRoom)
+TEST(FrontRoom, TooLittleRoomIsRefused)
 {
     FrontPolicy p = policy(4, 3);
     p.max_indirect_segments = 256;
@@ -425,7 +425,7 @@ TEST(FrontRoom, FrontIsMadeWithTooLittleRoom)
 }
 
 /* What is asked for suffices, is bounded, and is no more than can be used. */
-TEST(FrontRoom, WantedRoomIsTooLittleOrUnbounded)
+TEST(FrontRoom, WantedRoomSufficesAndIsBounded)
 {
     for (uint32_t pages : {1u, 16u})
         for (uint32_t queues : {1u, 16u})

@@ -48,7 +48,7 @@ protected:
     GrantPool pool{hub.grants, hub.memory};
 };
 
-TEST_F(GrantPoolTest, PoolHandsOutMoreThanThereIs)
+TEST_F(GrantPoolTest, PoolHandsOutWhatThereIs)
 {
     for (uint32_t i = 0; i < 64; i++)
         ASSERT_TRUE(pool.grant(Gfn(LoopbackGuest::kBase >> kPageShift), true));
@@ -63,7 +63,7 @@ TEST_F(GrantPoolTest, PoolHandsOutMoreThanThereIs)
 }
 
 /* grant:lifo — what was used last is used first. */
-TEST_F(GrantPoolTest, FreedEntryIsNotReusedFirst)
+TEST_F(GrantPoolTest, FreedEntryIsReusedFirst)
 {
     PageIndex a = *pool.take_page(), b = *pool.take_page();
     EXPECT_NE(a, b);
@@ -71,7 +71,7 @@ TEST_F(GrantPoolTest, FreedEntryIsNotReusedFirst)
     EXPECT_EQ(*pool.take_page(), a);
 }
 
-TEST_F(GrantPoolTest, RefusedGrantLosesTheEntry)
+TEST_F(GrantPoolTest, RefusedGrantKeepsTheEntry)
 {
     hub.fail(HubCall::GrantFrame);
     hub.fail(HubCall::GrantPage);
@@ -81,7 +81,7 @@ TEST_F(GrantPoolTest, RefusedGrantLosesTheEntry)
 }
 
 /* grant:end-access */
-TEST_F(GrantPoolTest, PageThatIsStillMappedIsReused)
+TEST_F(GrantPoolTest, MappedPageIsQuarantined)
 {
     Stuck s = stuck();
     EXPECT_EQ(pool.quarantined(), 1u);
@@ -97,7 +97,7 @@ TEST_F(GrantPoolTest, PageThatIsStillMappedIsReused)
 }
 
 /* grant:end-access — no new mapping of what is in quarantine. */
-TEST_F(GrantPoolTest, QuarantinedGrantCanBeMappedAgain)
+TEST_F(GrantPoolTest, QuarantinedGrantCannotBeMappedAgain)
 {
     Stuck s = stuck();
     EXPECT_FALSE(hub.grants.map(s.ref, true));
@@ -108,7 +108,7 @@ TEST_F(GrantPoolTest, QuarantinedGrantCanBeMappedAgain)
 
 /* A peer that keeps the youngest entries for ever does not keep the sweep
  * from the older ones, which it let go. */
-TEST_F(GrantPoolTest, SweepNeverReachesOldEntries)
+TEST_F(GrantPoolTest, SweepReachesOldEntries)
 {
     std::vector<Stuck> all;
     for (int i = 0; i < 36; i++)
@@ -127,7 +127,7 @@ TEST_F(GrantPoolTest, SweepNeverReachesOldEntries)
 }
 
 /* grant:sweep-bound — the work per call is bounded, whatever is stuck. */
-TEST_F(GrantPoolTest, SweepCostsMoreTheMoreIsStuck)
+TEST_F(GrantPoolTest, SweepIsBounded)
 {
     for (int i = 0; i < 36; i++)
         stuck();
@@ -138,7 +138,7 @@ TEST_F(GrantPoolTest, SweepCostsMoreTheMoreIsStuck)
 }
 
 /* What is lent is filled before the peer can see it, and is not there twice. */
-TEST_F(GrantPoolTest, LentPageIsSeenBeforeItIsFilled)
+TEST_F(GrantPoolTest, LentPageIsFilledBeforeItIsSeen)
 {
     uint64_t granted = hub.calls(HubCall::GrantPage);
     auto lent = pool.lend(true, [&](PageIndex) {
@@ -152,7 +152,7 @@ TEST_F(GrantPoolTest, LentPageIsSeenBeforeItIsFilled)
     EXPECT_EQ(pool.lendable(), 40u);
 }
 
-TEST_F(GrantPoolTest, RefusedLoanLosesItsPage)
+TEST_F(GrantPoolTest, RefusedLoanKeepsItsPage)
 {
     hub.fail(HubCall::GrantPage);
     EXPECT_FALSE(pool.lend(false, [](PageIndex) {}));
@@ -162,7 +162,7 @@ TEST_F(GrantPoolTest, RefusedLoanLosesItsPage)
 
 /* feature-persistent: the one used last is the next; all end together, and what
  * is still mapped then is in quarantine. */
-TEST_F(GrantPoolTest, KeptGrantsAreNoLifoOrDoNotEnd)
+TEST_F(GrantPoolTest, KeptGrantsAreALifoAndEnd)
 {
     auto nothing = [](PageIndex) {};
     pool.keep_grants(true);

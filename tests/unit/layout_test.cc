@@ -114,7 +114,7 @@ static_assert(kDiscardSecure == BLKIF_DISCARD_SECURE);
 static_assert(kMaxDirectSegments == BLKIF_MAX_SEGMENTS_PER_REQUEST);
 
 /* The rest is compile time; these two are strings. */
-TEST(Layout, ProtocolNameDiffersFromXens)
+TEST(Layout, ProtocolNamesAreXens)
 {
     EXPECT_EQ(std::string_view(abi_name(Abi::X86_32)), XEN_IO_PROTO_ABI_X86_32);
     EXPECT_EQ(std::string_view(abi_name(Abi::X86_64)), XEN_IO_PROTO_ABI_X86_64);

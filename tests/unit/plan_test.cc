@@ -65,7 +65,7 @@ constexpr const char *kMalformed[] = {"",
 
 /* Every numeric node: text that is no number is refused with its clause,
  * never taken for 0 or for a prefix of it. */
-TEST(Plan, MalformedNumberIsTaken)
+TEST(Plan, MalformedNumberIsRefused)
 {
     for (Node node :
          {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
@@ -78,7 +78,7 @@ TEST(Plan, MalformedNumberIsTaken)
                 << node_name(node) << "=\"" << text << '"';
 }
 
-TEST(Plan, MissingNodeIsGuessed)
+TEST(Plan, MissingSizeIsRefused)
 {
     for (Node node : {Node::Sectors, Node::SectorSize}) {
         NodeSet n = disk();
@@ -91,7 +91,7 @@ TEST(Plan, MissingNodeIsGuessed)
 }
 
 /* xenbus:nodes — a backend that is not Connected need not have either of them. */
-TEST(Plan, SizeThatComesWithConnectedIsGuessed)
+TEST(Plan, SizeMayComeWithConnected)
 {
     NodeSet n;
     n.set(Node::MaxRingPages, "4");
@@ -104,7 +104,7 @@ TEST(Plan, SizeThatComesWithConnectedIsGuessed)
 }
 
 /* What such a backend has said by then is judged, all the same. */
-TEST(Plan, NodeWithoutASizeIsNotJudged)
+TEST(Plan, NodesWithoutASizeAreJudged)
 {
     for (Node node : {Node::PhysicalSectorSize, Node::Info, Node::FeatureFlushCache,
                       Node::DiscardGranularity, Node::MaxRingPages}) {
@@ -117,7 +117,7 @@ TEST(Plan, NodeWithoutASizeIsNotJudged)
 }
 
 /* blkif.h gives these a default. */
-TEST(Plan, OptionalNodeIsDemanded)
+TEST(Plan, OptionalNodesHaveDefaults)
 {
     NodeSet n;
     n.set(Node::Sectors, "16");
@@ -137,7 +137,7 @@ TEST(Plan, OptionalNodeIsDemanded)
 }
 
 /* blkif:sector-size — 0, 1536 and 8192 pass OVMF's "multiple of 512". */
-TEST(Plan, ImpossibleSectorSizeIsTaken)
+TEST(Plan, ImpossibleSectorSizeIsRefused)
 {
     for (const char *v : {"0", "1", "256", "511", "513", "1536", "2560", "8192", "65536",
                           "2147483648", "4294967808", "18446744073709551615"})
@@ -147,7 +147,7 @@ TEST(Plan, ImpossibleSectorSizeIsTaken)
 }
 
 /* blkif:physical-sector-size — not below sector-size, no odd multiple. */
-TEST(Plan, PhysicalSectorSizeContradictsSectorSize)
+TEST(Plan, PhysicalSectorSizeFitsSectorSize)
 {
     NodeSet n = with(Node::SectorSize, "4096");
     for (const char *v : {"0", "512", "2048", "6144", "8589934592"}) {
@@ -159,7 +159,7 @@ TEST(Plan, PhysicalSectorSizeContradictsSectorSize)
 }
 
 /* blkif:sectors — 512-byte units, whatever sector-size says (2024). */
-TEST(Plan, CapacityIsScaledBySectorSize)
+TEST(Plan, CapacityCountsIn512Bytes)
 {
     EXPECT_EQ(accept(with(Node::SectorSize, "4096")).sectors, 8192u);
     FrontPolicy quirk;
@@ -171,7 +171,7 @@ TEST(Plan, CapacityIsScaledBySectorSize)
     EXPECT_EQ(accept(disk(), quirk).units, SectorUnits::Bytes512);
 }
 
-TEST(Plan, CapacityOverflows)
+TEST(Plan, CapacityIsBounded)
 {
     /* 2^54 sectors are 2^63 bytes; 2^55 wrap to 0 bytes. */
     for (const char *v :
@@ -185,7 +185,7 @@ TEST(Plan, CapacityOverflows)
     EXPECT_EQ(refusal(n, quirk), "blkif:sectors");
 }
 
-TEST(Plan, CapacityIsNoWholeNumberOfSectors)
+TEST(Plan, CapacityIsWholeSectors)
 {
     NodeSet n = with(Node::SectorSize, "4096");
     n.set(Node::Sectors, "8193");
@@ -193,20 +193,20 @@ TEST(Plan, CapacityIsNoWholeNumberOfSectors)
 }
 
 /* A drive without a medium. */
-TEST(Plan, EmptyDiskIsRefused)
+TEST(Plan, EmptyDiskIsTaken)
 {
     EXPECT_EQ(accept(with(Node::Sectors, "0")).sectors, 0u);
 }
 
 /* blkif:mode */
-TEST(Plan, UnknownModeIsTakenForWritable)
+TEST(Plan, UnknownModeIsRefused)
 {
     for (const char *v : {"", "rw", "W", "R", "w ", "0", "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr"})
         EXPECT_EQ(refusal(with(Node::Mode, v)), "blkif:mode") << v;
 }
 
 /* blkif:info — where info and mode disagree, the disk is read-only. */
-TEST(Plan, DisagreementOnAccessMakesTheDiskWritable)
+TEST(Plan, DisagreementOnAccessIsReadOnly)
 {
     EXPECT_TRUE(accept(with(Node::Mode, "r")).read_only);
     EXPECT_TRUE(accept(with(Node::Info, "4")).read_only);
@@ -216,7 +216,7 @@ TEST(Plan, DisagreementOnAccessMakesTheDiskWritable)
     EXPECT_FALSE(accept(disk()).read_only);
 }
 
-TEST(Plan, InfoBitIsMisread)
+TEST(Plan, InfoBitsAreRead)
 {
     Plan p = accept(with(Node::Info, "1"));
     EXPECT_TRUE(p.cdrom);
@@ -231,7 +231,7 @@ TEST(Plan, InfoBitIsMisread)
 }
 
 /* blkif:feature-* — 0 or 1 and nothing else. */
-TEST(Plan, FeatureOf2IsTakenForYes)
+TEST(Plan, FeatureIsZeroOrOne)
 {
     for (Node node :
          {Node::FeatureBarrier, Node::FeaturePersistent, Node::DiscardSecure, Node::Trusted})
@@ -247,7 +247,7 @@ TEST(Plan, FeatureOf2IsTakenForYes)
     EXPECT_TRUE(p.discard);
 }
 
-TEST(Plan, PolicyDoesNotSwitchFeaturesOff)
+TEST(Plan, PolicySwitchesFeaturesOff)
 {
     FrontPolicy policy;
     policy.use_flush = policy.use_discard = policy.use_barrier = policy.trusted = false;
@@ -279,7 +279,7 @@ TEST(Plan, PolicyDoesNotSwitchFeaturesOff)
 }
 
 /* blkif:discard-granularity, blkif:discard-alignment */
-TEST(Plan, DiscardGeometryContradictsSectorSize)
+TEST(Plan, DiscardGeometryFitsSectorSize)
 {
     for (const char *v : {"0", "100", "513", "4294967296", "18446744073709551104"})
         EXPECT_EQ(refusal(with(Node::DiscardGranularity, v)), "blkif:discard-granularity") << v;
@@ -294,7 +294,7 @@ TEST(Plan, DiscardGeometryContradictsSectorSize)
     EXPECT_EQ(p.discard_alignment, 4096u);
 }
 
-TEST(Plan, MissingDiscardGeometryIsRefused)
+TEST(Plan, MissingDiscardGeometryHasDefaults)
 {
     Plan p = accept(with(Node::SectorSize, "4096"));
     EXPECT_TRUE(p.discard);
@@ -303,7 +303,7 @@ TEST(Plan, MissingDiscardGeometryIsRefused)
 }
 
 /* qemu:D6 — QEMU's xen-cdrom aborts on a discard. */
-TEST(Plan, DiscardIsOfferedOnWhatCannotBeWritten)
+TEST(Plan, DiscardNeedsAWritableDisk)
 {
     EXPECT_FALSE(accept(with(Node::Info, "1")).discard);
     EXPECT_FALSE(accept(with(Node::Mode, "r")).discard);
@@ -332,7 +332,7 @@ public:
     std::string unreadable;
 };
 
-TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
+TEST(Plan, NodesAreReadWholeFromTheirPath)
 {
     OneDir store;
     store.nodes = {
@@ -354,7 +354,7 @@ TEST(Plan, NodeIsReadFromTheWrongPathOrCut)
 
 /* blkif:default — a node that cannot be read is not a node that is not there:
  * the default would make a writable disk, or one without a cache. */
-TEST(Plan, UnreadableNodeGetsItsDefault)
+TEST(Plan, UnreadableNodeIsRefused)
 {
     for (Node node :
          {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info, Node::Mode,

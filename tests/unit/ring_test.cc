@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(From, RingTest,
                          testing::Values(0u, 0x7ffffff0u, 0xfffffff0u, 0xffffffffu));
 
 /* ring:wrap — 100 requests pass the wrap in order, the ring full each time. */
-TEST_P(RingTest, IndexWrapLosesOrRepeatsARequest)
+TEST_P(RingTest, IndexWrapKeepsEachRequest)
 {
     uint64_t sent = 0, seen = 0, done = 0;
     while (done < 100) {
@@ -88,7 +88,7 @@ TEST_P(RingTest, IndexWrapLosesOrRepeatsARequest)
 }
 
 /* ring:slot — a slot is not handed out before its response was taken. */
-TEST_P(RingTest, FullRingOverwritesAnUnansweredRequest)
+TEST_P(RingTest, FullRingKeepsUnansweredRequests)
 {
     for (uint32_t i = 0; i < front.size(); i++)
         push(i);
@@ -101,7 +101,7 @@ TEST_P(RingTest, FullRingOverwritesAnUnansweredRequest)
 }
 
 /* ring:publish — a staged request is invisible, however long it waits. */
-TEST_P(RingTest, StagedRequestIsVisibleBeforePublish)
+TEST_P(RingTest, StagedRequestIsInvisibleUntilPublish)
 {
     front.stage(request(1));
     EXPECT_TRUE(front.staged());
@@ -113,7 +113,7 @@ TEST_P(RingTest, StagedRequestIsVisibleBeforePublish)
 
 /* ring:req-event — the first request after idle notifies; while the backend
  * works and has not re-armed, none does; after it re-armed, the next does. */
-TEST_P(RingTest, RequestHoldOffSendsTooManyOrTooFewEvents)
+TEST_P(RingTest, RequestNotifiesASleepingBackendAlone)
 {
     EXPECT_TRUE(push(1));
     EXPECT_FALSE(push(2)) << "backend is awake";
@@ -124,7 +124,7 @@ TEST_P(RingTest, RequestHoldOffSendsTooManyOrTooFewEvents)
 }
 
 /* ring:final-check — pushed between the backend's last look and its re-arm. */
-TEST_P(RingTest, BackendSleepsOverARequestThatCameWhileItRearmed)
+TEST_P(RingTest, BackendSeesARequestThatCameWhileItRearmed)
 {
     push(1);
     back.take();
@@ -133,7 +133,7 @@ TEST_P(RingTest, BackendSleepsOverARequestThatCameWhileItRearmed)
 }
 
 /* ring:rsp-event — the same for responses. */
-TEST_P(RingTest, ResponseHoldOffSendsTooManyOrTooFewEvents)
+TEST_P(RingTest, ResponseNotifiesASleepingFrontendAlone)
 {
     for (uint64_t i = 0; i < 4; i++)
         push(i);
@@ -145,7 +145,7 @@ TEST_P(RingTest, ResponseHoldOffSendsTooManyOrTooFewEvents)
     EXPECT_TRUE(answer());
 }
 
-TEST_P(RingTest, FrontendSleepsOverAResponseThatCameWhileItRearmed)
+TEST_P(RingTest, FrontendSeesAResponseThatCameWhileItRearmed)
 {
     push(1);
     push(2);
@@ -156,7 +156,7 @@ TEST_P(RingTest, FrontendSleepsOverAResponseThatCameWhileItRearmed)
 }
 
 /* ring:batch — one batch that passes the event index in its middle. */
-TEST_P(RingTest, BatchAcrossTheEventIndexSendsNoEvent)
+TEST_P(RingTest, BatchAcrossTheEventIndexSendsAnEvent)
 {
     shared.store(SringField::ReqEvent, RingIndex(GetParam()) + 3);
     for (uint64_t i = 0; i < 5; i++)
@@ -178,7 +178,7 @@ constexpr Lie kLies[] = {
 };
 
 /* ring:rsp-prod — with two requests in flight, one of them answered. */
-TEST_P(RingTest, LyingResponseProducerIsBelieved)
+TEST_P(RingTest, LyingResponseProducerIsRefused)
 {
     push(1);
     push(2);
@@ -201,7 +201,7 @@ TEST_P(RingTest, LyingResponseProducerIsBelieved)
 }
 
 /* ring:rsp-unpublished — a staged request cannot be answered yet. */
-TEST_P(RingTest, AnswerToARequestThatWasNotPublishedIsTaken)
+TEST_P(RingTest, AnswerToAnUnpublishedRequestIsRefused)
 {
     front.stage(request(1));
     shared.store(SringField::RspProd, RingIndex(GetParam()) + 1);
@@ -209,7 +209,7 @@ TEST_P(RingTest, AnswerToARequestThatWasNotPublishedIsTaken)
 }
 
 /* ring:req-prod — the full ring is legal, one more is not. */
-TEST_P(RingTest, LyingRequestProducerIsBelieved)
+TEST_P(RingTest, LyingRequestProducerIsRefused)
 {
     shared.store(SringField::ReqProd, RingIndex(GetParam()) + 32);
     EXPECT_EQ(back.requests().value(), 32u);
@@ -223,7 +223,7 @@ TEST_P(RingTest, LyingRequestProducerIsBelieved)
 
 /* ... counted from the responses, not from what was taken: a slot whose
  * response is outstanding is not free. */
-TEST_P(RingTest, RequestProducerOverrunsUnansweredRequests)
+TEST_P(RingTest, RequestProducerCannotPassUnansweredRequests)
 {
     for (uint64_t i = 0; i < 32; i++)
         push(i);
@@ -234,7 +234,7 @@ TEST_P(RingTest, RequestProducerOverrunsUnansweredRequests)
 }
 
 /* ... and one that goes back behind what was taken is no fewer requests. */
-TEST_P(RingTest, RequestProducerTakesBackWhatWasTaken)
+TEST_P(RingTest, RequestProducerCannotGoBack)
 {
     push(1);
     push(2);
@@ -247,7 +247,7 @@ TEST_P(RingTest, RequestProducerTakesBackWhatWasTaken)
 }
 
 /* ring:own-index — our own indices are never read back (Xen's push macros do). */
-TEST_P(RingTest, PeerSteersOurNotifyThroughOurOwnProducer)
+TEST_P(RingTest, OwnProducerIsNeverReadBack)
 {
     push(1);
     back.take();

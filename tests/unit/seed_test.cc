@@ -16,7 +16,7 @@ using namespace pvblk;
  * Waiting for a state fails on a state that nobody expected, and does not
  * wait for ever. OVMF compares numerically, and accepts 0 as "not yet". */
 
-TEST(Seed1WaitForState, BackendThatClosesWhileWeConnectIsWaitedFor)
+TEST(Seed1WaitForState, BackendThatClosesWhileWeConnectIsAnError)
 {
     for (const char *state : {"5", "6"}) {
         Rig rig;
@@ -30,7 +30,7 @@ TEST(Seed1WaitForState, BackendThatClosesWhileWeConnectIsWaitedFor)
     }
 }
 
-TEST(Seed1WaitForState, StateThatDoesNotExistIsWaitedFor)
+TEST(Seed1WaitForState, StateThatDoesNotExistIsAnError)
 {
     for (const char *state : {"9", "100", "-1", "x", "", "18446744073709551620"})
         for (bool connecting : {false, true}) {
@@ -44,7 +44,7 @@ TEST(Seed1WaitForState, StateThatDoesNotExistIsWaitedFor)
         }
 }
 
-TEST(Seed1WaitForState, SilenceIsWaitedForForEver)
+TEST(Seed1WaitForState, SilenceTimesOut)
 {
     Rig rig;
     rig.obey("at set-state always: store/state-skipped");
@@ -57,7 +57,7 @@ TEST(Seed1WaitForState, SilenceIsWaitedForForEver)
 /* ---- (2) "sector-size must be a multiple of 512, or fail" ------------------
  * 0 passes OVMF's test and divides by zero later; so does 1536. */
 
-TEST(Seed2SectorSize, InitWithAnImpossibleSectorSizeSucceeds)
+TEST(Seed2SectorSize, ImpossibleSectorSizeFailsTheInit)
 {
     for (const char *v : {"511", "513", "100", "0", "1", "8192", "65536", "1536", "2560",
                           "4294967808", "-512", "0x200", ""}) {
@@ -73,7 +73,7 @@ TEST(Seed2SectorSize, InitWithAnImpossibleSectorSizeSucceeds)
 
 /* ---- (3) "use a Sector, which is a 512-byte unit" -------------------------- */
 
-TEST(Seed3Sector, RequestIsAddressedInAnotherUnit)
+TEST(Seed3Sector, RequestIsAddressedIn512Bytes)
 {
     for (uint32_t sector_size : {512u, 4096u}) {
         RigSetup s;
@@ -98,7 +98,7 @@ TEST(Seed3Sector, RequestIsAddressedInAnotherUnit)
 /* ---- (4) "print an error if EventChannelNotify fails" -----------------------
  * OVMF prints, and then spins for ever: the backend will not hear of it. */
 
-TEST(Seed4Notify, FailedEventIsIgnored)
+TEST(Seed4Notify, FailedEventIsReported)
 {
     Rig rig;
     rig.connect();
@@ -116,7 +116,7 @@ TEST(Seed4Notify, FailedEventIsIgnored)
 /* ---- (5) "return a status from the synchronous I/O" --------------------------
  * OVMF maps every failure to one, and its flush always succeeds. */
 
-TEST(Seed5Status, StatusOfAnIoIsLostOrMixedUp)
+TEST(Seed5Status, EachStatusOfAnIoIsTold)
 {
     const IoKind kinds[] = {IoKind::Read, IoKind::Write, IoKind::Flush, IoKind::Discard};
     for (IoKind kind : kinds)
@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(Call, Seed6Unwind,
                          testing::Combine(testing::Range(0, int{kHubCalls}),
                                           testing::Values(1u, 1000u)));
 
-TEST_P(Seed6Unwind, FailedInitialisationLeavesSomethingBehind)
+TEST_P(Seed6Unwind, FailedInitialisationLeavesNothingBehind)
 {
     auto call = static_cast<HubCall>(std::get<0>(GetParam()));
     uint32_t times = std::get<1>(GetParam());

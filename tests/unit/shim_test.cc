@@ -133,7 +133,7 @@ public:
     uint32_t used_bytes{0}, batches{0}, config_changes{0};
 };
 
-TEST(Shim, ConfigurationIsNotThePlan)
+TEST(Shim, ConfigurationIsThePlan)
 {
     ShimConfig config;
     config.num_queues = 3;
@@ -152,7 +152,7 @@ TEST(Shim, ConfigurationIsNotThePlan)
     EXPECT_FALSE(r.offers(VirtioBlkFeature::Ro));
 }
 
-TEST(Shim, ReadOnlyDiskOffersWrites)
+TEST(Shim, ReadOnlyDiskOffersNoWrites)
 {
     RigSetup s;
     s.back.read_only = true;
@@ -164,7 +164,7 @@ TEST(Shim, ReadOnlyDiskOffersWrites)
     EXPECT_EQ(r.front->counters().ring_writes, 0u);
 }
 
-TEST(Shim, DataOrUsedLengthIsWrong)
+TEST(Shim, DataAndUsedLengthAreRight)
 {
     ShimRig r;
     auto *data = r.rig.hub.guest.host(kDataAt);
@@ -179,7 +179,7 @@ TEST(Shim, DataOrUsedLengthIsWrong)
 }
 
 /* VIRTIO-v1.2 2.7.4: the device makes no assumption about framing. */
-TEST(Shim, FramingIsAssumed)
+TEST(Shim, AnyFramingIsTaken)
 {
     ShimRig r;
     r.put_header(VIRTIO_BLK_T_OUT, 3);
@@ -209,7 +209,7 @@ struct Malformed {
     std::vector<Part> out, in;
 };
 
-TEST(Shim, MalformedRequestReachesTheRing)
+TEST(Shim, MalformedRequestNeverReachesTheRing)
 {
     const Part header{kHeaderAt, 16}, status{kStatusAt, 1};
     const Malformed cases[] = {
@@ -240,7 +240,7 @@ TEST(Shim, MalformedRequestReachesTheRing)
     EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK) << "and it goes on";
 }
 
-TEST(Shim, RequestWithoutAStatusByteIsLost)
+TEST(Shim, RequestWithoutAStatusByteComesBack)
 {
     ShimRig r;
     r.put_header(VIRTIO_BLK_T_OUT, 0);
@@ -249,7 +249,7 @@ TEST(Shim, RequestWithoutAStatusByteIsLost)
     EXPECT_EQ(r.front->counters().requests, 0u);
 }
 
-TEST(Shim, SerialIsCutOrRunsOn)
+TEST(Shim, SerialHasUpTo20Bytes)
 {
     ShimConfig config;
     config.serial = "12345678901234567890";
@@ -262,7 +262,7 @@ TEST(Shim, SerialIsCutOrRunsOn)
 }
 
 /* The room that a driver gives may come in pieces, and be more than 20 bytes. */
-TEST(Shim, SerialStopsAtADescriptorsEnd)
+TEST(Shim, SerialRunsOverDescriptors)
 {
     ShimConfig config;
     config.serial = "short";
@@ -280,7 +280,7 @@ TEST(Shim, SerialStopsAtADescriptorsEnd)
 
 /* VIRTIO-v1.2 5.2.6.2: where there is no cache, a flush has nothing to do, and
  * there is nothing to switch. */
-TEST(Shim, BackendWithoutFlushFailsAFlush)
+TEST(Shim, FlushWithoutACacheSucceeds)
 {
     RigSetup s;
     s.back.flush = false;
@@ -298,7 +298,7 @@ TEST(Shim, BackendWithoutFlushFailsAFlush)
 }
 
 /* ... and a driver that does without the switch does without its consequences. */
-TEST(Shim, SwitchThatIsNotOfferedSwitches)
+TEST(Shim, SwitchThatIsNotOfferedDoesNothing)
 {
     ShimConfig config;
     config.config_wce = false;
@@ -312,7 +312,7 @@ TEST(Shim, SwitchThatIsNotOfferedSwitches)
     EXPECT_EQ(r.config().wce, 1);
 }
 
-TEST(Shim, WriteCacheIsBackAfterTheDriverAgrees)
+TEST(Shim, WriteCacheStaysOffAfterDriverOk)
 {
     ShimRig r;
     r.shim.write_wce(false);
@@ -321,7 +321,7 @@ TEST(Shim, WriteCacheIsBackAfterTheDriverAgrees)
     EXPECT_EQ(r.front->counters().ring_flushes, 1u);
 }
 
-TEST(Shim, NoBytesOnAReadOnlyDiskAreWritten)
+TEST(Shim, EmptyWriteToAReadOnlyDiskFails)
 {
     RigSetup s;
     s.back.read_only = true;
@@ -333,7 +333,7 @@ TEST(Shim, NoBytesOnAReadOnlyDiskAreWritten)
 }
 
 /* A driver's reset is the one way out of Broken that a guest has. */
-TEST(Shim, ResetLeavesABrokenConnectionBroken)
+TEST(Shim, ResetMendsABrokenConnection)
 {
     ShimRig r;
     r.rig.obey("at respond: response/unknown-id");
@@ -345,7 +345,7 @@ TEST(Shim, ResetLeavesABrokenConnectionBroken)
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
 }
 
-TEST(Shim, DriverThatCannotFlushLosesWrites)
+TEST(Shim, DriverThatCannotFlushWritesThrough)
 {
     ShimRig r;
     r.shim.driver_ok(r.shim.features());
@@ -358,7 +358,7 @@ TEST(Shim, DriverThatCannotFlushLosesWrites)
     EXPECT_EQ(r.front->counters().ring_flushes, 1u);
 }
 
-TEST(Shim, WriteCacheThatWasSwitchedOffStaysOn)
+TEST(Shim, WriteCacheCanBeSwitchedOff)
 {
     ShimRig r;
     r.shim.driver_ok(r.shim.features());
@@ -370,7 +370,7 @@ TEST(Shim, WriteCacheThatWasSwitchedOffStaysOn)
     EXPECT_EQ(r.config().wce, 1) << "a reset restores the default";
 }
 
-TEST(Shim, DiscardOutOfRangeReachesTheRing)
+TEST(Shim, DiscardOutOfRangeNeverReachesTheRing)
 {
     ShimRig r;
     uint64_t sectors = r.front->plan().sectors;
@@ -384,7 +384,7 @@ TEST(Shim, DiscardOutOfRangeReachesTheRing)
 }
 
 /* blkif.h: a feature may be withdrawn; UNSUPP is not success. */
-TEST(Shim, UnsupportedLooksLikeSuccess)
+TEST(Shim, UnsupportedIsToldAsSuch)
 {
     ShimRig r;
     r.rig.obey("at before-work: features/unsupported");
@@ -393,7 +393,7 @@ TEST(Shim, UnsupportedLooksLikeSuccess)
     EXPECT_EQ(r.front->counters().ring_flushes, 1u) << "not asked twice";
 }
 
-TEST(Shim, ResetCompletesWhatItShouldForget)
+TEST(Shim, ResetForgetsWhatIsInFlight)
 {
     ShimRig r;
     r.rig.back->knobs().hold = true;
@@ -414,7 +414,7 @@ TEST(Shim, ResetCompletesWhatItShouldForget)
     EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
 }
 
-TEST(Shim, FullDeviceTakesOrLosesElements)
+TEST(Shim, FullDeviceTakesNoMore)
 {
     RigSetup s;
     s.front.max_requests = 2;

@@ -47,7 +47,7 @@ WireRequest full_request(Op op)
 }
 
 /* blkif:request */
-TEST_P(WireTest, RequestFieldsLieElsewhere)
+TEST_P(WireTest, RequestFieldsLieInTheirPlaces)
 {
     uint32_t len = encode_request(GetParam(), full_request(Op::Write), buf);
     EXPECT_EQ(len, layout().req_seg + 11 * 8);
@@ -62,7 +62,7 @@ TEST_P(WireTest, RequestFieldsLieElsewhere)
     EXPECT_EQ(buf[layout().req_seg + 8 * 3 + 5], 4);
 }
 
-TEST_P(WireTest, DecodedRequestDiffersFromEncoded)
+TEST_P(WireTest, DecodedRequestIsTheEncoded)
 {
     WireRequest in = full_request(Op::Read);
     encode_request(GetParam(), in, buf);
@@ -80,7 +80,7 @@ TEST_P(WireTest, DecodedRequestDiffersFromEncoded)
 }
 
 /* blkif:discard */
-TEST_P(WireTest, DiscardIsEncodedAsAReadOrWrite)
+TEST_P(WireTest, DiscardHasItsOwnLayout)
 {
     WireRequest r = full_request(Op::Discard);
     r.nr_segments = 1; /* the flag byte: BLKIF_DISCARD_SECURE */
@@ -93,7 +93,7 @@ TEST_P(WireTest, DiscardIsEncodedAsAReadOrWrite)
 }
 
 /* blkif:indirect — operation, count and pages have their own places. */
-TEST_P(WireTest, IndirectIsEncodedAsAReadOrWrite)
+TEST_P(WireTest, IndirectHasItsOwnLayout)
 {
     WireRequest r = full_request(Op::Indirect);
     r.indirect_op = Op::Write;
@@ -121,7 +121,7 @@ TEST_P(WireTest, IndirectIsEncodedAsAReadOrWrite)
 }
 
 /* blkif:indirect — a page holds 512 segments of 8 bytes, in every ABI. */
-TEST(WireSegments, PageOfSegmentsDiffersFromWhatWasPut)
+TEST(WireSegments, PageOfSegmentsIsReadAsPut)
 {
     alignas(4) std::byte page[kPageSize];
     std::memset(page, 0xaa, sizeof page);
@@ -144,7 +144,7 @@ TEST(WireSegments, PageOfSegmentsDiffersFromWhatWasPut)
 }
 
 /* blkif:max-segments — a hostile count is kept, but nothing is read past it. */
-TEST_P(WireTest, SegmentCountOf255ReadsOrWritesPastTheEntry)
+TEST_P(WireTest, SegmentCountOf255StaysInTheEntry)
 {
     WireRequest r = full_request(Op::Read);
     r.nr_segments = 255;
@@ -157,7 +157,7 @@ TEST_P(WireTest, SegmentCountOf255ReadsOrWritesPastTheEntry)
 }
 
 /* XSA-216: no byte that is sent comes from an earlier user of the memory. */
-TEST_P(WireTest, PaddingLeaksStaleBytes)
+TEST_P(WireTest, PaddingHasNoStaleBytes)
 {
     uint32_t len = encode_request(GetParam(), full_request(Op::Write), buf);
     for (uint32_t i = 0; i < len; i++)
@@ -170,7 +170,7 @@ TEST_P(WireTest, PaddingLeaksStaleBytes)
 }
 
 /* blkif:response — also values that blkif.h does not define. */
-TEST_P(WireTest, DecodedResponseDiffersFromEncoded)
+TEST_P(WireTest, DecodedResponseIsTheEncoded)
 {
     for (int status : {0, -1, -2, -3, 1, 32767, -32768}) {
         WireResponse in{RequestId(0xfedcba9876543210), static_cast<Op>(200),
@@ -185,7 +185,7 @@ TEST_P(WireTest, DecodedResponseDiffersFromEncoded)
 
 /* ring:multi-page — 16 pages that lie apart; each slot keeps its own bytes,
  * and nothing outside the entries changes. */
-TEST_P(WireTest, EntryThatCrossesAPageIsTorn)
+TEST_P(WireTest, EntryThatCrossesAPageIsWhole)
 {
     constexpr uint32_t kPages = 16;
     struct Page {
@@ -217,7 +217,7 @@ TEST_P(WireTest, EntryThatCrossesAPageIsTorn)
 }
 
 /* ring:init — SHARED_RING_INIT: producers 0, both sides want the first event. */
-TEST(Wire, FreshRingAsksForNoEvents)
+TEST(Wire, FreshRingAsksForFirstEvents)
 {
     alignas(kPageSize) static std::byte page[kPageSize];
     std::memset(page, 0xff, sizeof page);
@@ -230,7 +230,7 @@ TEST(Wire, FreshRingAsksForNoEvents)
 }
 
 /* ring.h __RING_SIZE: a power of two that fits; 108 and 112 differ nowhere. */
-TEST(Wire, RingDoesNotFitItsPages)
+TEST(Wire, RingFitsItsPages)
 {
     for (Abi abi : {Abi::X86_32, Abi::X86_64})
         for (uint32_t pages = 1; pages <= kMaxRingPages; pages++) {

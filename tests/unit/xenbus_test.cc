@@ -37,7 +37,7 @@ std::string cell(S s, E e, bool stopping)
 }
 
 /* xenbus:table — each action leads to the one kind of state that it is for. */
-TEST(Xenbus, ActionAndNextStateContradict)
+TEST(Xenbus, EachActionLeadsToItsState)
 {
     uint32_t cells = 0;
     each_cell([&](S s, E e, bool stopping, FrontStep step) {
@@ -62,7 +62,7 @@ TEST(Xenbus, ActionAndNextStateContradict)
 }
 
 /* xenbus:broken — sticky: only the owner leaves Broken and Stopped. */
-TEST(Xenbus, PeerLeadsOutOfBrokenOrStopped)
+TEST(Xenbus, OnlyTheOwnerLeavesBrokenOrStopped)
 {
     each_cell([](S s, E e, bool stopping, FrontStep step) {
         bool owner = e == E::Start || e == E::Reconnect || e == E::Stop;
@@ -74,7 +74,7 @@ TEST(Xenbus, PeerLeadsOutOfBrokenOrStopped)
 }
 
 /* xenbus:violation — a lie never goes unnoticed while there is a session. */
-TEST(Xenbus, ViolationGoesUnnoticed)
+TEST(Xenbus, ViolationBreaksEachSession)
 {
     for (uint32_t s = 0; s < kFrontStates; s++) {
         FrontStep step = front_step(static_cast<S>(s), E::Violation, false);
@@ -85,7 +85,7 @@ TEST(Xenbus, ViolationGoesUnnoticed)
 }
 
 /* xenbus:deadline — every state that waits for the peer ends by itself. */
-TEST(Xenbus, WaitHasNoEnd)
+TEST(Xenbus, EachWaitHasAnEnd)
 {
     for (S s : {S::WaitInit, S::Connecting, S::Draining, S::Closing, S::Closed, S::Lost})
         EXPECT_NE(front_step(s, E::Deadline, false).next, s) << front_state_name(s);
@@ -95,7 +95,7 @@ TEST(Xenbus, WaitHasNoEnd)
 
 /* xenbus:stop — from everywhere, Stop and then silence ends in Stopped or
  * Broken, and Stopped is reached where the peer follows. */
-TEST(Xenbus, StopDoesNotEnd)
+TEST(Xenbus, StopEndsFromEachState)
 {
     for (uint32_t s = 0; s < kFrontStates; s++) {
         S state = front_step(static_cast<S>(s), E::Stop, true).next;
@@ -110,7 +110,7 @@ TEST(Xenbus, StopDoesNotEnd)
 }
 
 /* xenbus:stopping — never starts over while it closes for good. */
-TEST(Xenbus, ClosingForGoodStartsOver)
+TEST(Xenbus, ClosingForGoodNeverStartsOver)
 {
     for (S s : {S::Draining, S::Closing, S::Closed})
         for (uint32_t e = 0; e < kXenbusStates; e++) {
@@ -121,7 +121,7 @@ TEST(Xenbus, ClosingForGoodStartsOver)
 }
 
 /* xenbus:hand-off — a live backend is closed before it is used (rule 1). */
-TEST(Xenbus, NewSessionStartsOverALiveBackend)
+TEST(Xenbus, LiveBackendIsClosedFirst)
 {
     for (E e : {E::BackInitialised, E::BackConnected, E::BackClosing})
         for (S s : {S::WaitInit, S::Lost})
@@ -129,7 +129,7 @@ TEST(Xenbus, NewSessionStartsOverALiveBackend)
 }
 
 /* xenbus:no-order — Closing and Closed are not "further than Connected". */
-TEST(Xenbus, ClosingIsTakenForConnected)
+TEST(Xenbus, OnlyConnectedConnects)
 {
     for (uint32_t e = 0; e < kXenbusStates; e++) {
         FrontStep step = front_step(S::Connecting, static_cast<E>(e), false);
@@ -137,7 +137,7 @@ TEST(Xenbus, ClosingIsTakenForConnected)
     }
 }
 
-TEST(Xenbus, NamesRepeatOrLack)
+TEST(Xenbus, NamesAreCompleteAndUnique)
 {
     std::set<std::string> names;
     for (uint32_t i = 0; i < kFrontStates; i++)
@@ -156,7 +156,7 @@ TEST(Xenbus, NamesRepeatOrLack)
 }
 
 /* xenbus:decimal */
-TEST(Xenbus, NumberIsReadWrongly)
+TEST(Xenbus, NumbersArePlainDecimal)
 {
     EXPECT_EQ(parse_decimal("0"), 0u);
     EXPECT_EQ(parse_decimal("007"), 7u);
@@ -168,7 +168,7 @@ TEST(Xenbus, NumberIsReadWrongly)
 }
 
 /* xenbus:state */
-TEST(Xenbus, StateOutsideTheEnumIsTaken)
+TEST(Xenbus, StateOutsideTheEnumIsRefused)
 {
     for (uint32_t i = 0; i < kXenbusStates; i++)
         EXPECT_EQ(parse_xenbus_state(std::to_string(i)).value(), static_cast<XenbusState>(i));
