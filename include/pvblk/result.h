@@ -6,6 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
 #include <utility>
 
 namespace pvblk
@@ -39,9 +42,23 @@ struct Ok {
 };
 
 /*
+ * Whoever takes the value of an error has a bug, which no peer can cause; it
+ * ends here, in every build, and not as a null pointer somewhere else. Out of
+ * line and cold: a caller pays for one comparison, and for none where it has
+ * asked already.
+ */
+[[noreturn, gnu::cold, gnu::noinline]] inline void value_of_error(const char *what,
+                                                                  const char *clause)
+{
+    std::fprintf(stderr, "pvblk: the value of an error was taken: %s (%s)\n", what, clause);
+    std::abort();
+}
+
+/*
  * Small on purpose: T has to be default constructible and cheap to move,
  * which everything in this library is. E is Error wherever a peer can be the
- * cause; what a user wrote wrongly may be answered with more than literals.
+ * cause; what a user wrote wrongly may be answered with more than literals, by
+ * an E whose `what` is a std::string.
  */
 template <class T, class E = Error>
 class [[nodiscard]] Result
@@ -52,11 +69,31 @@ public:
 
     explicit operator bool() const { return ok_; }
     bool ok() const { return ok_; }
-    const T &value() const { return value_; }
-    T &value() { return value_; }
+    /* Of an ok() one: the value of an error is the end of the program. */
+    const T &value() const
+    {
+        expect();
+        return value_;
+    }
+    T &value()
+    {
+        expect();
+        return value_;
+    }
+    /* Empty where there is none. */
     const E &error() const { return error_; }
 
 private:
+    void expect() const
+    {
+        if (ok_) [[likely]]
+            return;
+        if constexpr (std::is_same_v<E, Error>)
+            value_of_error(error_.what, error_.clause);
+        else
+            value_of_error(error_.what.c_str(), "no clause");
+    }
+
     T value_{};
     E error_{};
     bool ok_;

@@ -169,8 +169,10 @@ const pvblk_ops Host::kOps = {
         if (of(o).open_errno)
             return of(o).open_errno;
         auto made = of(o).ports.events.open(queue);
+        if (!made)
+            return errno_of(made.error());
         *port = made.value().value;
-        return made ? 0 : errno_of(made.error());
+        return 0;
     },
     .event_send = [](void *o,
                      uint32_t queue) { return errno_of(of(o).ports.events.notify(queue)); },
