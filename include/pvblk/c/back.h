@@ -14,7 +14,7 @@
 #ifndef PVBLK_C_BACK_H
 #define PVBLK_C_BACK_H
 
-#include "pvblk/c/device.h"
+#include "pvblk/c/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -11,10 +11,7 @@
 #ifndef PVBLK_C_DEVICE_H
 #define PVBLK_C_DEVICE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/uio.h>
+#include "pvblk/c/types.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,8 +33,6 @@ enum pvblk_trace_kind {
     PVBLK_TRACE_PLAN,
     PVBLK_TRACE_FAULT,
 };
-
-enum { PVBLK_MAX_QUEUES = 16, PVBLK_MAX_RING_PAGES = 16, PVBLK_MAX_SEGMENTS = 4096 };
 
 struct pvblk_ops {
     /* XenStore, as the frontend's domain. Paths are absolute. */
@@ -174,13 +169,6 @@ const char *pvblk_device_broken_because(const pvblk_device *dev);
 int pvblk_device_ring_page(const pvblk_device *dev, uint32_t queue, uint32_t page);
 
 /* Calls `emit` for each field, in a fixed order. */
-struct pvblk_field {
-    const char *name;
-    enum { PVBLK_FIELD_U64, PVBLK_FIELD_BOOL, PVBLK_FIELD_TEXT } kind;
-    uint64_t number;
-    const char *text;
-};
-typedef void pvblk_emit(void *opaque, const struct pvblk_field *field);
 void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
 void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
 

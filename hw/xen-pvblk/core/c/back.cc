@@ -89,8 +89,7 @@ public:
     void fault(const Error &e) override
     {
         std::array<char, 256> line;
-        std::snprintf(line.data(), line.size(), "%s: %s (%s, value %llu)", path_.c_str(), e.what,
-                      e.clause, static_cast<unsigned long long>(e.value));
+        host_sentence(line.data(), line.size(), path_.c_str(), e);
         h_.ops->fault(h_.opaque, line.data());
     }
 

@@ -5,13 +5,11 @@
  */
 #include "pvblk/c/device.h"
 
-#include "c/host.h"
+#include "c/fields.h"
+#include "c/front_host.h"
 #include "virtio/shim.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 using namespace pvblk;
 
@@ -22,82 +20,6 @@ namespace
 constexpr uint32_t kMaxRequests = 4096;
 
 using FrontHost = Host<pvblk_ops>;
-
-class HostGrants final : public Grants
-{
-public:
-    HostGrants(FrontHost h, uint32_t count) : h_(h), count_(count) {}
-    uint32_t count() const override { return count_; }
-    GrantRef ref(uint32_t i) const override { return GrantRef(h_.ops->grant_ref(h_.opaque, i)); }
-    Status grant_frame(uint32_t i, Gfn gfn, bool ro) override
-    {
-        return host_status(h_.ops->grant_frame(h_.opaque, i, gfn.value, ro), "grant:table",
-                           "could not grant a guest page");
-    }
-    Status grant_page(uint32_t i, PageIndex page, bool ro) override
-    {
-        return host_status(h_.ops->grant_page(h_.opaque, i, page.value, ro), "grant:table",
-                           "could not grant a private page");
-    }
-    Status revoke(uint32_t i) override
-    {
-        return host_status(h_.ops->grant_revoke(h_.opaque, i), "grant:end-access",
-                           "the peer still has the page mapped");
-    }
-
-private:
-    FrontHost h_;
-    uint32_t count_;
-};
-
-class HostEvents final : public Events
-{
-public:
-    explicit HostEvents(FrontHost h) : h_(h) {}
-    Result<Port> open(uint32_t queue) override
-    {
-        uint32_t port = 0;
-        int err = h_.ops->event_open(h_.opaque, queue, &port);
-        if (err < 0)
-            return host_error(err, "evtchn:alloc", "could not allocate an event channel");
-        return Port(port);
-    }
-    Status notify(uint32_t queue) override
-    {
-        return host_status(h_.ops->event_send(h_.opaque, queue), "evtchn:send",
-                           "could not send an event");
-    }
-    void close(uint32_t queue) override { h_.ops->event_close(h_.opaque, queue); }
-
-private:
-    FrontHost h_;
-};
-
-class HostMemory final : public Memory
-{
-public:
-    HostMemory(void *base, uint32_t pages) : base_(static_cast<std::byte *>(base)), pages_(pages) {}
-    uint32_t pages() const override { return pages_; }
-    std::byte *page(PageIndex i) override
-    {
-        return base_ + static_cast<size_t>(i.value) * kPageSize;
-    }
-
-private:
-    std::byte *base_;
-    uint32_t pages_;
-};
-
-class HostClock final : public Clock
-{
-public:
-    explicit HostClock(FrontHost h) : h_(h) {}
-    int64_t now_ns() override { return h_.ops->clock_now(h_.opaque); }
-    void set_deadline(int64_t at) override { h_.ops->clock_deadline(h_.opaque, at); }
-
-private:
-    FrontHost h_;
-};
 
 class HostQueues final : public ShimOwner
 {
@@ -130,33 +52,16 @@ ShimConfig shim_config(const pvblk_config &c)
     return s;
 }
 
-FrontPolicy front_policy(const pvblk_config &c)
-{
-    FrontPolicy p;
-    p.abi = c.x86_32_abi ? Abi::X86_32 : Abi::X86_64;
-    if (c.device_sector_units)
-        p.large_sector_units = SectorUnits::Device;
-    p.use_barrier = c.use_barrier;
-    p.use_discard = c.use_discard;
-    p.use_secure_discard = c.use_secure_discard;
-    p.use_persistent = c.use_persistent;
-    p.trusted = c.trusted;
-    p.max_ring_pages = c.max_ring_pages;
-    p.max_queues = c.max_ring_queues;
-    p.max_indirect_segments = c.max_indirect_segments;
-    return p;
-}
-
 FrontConfig front_config(const pvblk_config &c)
 {
     FrontConfig f;
     f.frontend_path = c.frontend_path;
     f.backend_path = c.backend_path;
-    f.policy = front_policy(c);
+    f.policy = host_policy(c);
     f.handle = static_cast<uint16_t>(c.virtual_device);
     f.max_requests = std::min(c.num_queues * c.queue_size, kMaxRequests);
-    f.handshake_timeout_ns = int64_t{c.handshake_timeout_ms} * 1'000'000;
-    f.request_timeout_ns = int64_t{c.request_timeout_ms} * 1'000'000;
+    f.handshake_timeout_ns = host_ns(c.handshake_timeout_ms);
+    f.request_timeout_ns = host_ns(c.request_timeout_ms);
     f.always_notify = c.always_notify;
     return f;
 }
@@ -165,17 +70,12 @@ FrontConfig front_config(const pvblk_config &c)
 
 struct pvblk_device {
     pvblk_device(const pvblk_config &config, FrontHost host)
-        : store(host, "could not watch the backend's state"), grants(host, config.grants),
-          events(host), memory(config.pages_base, config.pages), clock(host), queues(host),
+        : ports(host, config.grants, config.pages_base, config.pages), queues(host),
           shim(queues, shim_config(config))
     {
     }
 
-    HostStore<pvblk_ops> store;
-    HostGrants grants;
-    HostEvents events;
-    HostMemory memory;
-    HostClock clock;
+    HostFrontPorts<pvblk_ops> ports;
     HostQueues queues;
     VirtioBlkShim shim;
     std::unique_ptr<BlockFront> front; /* goes before what it stands on */
@@ -185,26 +85,23 @@ static_assert(PVBLK_MAX_QUEUES == kMaxQueues);
 
 uint32_t pvblk_wanted_grants(const pvblk_config *config)
 {
-    return BlockFront::wanted_grants(front_policy(*config));
+    return BlockFront::wanted_grants(host_policy(*config));
 }
 
 uint32_t pvblk_wanted_pages(const pvblk_config *config)
 {
-    return BlockFront::wanted_pages(front_policy(*config));
+    return BlockFront::wanted_pages(host_policy(*config));
 }
 
 pvblk_device *pvblk_device_new(const pvblk_config *config, const pvblk_ops *ops, void *opaque,
                                char *error, size_t error_size)
 {
     auto dev = std::make_unique<pvblk_device>(*config, FrontHost{ops, opaque});
-    FrontPorts ports{dev->store, dev->grants, dev->events, dev->memory, dev->clock};
     FrontConfig fc = front_config(*config);
     uint32_t max_requests = fc.max_requests;
-    auto front = BlockFront::create(ports, dev->shim, std::move(fc));
+    auto front = BlockFront::create(dev->ports.ports(), dev->shim, std::move(fc));
     if (!front) {
-        const Error &e = front.error();
-        std::snprintf(error, error_size, "%s: %s (%s, value %llu)", config->backend_path, e.what,
-                      e.clause, static_cast<unsigned long long>(e.value));
+        host_sentence(error, error_size, config->backend_path, front.error());
         return nullptr;
     }
     dev->front = std::move(front.value());
@@ -314,85 +211,17 @@ int pvblk_device_ring_page(const pvblk_device *dev, uint32_t queue, uint32_t pag
 
 void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque)
 {
-    const Plan &p = dev->front->plan();
-    auto number = [&](const char *name, uint64_t v) {
-        pvblk_field f{name, pvblk_field::PVBLK_FIELD_U64, v, ""};
-        emit(opaque, &f);
-    };
-    auto flag = [&](const char *name, bool v) {
-        pvblk_field f{name, pvblk_field::PVBLK_FIELD_BOOL, v, ""};
-        emit(opaque, &f);
-    };
-    auto text = [&](const char *name, const char *v) {
-        pvblk_field f{name, pvblk_field::PVBLK_FIELD_TEXT, 0, v};
-        emit(opaque, &f);
-    };
-    text("protocol", abi_name(p.abi));
-    number("queues", p.queues);
-    number("ring-pages", p.ring_pages);
-    number("ring-entries", p.ring_entries());
-    number("max-segments", p.max_segments);
-    number("indirect-pages", list_pages(p.max_segments));
-    flag("persistent", p.persistent);
-    flag("trusted", p.trusted);
-    number("sectors", p.sectors);
-    number("sector-size", p.sector_size);
-    number("physical-sector-size", p.physical_sector_size);
-    text("sector-units", p.units == SectorUnits::Device ? "device" : "512");
-    flag("read-only", p.read_only);
-    flag("cdrom", p.cdrom);
-    flag("flush", p.flush);
-    flag("barrier", p.barrier);
-    flag("discard", p.discard);
-    flag("discard-secure", p.discard_secure);
-    number("discard-granularity", p.discard_granularity);
-    number("discard-alignment", p.discard_alignment);
+    emit_plan(Fields(emit, opaque), dev->front->plan());
 }
 
 void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaque)
 {
-    const FrontCounters &c = dev->front->counters();
     const ShimCounters &s = dev->shim.counters();
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"guest-requests", s.requests},
-        {"guest-malformed", s.malformed},
-        {"guest-errors", s.errors},
-        {"ring-reads", c.ring_reads},
-        {"ring-writes", c.ring_writes},
-        {"ring-flushes", c.ring_flushes},
-        {"ring-barriers", c.ring_barriers},
-        {"ring-discards", c.ring_discards},
-        {"ring-indirect", c.ring_indirect},
-        {"segments", c.segments},
-        {"bounced-segments", c.bounced_segments},
-        {"grants", c.grants},
-        {"events-sent", c.events_sent},
-        {"events-suppressed", c.events_suppressed},
-        {"events-received", c.events_received},
-        {"bytes-read", c.bytes_read},
-        {"bytes-written", c.bytes_written},
-        {"bytes-discarded", c.bytes_discarded},
-        {"responses", c.responses},
-        {"errors", c.errors},
-        {"unsupported", c.unsupported},
-        {"batches", c.batches},
-        {"latency-ns-total", c.latency_ns_total},
-        {"latency-ns-max", c.latency_ns_max},
-        {"violations", c.violations},
-        {"reconnects", c.reconnects},
-        {"requeued", c.requeued},
-        {"in-flight", dev->front->in_flight()},
-        {"accepted", dev->front->accepted()},
-        {"quarantined", dev->front->quarantined()},
-        {"persistent-grants", dev->front->persistent_grants()},
-    };
-    for (const auto &row : rows) {
-        pvblk_field f{row.name, pvblk_field::PVBLK_FIELD_U64, row.value, ""};
-        emit(opaque, &f);
-    }
+    Fields fields(emit, opaque);
+    fields.number("guest-requests", s.requests);
+    fields.number("guest-malformed", s.malformed);
+    fields.number("guest-errors", s.errors);
+    emit_counters(fields, *dev->front);
 }
 
 const char *pvblk_front_state_name(uint64_t state)

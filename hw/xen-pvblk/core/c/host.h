@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What both C seams (device.cc, back.cc) need: errno to our errors, strings for C, and XenStore. */
+/* What all C seams need: errno to our errors, our errors to sentences, strings for C, and XenStore.
+ */
 #pragma once
 
 #include "pvblk/ports.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 
@@ -33,6 +35,13 @@ inline Status host_status(int err, const char *clause, const char *what)
     return Ok{};
 }
 
+/* Why something that lies at a path failed. */
+inline void host_sentence(char *out, size_t size, const char *path, const Error &e)
+{
+    std::snprintf(out, size, "%s: %s (%s, value %llu)", path, e.what, e.clause,
+                  static_cast<unsigned long long>(e.value));
+}
+
 /* A path or value with a terminator. Longer ones are cut; none of ours is. */
 template <size_t N>
 struct CString {
@@ -46,14 +55,14 @@ struct CString {
 };
 using CPath = CString<512>;
 
-/* Operations of the host, pvblk_ops or pvblk_back_ops, and what to call them on. */
+/* Operations of the host, such as pvblk_back_ops, and what to call them on. */
 template <class Ops>
 struct Host {
     const Ops *ops;
     void *opaque;
 };
 
-/* The store_… operations, which both have. */
+/* The store_… operations, which all have. */
 template <class Ops>
 class HostStore final : public Store
 {
