@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What is behind pvblk_loopback (c/loopback.h), for loopback.cc and for tests that look inside. */
+#pragma once
+
+#include "pvblk/c/loopback.h"
+#include "pvblk/loopback.h"
+
+struct pvblk_loopback {
+    explicit pvblk_loopback(uint64_t disk_sectors);
+
+    pvblk::LoopbackHub hub;
+    std::unique_ptr<pvblk::BlockBack> back; /* none: killed */
+};
