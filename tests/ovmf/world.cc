@@ -33,7 +33,7 @@ Status BentStore::write(std::string_view path, std::string_view value)
             value = it->second;
         seen += value;
     }
-    return under_.write(path, value);
+    return PassStore::write(path, value);
 }
 
 void BentGrants::unmap(GrantRef ref, std::byte *page)
@@ -41,13 +41,13 @@ void BentGrants::unmap(GrantRef ref, std::byte *page)
     if (keep)
         kept_.push_back({ref, page});
     else
-        under_.unmap(ref, page);
+        PassBackGrants::unmap(ref, page);
 }
 
 void BentGrants::let_go()
 {
     for (const Kept &k : kept_)
-        under_.unmap(k.ref, k.page);
+        PassBackGrants::unmap(k.ref, k.page);
     kept_.clear();
 }
 

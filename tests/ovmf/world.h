@@ -21,6 +21,7 @@
 
 #include "pvblk/loopback.h"
 #include "seam.h"
+#include "support/spy_ports.h"
 
 #include <gtest/gtest.h>
 
@@ -33,38 +34,24 @@ namespace pvblk
 {
 
 /* BlockBack's XenStore: notes the states that a frontend gets to see. */
-class BentStore final : public Store
+class BentStore final : public PassStore
 {
 public:
-    explicit BentStore(Store &under) : under_(under) {}
-    Result<size_t> read(std::string_view path, std::span<char> out) override
-    {
-        return under_.read(path, out);
-    }
+    using PassStore::PassStore;
     Status write(std::string_view path, std::string_view value) override;
-    void remove(std::string_view path) override { under_.remove(path); }
-    Status watch(std::string_view path) override { return under_.watch(path); }
-    void unwatch() override { under_.unwatch(); }
 
     /* By a node's last component: what it says instead. */
     std::map<std::string, std::string, std::less<>> nodes{};
     /* Instead of a state, by its digit. */
     std::map<std::string, std::string, std::less<>> states{};
     std::string seen{}; /* one digit a state */
-
-private:
-    Store &under_;
 };
 
 /* BlockBack's mappings: may be kept although it gave them back. */
-class BentGrants final : public BackGrants
+class BentGrants final : public PassBackGrants
 {
 public:
-    explicit BentGrants(BackGrants &under) : under_(under) {}
-    Result<std::byte *> map(GrantRef ref, bool readonly) override
-    {
-        return under_.map(ref, readonly);
-    }
+    using PassBackGrants::PassBackGrants;
     void unmap(GrantRef ref, std::byte *page) override;
     void let_go();
 
@@ -75,31 +62,7 @@ private:
         GrantRef ref;
         std::byte *page;
     };
-    BackGrants &under_;
     std::vector<Kept> kept_{};
-};
-
-/* BlockBack's events: before one is sent, the ring may be written to. */
-class BentEvents final : public BackEvents
-{
-public:
-    explicit BentEvents(BackEvents &under) : under_(under) {}
-    Status bind(uint32_t queue, Port remote) override { return under_.bind(queue, remote); }
-    Status notify(uint32_t queue) override
-    {
-        if (before)
-            before();
-        return under_.notify(queue);
-    }
-    void again(uint32_t queue) override { under_.again(queue); }
-    void pause(uint32_t queue) override { under_.pause(queue); }
-    void unbind(uint32_t queue) override { under_.unbind(queue); }
-    void later() override { under_.later(); }
-
-    std::function<void()> before{};
-
-private:
-    BackEvents &under_;
 };
 
 /* Where a barrier is offered, the driver pushes one before each flush. */
@@ -157,7 +120,7 @@ public:
     LoopbackHub hub;
     BentStore store{hub.back_store};
     BentGrants back_grants{hub.grants};
-    BentEvents back_events{hub.back_events};
+    SpyEvents back_events{hub.back_events};
     std::unique_ptr<BlockBack> back;
 
     bool tidy{true};

@@ -5,56 +5,47 @@
  */
 #pragma once
 
-#include "pvblk/loopback.h"
 #include "support/allocation_count.h"
+#include "support/pass_ports.h"
 
 namespace pvblk
 {
 
-class PausedEvents final : public Events
+class PausedEvents final : public PassEvents
 {
 public:
-    explicit PausedEvents(Events &e) : e_(e) {}
-    Result<Port> open(uint32_t queue) override { return e_.open(queue); }
+    using PassEvents::PassEvents;
     Status notify(uint32_t queue) override
     {
         AllocationPause pause;
-        return e_.notify(queue);
+        return PassEvents::notify(queue);
     }
-    void close(uint32_t queue) override { e_.close(queue); }
-
-private:
-    Events &e_;
 };
 
-class PausedStore final : public Store
+class PausedStore final : public PassStore
 {
 public:
-    explicit PausedStore(Store &s) : s_(s) {}
+    using PassStore::PassStore;
     Result<size_t> read(std::string_view path, std::span<char> out) override
     {
         AllocationPause pause;
-        return s_.read(path, out);
+        return PassStore::read(path, out);
     }
     Status write(std::string_view path, std::string_view value) override
     {
         AllocationPause pause;
-        return s_.write(path, value);
+        return PassStore::write(path, value);
     }
     void remove(std::string_view path) override
     {
         AllocationPause pause;
-        s_.remove(path);
+        PassStore::remove(path);
     }
     Status watch(std::string_view path) override
     {
         AllocationPause pause;
-        return s_.watch(path);
+        return PassStore::watch(path);
     }
-    void unwatch() override { s_.unwatch(); }
-
-private:
-    Store &s_;
 };
 
 } // namespace pvblk

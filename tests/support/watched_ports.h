@@ -7,6 +7,7 @@
 
 #include "pvblk/loopback.h"
 #include "support/check.h"
+#include "support/pass_ports.h"
 
 #include <algorithm>
 #include <functional>
@@ -17,10 +18,10 @@ namespace pvblk::fuzz
 {
 
 /* Grants: knows what is mapped, and may act before a page is. */
-class WatchedGrants final : public BackGrants
+class WatchedGrants final : public PassBackGrants
 {
 public:
-    explicit WatchedGrants(LoopbackGrants &grants) : grants_(grants) {}
+    using PassBackGrants::PassBackGrants;
     Result<std::byte *> map(GrantRef ref, bool readonly) override
     {
         if (act && countdown-- == 0) {
@@ -32,14 +33,14 @@ public:
             acted++;
             now();
         }
-        auto page = grants_.map(ref, readonly);
+        auto page = PassBackGrants::map(ref, readonly);
         if (page)
             mapped_.emplace(page.value(), readonly);
         return page;
     }
     void unmap(GrantRef ref, std::byte *page) override
     {
-        grants_.unmap(ref, page);
+        PassBackGrants::unmap(ref, page);
         /* Which one it is of several, nobody says. */
         auto [at, end] = mapped_.equal_range(page);
         while (at != end && !at->second && std::next(at) != end)
@@ -58,42 +59,32 @@ public:
     uint64_t acted{0};
 
 private:
-    LoopbackGrants &grants_;
     std::multimap<std::byte *, bool> mapped_{}; /* page → for reading only */
 };
 
 /* Event channels: knows whether something was left undone. */
-class WatchedEvents final : public BackEvents
+class WatchedEvents final : public PassBackEvents
 {
 public:
-    explicit WatchedEvents(LoopbackBackEvents &events) : events_(events) {}
-    Status bind(uint32_t queue, Port remote) override { return events_.bind(queue, remote); }
-    Status notify(uint32_t queue) override { return events_.notify(queue); }
+    using PassBackEvents::PassBackEvents;
     void again(uint32_t queue) override
     {
         more = true;
-        events_.again(queue);
+        PassBackEvents::again(queue);
     }
-    void later() override { events_.later(); }
-    void pause(uint32_t queue) override { events_.pause(queue); }
-    void unbind(uint32_t queue) override { events_.unbind(queue); }
 
     bool more{false};
-
-private:
-    LoopbackBackEvents &events_;
 };
 
 /* Storage: what is asked for is lawful, and its pages stay mapped until it is
  * done. */
-class WatchedStorage final : public Storage, private StorageClient
+class WatchedStorage final : public PassStorage, private StorageClient
 {
 public:
-    WatchedStorage(RamStorage &ram, const WatchedGrants &grants, const BackConfig &disk)
-        : ram_(ram), grants_(grants), disk_(disk)
+    WatchedStorage(Storage &under, const WatchedGrants &grants, const BackConfig &disk)
+        : PassStorage(under), grants_(grants), disk_(disk)
     {
     }
-    uint64_t sectors() const override { return ram_.sectors(); }
     void submit(const StorageRequest &req, StorageClient &client) override
     {
         check_lawful(req);
@@ -107,9 +98,8 @@ public:
         slots_[i] = {req, &client};
         StorageRequest ours = req;
         ours.tag = i;
-        ram_.submit(ours, *this);
+        PassStorage::submit(ours, *this);
     }
-    void drain() override { ram_.drain(); }
 
 private:
     struct Slot {
@@ -158,7 +148,6 @@ private:
               "more or less data than sectors");
     }
 
-    RamStorage &ram_;
     const WatchedGrants &grants_;
     const BackConfig &disk_;
     std::vector<Slot> slots_{};

@@ -5,6 +5,7 @@
  * honest backend again afterwards; and that our own frontend survives it.
  */
 #include "support/raw_front.h"
+#include "support/spy_ports.h"
 
 #include "pvblk/c/back.h"
 
@@ -29,73 +30,6 @@ FaultPlan plan_of(const std::string &text)
     return plan ? std::move(plan.value()) : FaultPlan{};
 }
 
-/* The backend's XenStore and events, and what it did with them in which order. */
-class SpyStore final : public Store
-{
-public:
-    explicit SpyStore(LoopbackHub &hub) : hub_(hub) {}
-    Result<size_t> read(std::string_view path, std::span<char> out) override
-    {
-        return hub_.back_store.read(path, out);
-    }
-    Status write(std::string_view path, std::string_view value) override
-    {
-        log.emplace_back(std::string(name(path)) + "=" + std::string(value));
-        return hub_.back_store.write(path, value);
-    }
-    void remove(std::string_view path) override
-    {
-        log.emplace_back("-" + std::string(name(path)));
-        hub_.back_store.remove(path);
-    }
-    Status watch(std::string_view path) override { return hub_.back_store.watch(path); }
-    void unwatch() override { hub_.back_store.unwatch(); }
-
-    size_t count(const std::string &what) const
-    {
-        return static_cast<size_t>(std::count(log.begin(), log.end(), what));
-    }
-    bool in_order(const std::string &first, const std::string &second) const
-    {
-        auto at = std::find(log.begin(), log.end(), first);
-        return at != log.end() && std::find(at, log.end(), second) != log.end();
-    }
-
-    std::vector<std::string> log;
-
-private:
-    std::string_view name(std::string_view path) const
-    {
-        size_t cut = hub_.config.backend_path.size() + 1;
-        return path.size() < cut ? "" : path.substr(cut);
-    }
-    LoopbackHub &hub_;
-};
-
-class SpyEvents final : public BackEvents
-{
-public:
-    explicit SpyEvents(LoopbackHub &hub) : hub_(hub) {}
-    Status bind(uint32_t q, Port remote) override { return hub_.back_events.bind(q, remote); }
-    Status notify(uint32_t q) override
-    {
-        sent++;
-        if (before)
-            before();
-        return hub_.back_events.notify(q);
-    }
-    void again(uint32_t q) override { hub_.back_events.again(q); }
-    void pause(uint32_t q) override { hub_.back_events.pause(q); }
-    void unbind(uint32_t q) override { hub_.back_events.unbind(q); }
-    void later() override { hub_.back_events.later(); }
-
-    uint64_t sent{0};
-    std::function<void()> before;
-
-private:
-    LoopbackHub &hub_;
-};
-
 RigSetup full()
 {
     RigSetup s;
@@ -112,7 +46,8 @@ public:
     static constexpr std::byte kGuest{0x22};
 
     Bent(std::string rule_text, RawShape shape)
-        : rig(full()), store(rig.hub), events(rig.hub), rule(std::move(rule_text))
+        : rig(full()), store(rig.hub.back_store, rig.hub.config.backend_path),
+          events(rig.hub.back_events), rule(std::move(rule_text))
     {
         rig.oracle_matters = false;
         BackPorts ports = rig.hub.back_ports();

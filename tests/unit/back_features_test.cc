@@ -5,6 +5,7 @@
  * Serves blkif.h "Backend XenBus Nodes", notes 3, 5, 6, 8 and struct
  * blkif_request_indirect.
  */
+#include "support/pass_ports.h"
 #include "support/raw_front.h"
 
 #include <utility>
@@ -802,25 +803,17 @@ TEST(BackOrder, CloseWaitsForTheDisk)
 
 /* A host's drain() may run whatever else there is: another change of the state,
  * and requests that the frontend pushed meanwhile. */
-class NestingStorage final : public Storage
+class NestingStorage final : public PassStorage
 {
 public:
-    explicit NestingStorage(RamStorage &under) : under_(under) {}
-    uint64_t sectors() const override { return under_.sectors(); }
-    void submit(const StorageRequest &req, StorageClient &client) override
-    {
-        under_.submit(req, client);
-    }
+    using PassStorage::PassStorage;
     void drain() override
     {
         if (meanwhile)
             std::exchange(meanwhile, nullptr)();
-        under_.drain();
+        PassStorage::drain();
     }
     std::function<void()> meanwhile;
-
-private:
-    RamStorage &under_;
 };
 
 /* A backend over it, in the place of the rig's. */
