@@ -4,6 +4,7 @@
 
 #include "raw_front.h"
 #include "support/check.h"
+#include "support/pattern.h"
 #include "support/watched_ports.h"
 
 #include <algorithm>
@@ -16,7 +17,6 @@ namespace
 {
 
 constexpr uint64_t kDiskSectors = 128;
-constexpr size_t kMaxSteps = 512;
 /* One call may look at the ring as often, and no more. */
 constexpr uint64_t kMaxPasses = 8;
 /* Calls in a row that leave something undone, and nothing was pushed meanwhile. */
@@ -36,8 +36,7 @@ const std::vector<std::byte> &image()
 {
     static const std::vector<std::byte> bytes = [] {
         std::vector<std::byte> b(RawFront::kMaxSectors * kSectorSize);
-        for (size_t i = 0; i < b.size(); i++)
-            b[i] = static_cast<std::byte>((i * 7 + i / 509 + 1) & 0xff);
+        fill_pattern(b.data(), b.size(), 0);
         return b;
     }();
     return bytes;
@@ -438,15 +437,7 @@ BackOutcome BackScene::finish()
 
 BackOutcome play_back(const uint8_t *data, size_t size)
 {
-    Input in(data, size);
-    BackScene scene(in.setup());
-    for (size_t i = 0; i < kMaxSteps && in.more(); i++) {
-        Step s = in.step();
-        show(s, kBackOps);
-        scene.play(s, in);
-        scene.check_all();
-    }
-    return scene.finish();
+    return play_scene<BackScene>(data, size, kBackOps);
 }
 
 } // namespace pvblk::fuzz

@@ -19,7 +19,7 @@ constexpr uint32_t kGuestPages = 48, kCanaryPages = 1;
 constexpr uint32_t kRequestPages = kGuestPages - kCanaryPages;
 constexpr uint64_t kDiskSectors = 512;
 constexpr uint8_t kCanary = 0xc5;
-constexpr size_t kMaxSteps = 512, kMaxNested = 64;
+constexpr size_t kMaxNested = 64;
 
 HubConfig hub_config()
 {
@@ -443,15 +443,7 @@ FrontOutcome FrontScene::finish()
 
 FrontOutcome play_front(const uint8_t *data, size_t size)
 {
-    Input in(data, size);
-    FrontScene scene(in.setup());
-    for (size_t i = 0; i < kMaxSteps && in.more(); i++) {
-        Step s = in.step();
-        show(s, kFrontOps);
-        scene.play(s, in);
-        scene.check_all();
-    }
-    return scene.finish();
+    return play_scene<FrontScene>(data, size, kFrontOps);
 }
 
 } // namespace pvblk::fuzz

@@ -113,6 +113,25 @@ inline void show(const Step &s, const char *const (&names)[N])
                          : (" wrong=" + std::to_string(s.bend - kFirstBend + 1)).c_str());
 }
 
+/* Plays an input to its end: its setup makes the scene, and after each step
+ * what always holds is checked. The steps are bounded: a slow input has a slow
+ * step. */
+inline constexpr size_t kMaxSteps = 512;
+
+template <class Scene, size_t N>
+auto play_scene(const uint8_t *data, size_t size, const char *const (&names)[N])
+{
+    Input in(data, size);
+    Scene scene(in.setup());
+    for (size_t i = 0; i < kMaxSteps && in.more(); i++) {
+        Step s = in.step();
+        show(s, names);
+        scene.play(s, in);
+        scene.check_all();
+    }
+    return scene.finish();
+}
+
 /* Numbers that sit on an edge somewhere. */
 inline constexpr uint64_t kEdges[] = {0,          1,           7,
                                       8,          31,          32,

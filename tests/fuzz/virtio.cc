@@ -22,7 +22,6 @@ constexpr uint32_t kPlaces = 8, kPlacePages = 7;
 constexpr uint64_t kPlaceBytes = uint64_t{kPlacePages} * kPageSize;
 constexpr uint64_t kStatusAt = 64, kDataAt = kPageSize;
 constexpr uint64_t kDiskSectors = 256, kMaxDataSectors = 32;
-constexpr size_t kMaxSteps = 512;
 constexpr uint8_t kNoStatus = 0xee;
 
 HubConfig hub_config()
@@ -64,7 +63,7 @@ class VirtioScene final : public ShimOwner
 {
 public:
     explicit VirtioScene(uint32_t setup);
-    void play(const Step &s);
+    void play(const Step &s, Input &);
     void check_all();
     VirtioOutcome finish();
 
@@ -346,7 +345,7 @@ void VirtioScene::check_config()
     check(block == front_->plan().sector_size, "the configuration has another sector size");
 }
 
-void VirtioScene::play(const Step &s)
+void VirtioScene::play(const Step &s, Input &)
 {
     switch (static_cast<VirtioOp>(s.op % static_cast<uint8_t>(VirtioOp::Count))) {
     case VirtioOp::Take: take(s); break;
@@ -435,15 +434,7 @@ VirtioOutcome VirtioScene::finish()
 
 VirtioOutcome play_virtio(const uint8_t *data, size_t size)
 {
-    Input in(data, size);
-    VirtioScene scene(in.setup());
-    for (size_t i = 0; i < kMaxSteps && in.more(); i++) {
-        Step s = in.step();
-        show(s, kVirtioOps);
-        scene.play(s);
-        scene.check_all();
-    }
-    return scene.finish();
+    return play_scene<VirtioScene>(data, size, kVirtioOps);
 }
 
 } // namespace pvblk::fuzz

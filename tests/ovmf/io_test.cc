@@ -50,10 +50,10 @@ TEST(OvmfStart, BackendCanBeStartedAgain)
     std::byte *data = w.buffer(kPageSize);
     for (uint32_t round = 0; round < 3; round++) {
         ASSERT_EQ(w.start(), "Success") << round;
-        World::fill(data, kPageSize, round);
+        fill_pattern(data, kPageSize, round);
         EXPECT_EQ(w.write(8 * round, kPageSize, data), "Success");
         EXPECT_EQ(w.stop(), "Success") << round;
-        EXPECT_TRUE(World::is(w.sector(8 * round), kPageSize, round));
+        EXPECT_TRUE(has_pattern(w.sector(8 * round), kPageSize, round));
     }
     EXPECT_EQ(w.store.seen, "24562"
                             "4562"
@@ -106,12 +106,12 @@ TEST(OvmfIo, DataIsRightForEachSizeAndPlace)
             SCOPED_TRACE(testing::Message() << bytes << " bytes at " << skip);
             uint64_t lba = 1 + seed * 3;
             std::byte *from = w.buffer(bytes, skip), *to = w.buffer(bytes + 1, skip);
-            World::fill(from, bytes, ++seed);
+            fill_pattern(from, bytes, ++seed);
             to[bytes] = std::byte{0x5a};
             ASSERT_EQ(w.write(lba, bytes, from), "Success");
-            EXPECT_TRUE(World::is(w.sector(lba), bytes, seed));
+            EXPECT_TRUE(has_pattern(w.sector(lba), bytes, seed));
             ASSERT_EQ(w.read(lba, bytes, to), "Success");
-            EXPECT_TRUE(World::is(to, bytes, seed));
+            EXPECT_TRUE(has_pattern(to, bytes, seed));
             EXPECT_EQ(to[bytes], std::byte{0x5a}) << "read beyond the buffer";
         }
 }
@@ -144,9 +144,9 @@ TEST(OvmfIo, RingGoesRound)
     ASSERT_EQ(w.start(), "Success");
     std::byte *data = w.buffer(512);
     for (uint32_t i = 0; i < 150; i++) {
-        World::fill(w.sector(i), 512, i);
+        fill_pattern(w.sector(i), 512, i);
         ASSERT_EQ(w.read(i, 512, data), "Success") << i;
-        ASSERT_TRUE(World::is(data, 512, i)) << i;
+        ASSERT_TRUE(has_pattern(data, 512, i)) << i;
     }
     EXPECT_EQ(w.pushed(), 150u);
 }
@@ -200,11 +200,11 @@ TEST(OvmfDisk, SectorsOf4096BytesAreAddressedIn512)
     EXPECT_EQ(w.disk().last_block, 1023u);
     size_t bytes = 12 * kPageSize;
     std::byte *from = w.buffer(bytes), *to = w.buffer(bytes);
-    World::fill(from, bytes, 1);
+    fill_pattern(from, bytes, 1);
     EXPECT_EQ(w.write(1012, bytes, from), "Success");
-    EXPECT_TRUE(World::is(w.sector(1012 * 8), bytes, 1));
+    EXPECT_TRUE(has_pattern(w.sector(1012 * 8), bytes, 1));
     EXPECT_EQ(w.read(1012, bytes, to), "Success");
-    EXPECT_TRUE(World::is(to, bytes, 1));
+    EXPECT_TRUE(has_pattern(to, bytes, 1));
     EXPECT_EQ(w.read(1, 512, to), "Bad Buffer Size");
 }
 
@@ -231,9 +231,9 @@ TEST(OvmfDisk, CdromIsACdrom)
     EXPECT_EQ(d.block_size, 2048u);
     EXPECT_EQ(d.last_block, 2047u);
     std::byte *data = w.buffer(2048);
-    World::fill(w.sector(16 * 4), 2048, 1);
+    fill_pattern(w.sector(16 * 4), 2048, 1);
     EXPECT_EQ(w.read(16, 2048, data), "Success");
-    EXPECT_TRUE(World::is(data, 2048, 1));
+    EXPECT_TRUE(has_pattern(data, 2048, 1));
 }
 
 TEST(OvmfDisk, EmptyDriveDoesNotStart)

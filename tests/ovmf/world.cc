@@ -150,19 +150,6 @@ std::byte *World::buffer(size_t bytes, size_t skip)
     return at + skip;
 }
 
-void World::fill(std::byte *at, size_t bytes, uint32_t seed)
-{
-    for (size_t i = 0; i < bytes; i++)
-        at[i] = static_cast<std::byte>((i * 7 + i / 509 + seed * 131 + 1) & 0xff);
-}
-
-bool World::is(const std::byte *at, size_t bytes, uint32_t seed)
-{
-    std::vector<std::byte> wanted(bytes);
-    fill(wanted.data(), bytes, seed);
-    return std::equal(wanted.begin(), wanted.end(), at);
-}
-
 std::string World::front_node(const std::string &name) const
 {
     return hub.node(hub.config.frontend_path + "/" + name);

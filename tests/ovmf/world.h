@@ -21,6 +21,7 @@
 
 #include "pvblk/loopback.h"
 #include "seam.h"
+#include "support/pattern.h"
 #include "support/spy_ports.h"
 
 #include <gtest/gtest.h>
@@ -104,8 +105,6 @@ public:
 
     /* A buffer that the driver can grant, `skip` bytes into its first page. */
     std::byte *buffer(size_t bytes, size_t skip = 0);
-    static void fill(std::byte *at, size_t bytes, uint32_t seed);
-    static bool is(const std::byte *at, size_t bytes, uint32_t seed);
     std::byte *sector(uint64_t at) { return hub.storage.data.data() + at * kSectorSize; }
 
     std::string front_node(const std::string &name) const;

@@ -2,7 +2,7 @@
 /* The simulator's command line: many seeds, and what they met. See scene.h. */
 #include "scene.h"
 
-#include "support/count_allocations.h"
+#include "support/counting_new.h"
 #include "unreachable.h"
 
 #include <cstdio>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How much was allocated while it was counted. One file of the program includes
- * count_allocations.h, which counts. */
+ * counting_new.h, which counts. */
 #pragma once
 
 #include <cstdint>

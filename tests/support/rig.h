@@ -16,6 +16,7 @@
 #pragma once
 
 #include "pvblk/loopback.h"
+#include "support/pattern.h"
 
 #include <gtest/gtest.h>
 
@@ -257,38 +258,23 @@ public:
     }
     std::optional<IoStatus> result(size_t id) const { return owner.results[id]; }
 
-    /* ---- data: a pattern that differs by seed and by position */
-    static std::byte pattern(uint64_t i, uint32_t seed)
-    {
-        return static_cast<std::byte>((i * 7 + i / 509 + seed * 131 + 1) & 0xff);
-    }
-    static void fill(std::byte *at, uint64_t bytes, uint32_t seed)
-    {
-        for (uint64_t i = 0; i < bytes; i++)
-            at[i] = pattern(i, seed);
-    }
-    static bool is(const std::byte *at, uint64_t bytes, uint32_t seed, uint64_t from = 0)
-    {
-        for (uint64_t i = 0; i < bytes; i++)
-            if (at[i] != pattern(from + i, seed))
-                return false;
-        return true;
-    }
+    /* ---- data: pattern.h's */
     void fill_guest(uint64_t offset, uint64_t bytes, uint32_t seed)
     {
-        fill(hub.guest.host(offset), bytes, seed);
+        fill_pattern(hub.guest.host(offset), bytes, seed);
     }
     void fill_disk(uint64_t sector, uint64_t sectors, uint32_t seed)
     {
-        fill(hub.storage.data.data() + sector * kSectorSize, sectors * kSectorSize, seed);
+        fill_pattern(hub.storage.data.data() + sector * kSectorSize, sectors * kSectorSize, seed);
     }
     bool guest_is(uint64_t offset, uint64_t bytes, uint32_t seed, uint64_t from = 0) const
     {
-        return is(hub.guest.host(offset), bytes, seed, from);
+        return has_pattern(hub.guest.host(offset), bytes, seed, from);
     }
     bool disk_is(uint64_t sector, uint64_t sectors, uint32_t seed) const
     {
-        return is(hub.storage.data.data() + sector * kSectorSize, sectors * kSectorSize, seed);
+        return has_pattern(hub.storage.data.data() + sector * kSectorSize, sectors * kSectorSize,
+                           seed);
     }
 
     std::string front_state() const

@@ -360,11 +360,11 @@ public:
     }
     bool disk_is(uint64_t sector, uint64_t sectors, uint32_t seed) const
     {
-        return Rig::is(back.disk.data() + sector * kSectorSize, sectors * kSectorSize, seed);
+        return has_pattern(back.disk.data() + sector * kSectorSize, sectors * kSectorSize, seed);
     }
     void fill_disk(uint64_t sector, uint64_t sectors, uint32_t seed)
     {
-        Rig::fill(back.disk.data() + sector * kSectorSize, sectors * kSectorSize, seed);
+        fill_pattern(back.disk.data() + sector * kSectorSize, sectors * kSectorSize, seed);
     }
     /* A megabyte there and back, in pieces of `sectors`, over all queues. */
     void check_data(uint64_t sectors)

@@ -341,8 +341,8 @@ void shorter_than_nothing(Bent &b)
 /* Bit 9 of the data. */
 bool is_flipped(const std::byte *data, uint32_t seed)
 {
-    return data[0] == Rig::pattern(0, seed) && data[1] == (Rig::pattern(1, seed) ^ std::byte{2}) &&
-           Rig::is(data + 2, kPageSize - 2, seed, 2);
+    return data[0] == pattern_byte(0, seed) && data[1] == (pattern_byte(1, seed) ^ std::byte{2}) &&
+           has_pattern(data + 2, kPageSize - 2, seed, 2);
 }
 
 void flipped(Bent &b)
@@ -382,7 +382,7 @@ void after_response(Bent &b)
     EXPECT_EQ(mapped, 2u);
     EXPECT_EQ(b.mapped(), 1u);
     for (uint32_t i = 0; i < kPageSize; i++)
-        ASSERT_EQ(*b.rig.hub.guest.host(i), ~Rig::pattern(i, 7)) << i;
+        ASSERT_EQ(*b.rig.hub.guest.host(i), ~pattern_byte(i, 7)) << i;
 }
 
 /* ---- events ------------------------------------------------------------------ */

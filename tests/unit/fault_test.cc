@@ -4,7 +4,7 @@
  * meets. Serves no clause; docs/faults.rst is what it has to keep, and its
  * examples are read here.
  */
-#include "support/count_allocations.h"
+#include "support/counting_new.h"
 
 #include "fault/back_faults.h"
 #include "pvblk/fault.h"

@@ -4,7 +4,7 @@
  * while BlockFront runs. A program of its own, because it replaces
  * that operator. Serves the rule of front.h, no clause.
  */
-#include "support/count_allocations.h"
+#include "support/counting_new.h"
 #include "support/paused_ports.h"
 #include "support/script_back.h"
 
