@@ -2,7 +2,7 @@
 /* Target `front`: see front.h. */
 #include "front.h"
 
-#include "raw_back.h"
+#include "hostile_back.h"
 #include "support/check.h"
 #include "support/front_oracle.h"
 
@@ -87,7 +87,7 @@ private:
     void cancel(const Step &s);
 
     LoopbackHub hub_;
-    RawBack back_;
+    HostileBack back_;
     FrontConfig config_{};
     std::unique_ptr<BlockFront> front_{};
     std::vector<std::unique_ptr<Pending>> pending_{}; /* index: cookie */
@@ -181,7 +181,7 @@ void FrontScene::drop_front()
     owner_asked_ = false;
     /* The peer dies first, so that what the front still holds can be revoked. */
     hub_.fail_none();
-    back_.unmap_all();
+    back_.release_all();
     back_.leave(false);
     hub_.attach(static_cast<BlockFront *>(nullptr));
     front_.reset();
@@ -355,12 +355,12 @@ void FrontScene::backend_step(const Step &s, Input &in)
     case FrontOp::Event: s.wrong(1) ? back_.send_event(s.a) : back_.send_events(); break;
     case FrontOp::Map:
         if (s.wrong(1))
-            back_.map_any(s.b % (hub_.grants.count() + 16), s.a & 1);
+            back_.hold_any(s.b % (hub_.grants.count() + 16), s.a & 1);
         else
-            back_.map(s.a, s.b & 1);
+            back_.hold(s.a, s.b & 1);
         break;
     case FrontOp::Poke: back_.scribble_page(s.a, s.b, static_cast<uint8_t>(s.c)); break;
-    case FrontOp::Unmap: s.wrong(1) ? back_.unmap_all() : back_.unmap(s.a); break;
+    case FrontOp::Unmap: s.wrong(1) ? back_.release_all() : back_.release(s.a); break;
     case FrontOp::State:
         if (s.wrong(1))
             back_.node("state", node_text(s.b, s.c));
@@ -427,7 +427,7 @@ FrontOutcome FrontScene::finish()
     out_.attaches = back_.attaches;
     out_.indirect = back_.indirect;
     out_.barriers = back_.barriers;
-    out_.kept_hits = back_.kept_hits;
+    out_.kept_hits = back_.kept_hits();
     drop_front();
     check_all();
     check(hub_.grants.in_use() == 0, "grants are left behind");

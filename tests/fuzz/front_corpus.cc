@@ -229,7 +229,7 @@ TEST(Front, FlushIsWithdrawn)
     EXPECT_EQ(o.accepted, 1u);
 }
 
-/* wrong: what RawBack::answer() makes of it. */
+/* wrong: what HostileBack::answer() makes of it. */
 TEST(Front, AnswerToWhatIsNotInFlight)
 {
     for (uint32_t wrong : {1u, 2u, 5u, 6u}) {

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "support/raw_back.h"
 #include "support/rig.h"
 
 #include <map>
@@ -23,7 +24,7 @@ namespace pvblk
 
 using ScriptNodes = std::map<std::string, std::string>;
 
-class ScriptBack
+class ScriptBack final : public RawBack
 {
 public:
     static constexpr uint64_t kSectors = 8192;
@@ -34,40 +35,40 @@ public:
         std::vector<WireSegment> segments;
     };
 
-    ScriptBack(LoopbackHub &hub, ScriptNodes offered)
-        : nodes(std::move(offered)), disk(kSectors * kSectorSize), hub_(hub)
+    ScriptBack(LoopbackHub &h, ScriptNodes offered)
+        : RawBack(h), nodes(std::move(offered)), disk(kSectors * kSectorSize)
     {
         nodes.insert({{"sectors", std::to_string(kSectors)},
                       {"sector-size", "512"},
                       {"info", "0"},
                       {"mode", "w"}});
-        hub_.back = {[this](uint32_t q) { return serve(q), false; }, [this] { follow(); }};
+        hub.back = {[this](uint32_t q) { return serve(q), false; }, [this] { follow(); }};
     }
     ~ScriptBack()
     {
         disconnect();
         let_go();
-        hub_.back = {};
-        hub_.back_store.unwatch();
+        hub.back = {};
+        hub.back_store.unwatch();
     }
 
     void start()
     {
         publish();
-        (void)hub_.back_store.watch(hub_.config.frontend_path);
+        (void)hub.back_store.watch(hub.config.frontend_path);
     }
     /* Gone without a word; start() brings it back. */
     void vanish()
     {
         disconnect();
         let_go();
-        hub_.back_store.unwatch();
-        hub_.back_store.remove(hub_.config.backend_path);
+        hub.back_store.unwatch();
+        remove("");
     }
     /* The nodes of now, and Connected once more, as after a resize. */
     void refresh()
     {
-        publish_nodes();
+        publish_nodes(nodes);
         set_state(XenbusState::Connected);
     }
 
@@ -82,18 +83,10 @@ public:
         held.swap(held_);
         for (const Seen &s : held)
             perform(s);
-        for (uint32_t q = 0; q < rings_.size(); q++)
+        for (uint32_t q = 0; q < queues(); q++)
             push(q);
     }
     size_t held() const { return held_.size(); }
-    /* Unmap what the persistent grants kept mapped. */
-    void let_go()
-    {
-        for (auto [ref, page] : kept_)
-            hub_.grants.unmap(GrantRef(ref), page);
-        kept_.clear();
-    }
-    SharedRing &shared(uint32_t queue) { return rings_[queue].shared; }
     void push_raw(uint32_t queue, const WireResponse &rsp)
     {
         rings_[queue].ring.stage(rsp);
@@ -101,7 +94,6 @@ public:
     }
 
     /* ---- what it saw ---- */
-    size_t queues() const { return rings_.size(); }
     uint32_t ring_pages(uint32_t q) const { return static_cast<uint32_t>(rings_[q].pages.size()); }
     uint64_t count(Op op) const
     {
@@ -121,55 +113,34 @@ public:
     std::vector<uint64_t> events; /* by queue */
 
 private:
-    struct Mapped {
-        GrantRef ref;
-        std::byte *page;
-    };
-    struct Ring {
-        std::vector<Mapped> pages;
-        SharedRing shared;
-        BackRing<SharedRing> ring;
-    };
-
-    std::string front(const std::string &name) const
+    void publish_nodes(const ScriptNodes &all)
     {
-        return hub_.node(hub_.config.frontend_path + "/" + name);
-    }
-    uint32_t number(const std::string &name, uint32_t fallback = 0) const
-    {
-        std::string text = front(name);
-        return text.empty() ? fallback : static_cast<uint32_t>(std::stoul(text));
-    }
-    void publish_nodes()
-    {
-        for (const auto &[name, value] : nodes)
-            hub_.put_node(hub_.config.backend_path + "/" + name, value);
+        for (const auto &[name, value] : all)
+            node(name, value);
     }
     void publish()
     {
-        hub_.back_store.remove(hub_.config.backend_path);
-        publish_nodes();
+        remove("");
+        publish_nodes(nodes);
         set_state(XenbusState::InitWait);
     }
     void set_state(XenbusState s)
     {
         state_ = s;
-        hub_.put_node(hub_.config.backend_path + "/state",
-                      std::to_string(static_cast<uint32_t>(s)));
+        state(s);
     }
     void follow()
     {
-        uint32_t theirs = number("state");
-        if (theirs == 1 && state_ == XenbusState::Closed)
+        auto theirs = static_cast<XenbusState>(front_number("state").value_or(0));
+        if (theirs == XenbusState::Initialising && state_ == XenbusState::Closed)
             publish();
-        if (theirs == 3 && state_ == XenbusState::InitWait && connect()) {
-            for (const auto &[name, value] : late)
-                hub_.put_node(hub_.config.backend_path + "/" + name, value);
+        if (theirs == XenbusState::Initialised && state_ == XenbusState::InitWait && connect()) {
+            publish_nodes(late);
             set_state(XenbusState::Connected);
         }
-        if (theirs == 5 && state_ != XenbusState::Closing)
+        if (theirs == XenbusState::Closing && state_ != XenbusState::Closing)
             set_state(XenbusState::Closing);
-        if (theirs == 6 && state_ != XenbusState::Closed) {
+        if (theirs == XenbusState::Closed && state_ != XenbusState::Closed) {
             disconnect();
             if (!keep_mapped)
                 let_go();
@@ -178,47 +149,26 @@ private:
     }
     bool connect()
     {
-        uint32_t queues = number("multi-queue-num-queues", 1);
-        bool many = hub_.has_node(hub_.config.frontend_path + "/ring-page-order");
-        uint32_t pages = many ? 1u << number("ring-page-order") : 1;
-        EXPECT_EQ(number("num-ring-pages", 1), pages) << "the two schemes disagree";
-        Abi abi = front("protocol") == abi_name(Abi::X86_32) ? Abi::X86_32 : Abi::X86_64;
-        persistent_ = number("feature-persistent") == 1;
-        rings_.resize(queues);
-        events.assign(queues, 0);
-        connects++;
-        for (uint32_t q = 0; q < queues; q++) {
-            std::string dir = queues > 1 ? "queue-" + std::to_string(q) + "/" : "";
-            std::array<std::byte *, kMaxRingPages> at{};
-            for (uint32_t i = 0; i < pages; i++) {
-                GrantRef ref(number(dir + "ring-ref" + (many ? std::to_string(i) : "")));
-                auto page = hub_.grants.map(ref, false);
-                if (!page)
-                    return ADD_FAILURE() << "ring page " << i << " of queue " << q, false;
-                at[i] = page.value();
-                rings_[q].pages.push_back({ref, at[i]});
-            }
-            rings_[q].shared = SharedRing(abi, at, pages);
-            rings_[q].ring = BackRing<SharedRing>(rings_[q].shared);
-            if (!hub_.back_events.bind(q, Port(number(dir + "event-channel"))))
-                return ADD_FAILURE() << "event channel of queue " << q, false;
+        if (!attach())
+            return ADD_FAILURE() << "a ring cannot be mapped", false;
+        uint64_t announced = front_number("num-ring-pages").value_or(1);
+        for (const Ring &r : rings_) {
+            EXPECT_TRUE(r.bound) << "event channel of a ring";
+            EXPECT_EQ(r.pages.size(), announced) << "the two schemes disagree";
         }
+        events.assign(queues(), 0);
+        connects++;
         return true;
     }
     void disconnect()
     {
-        for (uint32_t q = 0; q < rings_.size(); q++) {
-            hub_.back_events.unbind(q);
-            for (const Mapped &m : rings_[q].pages)
-                hub_.grants.unmap(m.ref, m.page);
-        }
-        rings_.clear();
+        detach();
         held_.clear();
     }
 
     void serve(uint32_t q)
     {
-        if (q >= rings_.size())
+        if (q >= queues())
             return;
         events[q]++;
         BackRing<SharedRing> &ring = rings_[q].ring;
@@ -228,8 +178,11 @@ private:
                 n = ring.rearm();
             if (!n || n.value() == 0)
                 break;
-            Seen s{q, ring.take(), {}};
-            list(s);
+            WireRequest req = ring.take();
+            if (req.op == Op::Indirect) {
+                EXPECT_GT(req.nr_indirect_segments, kMaxDirectSegments) << "fits into a direct one";
+            }
+            Seen s{q, req, segments_of(req)};
             seen.push_back(s);
             if (hold)
                 held_.push_back(s);
@@ -241,29 +194,9 @@ private:
     void push(uint32_t q)
     {
         if (rings_[q].ring.staged() && rings_[q].ring.publish())
-            (void)hub_.back_events.notify(q);
+            (void)hub.back_events.notify(q);
     }
 
-    /* The request's segments, wherever they are. */
-    void list(Seen &s)
-    {
-        const WireRequest &r = s.req;
-        if (r.op != Op::Indirect) {
-            uint32_t n = r.op == Op::Discard ? 0 : r.nr_segments;
-            s.segments.assign(r.seg.begin(), r.seg.begin() + n);
-            return;
-        }
-        s.segments.resize(r.nr_indirect_segments);
-        EXPECT_GT(r.nr_indirect_segments, kMaxDirectSegments) << "fits into a direct one";
-        for (uint32_t i = 0; i < indirect_pages(r.nr_indirect_segments); i++) {
-            uint32_t from = i * kSegmentsPerPage;
-            uint32_t n = std::min(r.nr_indirect_segments - from, kSegmentsPerPage);
-            if (std::byte *page = map(r.indirect[i], true)) {
-                get_segments(page, {s.segments.data() + from, n});
-                unmap(r.indirect[i], page);
-            }
-        }
-    }
     void perform(const Seen &s)
     {
         const WireRequest &r = s.req;
@@ -283,7 +216,7 @@ private:
         }
         flushes += op == Op::FlushDiskcache || op == Op::WriteBarrier;
         uint64_t at = r.sector * kSectorSize;
-        bool ok = true;
+        bool ok = r.op != Op::Indirect || !s.segments.empty();
         for (const WireSegment &seg : s.segments) {
             uint64_t n = (seg.last_sect - seg.first_sect + 1u) * kSectorSize;
             std::byte *page = map(seg.gref, op != Op::Read);
@@ -302,29 +235,9 @@ private:
         failures += !ok;
         return ok;
     }
-    std::byte *map(GrantRef ref, bool readonly)
-    {
-        if (auto it = kept_.find(ref.value); it != kept_.end())
-            return it->second;
-        auto page = hub_.grants.map(ref, readonly && !persistent_);
-        if (!page)
-            return nullptr;
-        if (persistent_)
-            kept_[ref.value] = page.value();
-        return page.value();
-    }
-    void unmap(GrantRef ref, std::byte *page)
-    {
-        if (!kept_.count(ref.value))
-            hub_.grants.unmap(ref, page);
-    }
 
-    LoopbackHub &hub_;
     XenbusState state_{XenbusState::Unknown};
-    bool persistent_{false};
-    std::vector<Ring> rings_;
     std::deque<Seen> held_;
-    std::map<uint32_t, std::byte *> kept_;
 };
 
 /* A rig whose backend is a ScriptBack. */
