@@ -6,7 +6,7 @@
  * The PCI class is STORAGE_OTHER and not STORAGE_SCSI as virtio-blk-pci's: a
  * Xen-aware guest asks the platform device to unplug disks of that class.
  */
-#include "xen-pvblk.h"
+#include "front.h"
 
 #include "hw/pci/pci_ids.h"
 #include "hw/qdev-properties.h"
@@ -19,7 +19,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(XenPvblkPci, XEN_PVBLK_PCI_BASE)
 
 struct XenPvblkPci {
     VirtIOPCIProxy parent_obj;
-    XenPvblk vdev;
+    XenPvblkFrontend vdev;
 };
 
 static const Property properties[] = {
@@ -59,7 +59,7 @@ static void pci_instance_init(Object *obj)
     XenPvblkPci *dev = XEN_PVBLK_PCI_BASE(obj);
 
     virtio_instance_init_common(obj, &dev->vdev, sizeof(dev->vdev),
-                                TYPE_XEN_PVBLK_DEVICE);
+                                TYPE_XEN_PVBLK_FRONTEND);
     object_property_add_alias(obj, "bootindex", OBJECT(&dev->vdev),
                               "bootindex");
 }

@@ -3,7 +3,7 @@
  * xen-pvblk-backend: the operations that the core calls, on QEMU's xen-bus
  * (XenStore, grants, event channels) and on its block layer.
  */
-#include "blkback.h"
+#include "back.h"
 #include "store.h"
 
 #include "block/aio-wait.h"

@@ -11,8 +11,8 @@
  * vdev=NAME: a backend that exists, made by -device xen-pvblk-backend or
  * -device xen-disk.
  */
-#include "blkback.h"
-#include "xen-pvblk.h"
+#include "back.h"
+#include "front.h"
 
 #include "hw/block/block.h"
 #include "hw/qdev-properties.h"
@@ -81,7 +81,7 @@ static bool choose_disk(XenBus *bus, unsigned long *disk, Error **errp)
     return false;
 }
 
-static bool set_backend_props(XenPvblk *s, Object *be, Error **errp)
+static bool set_backend_props(XenPvblkFrontend *s, Object *be, Error **errp)
 {
     const struct {
         const char *name;
@@ -107,7 +107,7 @@ static bool set_backend_props(XenPvblk *s, Object *be, Error **errp)
 
 /* QEMU's xen-block re-arms req_event only when it is idle, and counts in
  * sector-size; xen-pvblk-backend keeps to blkif.h, unless told otherwise. */
-static void adopt(XenPvblk *s, XenDevice *backend)
+static void adopt(XenPvblkFrontend *s, XenDevice *backend)
 {
     Object *ours = object_dynamic_cast(OBJECT(backend), TYPE_XEN_PVBLK_BACKEND);
 
@@ -118,7 +118,7 @@ static void adopt(XenPvblk *s, XenDevice *backend)
         !ours || g_str_equal(XEN_PVBLK_BACKEND(ours)->sector_units, "device");
 }
 
-static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
+static bool make_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
 {
     ERRP_GUARD();
     const char *type;
@@ -157,7 +157,7 @@ static bool make_backend(XenPvblk *s, XenBus *bus, Error **errp)
     return true;
 }
 
-static bool find_backend(XenPvblk *s, XenBus *bus, Error **errp)
+static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
 {
     BusChild *pos = NULL;
     XenDevice *xendev;
@@ -180,7 +180,7 @@ static bool find_backend(XenPvblk *s, XenBus *bus, Error **errp)
     return false;
 }
 
-bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
+bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp)
 {
     XenBus *bus = find_xen_bus();
 
@@ -198,7 +198,7 @@ bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp)
     return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);
 }
 
-static XenDevice *backend_of_ours(XenPvblk *s)
+static XenDevice *backend_of_ours(XenPvblkFrontend *s)
 {
     BusChild *pos = NULL;
     XenDevice *xendev;
@@ -214,7 +214,7 @@ static XenDevice *backend_of_ours(XenPvblk *s)
 
 /* Draining polls, and the bus may want to take the device apart meanwhile. If
  * it is about to anyway, that waits for the I/O as well. */
-XenPvblkHold xen_pvblk_backend_hold(XenPvblk *s)
+XenPvblkHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s)
 {
     XenDevice *xendev = backend_of_ours(s);
     XenPvblkHold hold = {};
@@ -238,7 +238,7 @@ XenPvblkHold xen_pvblk_backend_hold(XenPvblk *s)
     return hold;
 }
 
-void xen_pvblk_backend_let_go(XenPvblkHold hold)
+void xen_pvblk_front_let_go(XenPvblkHold hold)
 {
     if (hold.bs) {
         bdrv_drained_end(hold.bs);
@@ -250,20 +250,20 @@ void xen_pvblk_backend_let_go(XenPvblkHold hold)
 }
 
 /* By name and not by pointer: the operator may have unplugged it. */
-static Object *own_backend(XenPvblk *s)
+static Object *own_backend(XenPvblkFrontend *s)
 {
     return s->own_backend ?
            object_resolve_path_component(OBJECT(s), OWN_BACKEND) : NULL;
 }
 
-bool xen_pvblk_backend_await_rest(XenPvblk *s, void (*rest)(void *opaque))
+bool xen_pvblk_front_await_backend(XenPvblkFrontend *s, void (*rest)(void *opaque))
 {
     Object *be = own_backend(s);
 
     return be && xen_device_await_rest(XEN_DEVICE(be), rest, s);
 }
 
-void xen_pvblk_backend_detach(XenPvblk *s)
+void xen_pvblk_front_detach(XenPvblkFrontend *s)
 {
     Object *be = own_backend(s);
 
@@ -275,7 +275,7 @@ void xen_pvblk_backend_detach(XenPvblk *s)
     g_clear_pointer(&s->backend_path, g_free);
 }
 
-uint32_t xen_pvblk_backend_number(XenPvblk *s)
+uint32_t xen_pvblk_front_number(XenPvblkFrontend *s)
 {
     const char *slash = strrchr(s->frontend_path, '/');
     unsigned int number = 0;

@@ -9,8 +9,8 @@
  * Events and the end of I/O come in the AioContext of the block node, which is
  * the iothread's while a frontend is connected, if there is one.
  */
-#ifndef HW_XEN_PVBLK_BLKBACK_H
-#define HW_XEN_PVBLK_BLKBACK_H
+#ifndef HW_XEN_PVBLK_BACK_H
+#define HW_XEN_PVBLK_BACK_H
 
 #include "compat.h"
 #include "hw/xen/xen-block.h"
@@ -63,7 +63,7 @@ struct XenPvblkBackend {
     uint32_t reported; /* so many faults of frontends */
 };
 
-/* ---- blkback-ports.c: pvblk_back_ops on xen-bus and the block layer ------- */
+/* ---- back-ports.c: pvblk_back_ops on xen-bus and the block layer ------- */
 
 extern const struct pvblk_back_ops xen_pvblk_back_ops;
 void xen_pvblk_back_ports_open(XenPvblkBackend *s);
@@ -79,4 +79,4 @@ void xen_pvblk_back_drained_begin(void *opaque);
 bool xen_pvblk_back_drained_poll(void *opaque);
 void xen_pvblk_back_drained_end(void *opaque);
 
-#endif /* HW_XEN_PVBLK_BLKBACK_H */
+#endif /* HW_XEN_PVBLK_BACK_H */

@@ -10,7 +10,7 @@
  *   reconnect write true: close, and connect again                qom-set
  */
 #include "inspect.h"
-#include "xen-pvblk.h"
+#include "front.h"
 
 #include "hw/qdev-properties.h"
 #include "qapi/error.h"
@@ -28,7 +28,7 @@ static void visit_text(Visitor *v, const char *name, const char *text,
 static void get_state(Object *obj, Visitor *v, const char *name, void *opaque,
                       Error **errp)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
     const char *why = s->dev ? pvblk_device_broken_because(s->dev) : "";
     g_autofree char *text =
         g_strdup_printf("%s%s%s", s->dev ? pvblk_device_state(s->dev) : "unrealized",
@@ -37,7 +37,7 @@ static void get_state(Object *obj, Visitor *v, const char *name, void *opaque,
     visit_text(v, name, text, errp);
 }
 
-const PropertyInfo xen_pvblk_prop_state = {
+const PropertyInfo xen_pvblk_front_prop_state = {
     .type = "str",
     .description = "state of the connection to the backend (read only)",
     .get = get_state,
@@ -105,7 +105,7 @@ void xen_pvblk_add_dict(ObjectClass *klass, const char *name,
 
 static void plan_fields(Object *obj, pvblk_emit *emit, void *opaque)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     if (s->dev) {
         pvblk_device_plan(s->dev, emit, opaque);
@@ -114,7 +114,7 @@ static void plan_fields(Object *obj, pvblk_emit *emit, void *opaque)
 
 static void counter_fields(Object *obj, pvblk_emit *emit, void *opaque)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     if (s->dev) {
         pvblk_device_counters(s->dev, emit, opaque);
@@ -138,7 +138,7 @@ static void append_field(void *opaque, const struct pvblk_field *field)
 static void get_summary(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
     g_autoptr(GString) line = g_string_new(NULL);
 
     if (s->dev) {
@@ -149,7 +149,7 @@ static void get_summary(Object *obj, Visitor *v, const char *name,
     visit_text(v, name, line->str, errp);
 }
 
-const PropertyInfo xen_pvblk_prop_summary = {
+const PropertyInfo xen_pvblk_front_prop_summary = {
     .type = "str",
     .description = "negotiated plan and counters, those that are not 0 "
                    "(read only)",
@@ -158,10 +158,10 @@ const PropertyInfo xen_pvblk_prop_summary = {
 
 /* ---- ring ---------------------------------------------------------------- */
 
-static void append_hex(GString *text, XenPvblk *s, int page)
+static void append_hex(GString *text, XenPvblkFrontend *s, int page)
 {
     static const char digits[] = "0123456789abcdef";
-    const uint8_t *bytes = (const uint8_t *)xen_pvblk_pages_base(s) +
+    const uint8_t *bytes = (const uint8_t *)xen_pvblk_front_pages_base(s) +
                            (size_t)page * XEN_PVBLK_PAGE;
 
     for (size_t i = 0; i < XEN_PVBLK_PAGE; i++) {
@@ -173,7 +173,7 @@ static void append_hex(GString *text, XenPvblk *s, int page)
 }
 
 /* A line each: where the page is among the private ones, and its content. */
-static char *all_ring_pages(XenPvblk *s)
+static char *all_ring_pages(XenPvblkFrontend *s)
 {
     GString *text = g_string_new(NULL);
 
@@ -192,7 +192,7 @@ static char *all_ring_pages(XenPvblk *s)
     return g_string_free(text, false);
 }
 
-static char *first_ring_page(XenPvblk *s)
+static char *first_ring_page(XenPvblkFrontend *s)
 {
     int page = s->dev ? pvblk_device_ring_page(s->dev, 0, 0) : -1;
     GString *text = g_string_new(NULL);
@@ -206,7 +206,7 @@ static char *first_ring_page(XenPvblk *s)
 static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
                      Error **errp)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
     g_autofree char *path = g_strdup(s->frontend_path ? s->frontend_path : "");
     g_autofree char *first = first_ring_page(s);
     g_autofree char *all = all_ring_pages(s);
@@ -226,18 +226,18 @@ static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
 
 static void set_reconnect(Object *obj, bool value, Error **errp)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     if (!s->dev) {
         error_setg(errp, "the device is not realized");
     } else if (value) {
-        xen_pvblk_enter(s);
+        xen_pvblk_front_enter(s);
         pvblk_device_reconnect(s->dev);
-        xen_pvblk_leave(s);
+        xen_pvblk_front_leave(s);
     }
 }
 
-void xen_pvblk_inspect_class_init(ObjectClass *klass)
+void xen_pvblk_front_inspect_class_init(ObjectClass *klass)
 {
     xen_pvblk_add_dict(klass, "plan", "what was negotiated with the backend",
                        plan_fields);

@@ -6,7 +6,7 @@
  * a free virtual device are what they are for xen-disk; nothing else of it is
  * used.
  */
-#include "blkback.h"
+#include "back.h"
 
 #include "hw/qdev-properties.h"
 #include "hw/xen/interface/io/blkif.h"
@@ -15,7 +15,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "system/block-backend.h"
-#include "xen-pvblk.h"
+#include "front.h"
 
 static bool check_properties(XenPvblkBackend *s, Error **errp)
 {

@@ -5,7 +5,7 @@
  * a virtual clock.
  */
 #include "store.h"
-#include "xen-pvblk.h"
+#include "front.h"
 
 #include "hw/xen/xen-emu-device.h"
 #include "qapi/error.h"
@@ -36,65 +36,65 @@ static const TypeInfo pages_types[] = {
 
 DEFINE_TYPES(pages_types)
 
-void *xen_pvblk_pages_base(XenPvblk *s)
+void *xen_pvblk_front_pages_base(XenPvblkFrontend *s)
 {
-    return memory_region_get_ram_ptr(&s->provider.pages->mr);
+    return memory_region_get_ram_ptr(&s->ports.pages->mr);
 }
 
 /* ---- XenStore ---- */
 
 static int store_read(void *opaque, const char *path, char *buf, size_t cap)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    return xen_pvblk_store_read(s->provider.xsh, path, buf, cap);
+    return xen_pvblk_store_read(s->ports.xsh, path, buf, cap);
 }
 
 static int store_write(void *opaque, const char *path, const char *value,
                        size_t len)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    return xen_pvblk_store_write(s->provider.xsh, path, value, len);
+    return xen_pvblk_store_write(s->ports.xsh, path, value, len);
 }
 
 static void store_remove(void *opaque, const char *path)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    qemu_xen_xs_destroy(s->provider.xsh, XBT_NULL, path);
+    qemu_xen_xs_destroy(s->ports.xsh, XBT_NULL, path);
 }
 
 static void watch_fired(void *opaque, const char *path)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     if (s->dev && !s->gone) {
-        xen_pvblk_enter(s);
+        xen_pvblk_front_enter(s);
         pvblk_device_store_changed(s->dev);
-        xen_pvblk_leave(s);
+        xen_pvblk_front_leave(s);
     }
 }
 
 static int store_watch(void *opaque, const char *path)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    if (s->provider.watch) {
+    if (s->ports.watch) {
         return 0; /* always the same path */
     }
-    s->provider.watch = qemu_xen_xs_watch(s->provider.xsh, path, watch_fired,
+    s->ports.watch = qemu_xen_xs_watch(s->ports.xsh, path, watch_fired,
                                           s);
-    return s->provider.watch ? 0 : -errno;
+    return s->ports.watch ? 0 : -errno;
 }
 
 static void store_unwatch(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    if (s->provider.watch) {
-        qemu_xen_xs_unwatch(s->provider.xsh, s->provider.watch);
-        s->provider.watch = NULL;
+    if (s->ports.watch) {
+        qemu_xen_xs_unwatch(s->ports.xsh, s->ports.watch);
+        s->ports.watch = NULL;
     }
 }
 
@@ -102,9 +102,9 @@ static void store_unwatch(void *opaque)
 
 static uint32_t grant_ref(void *opaque, uint32_t index)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    return s->provider.first_ref + index;
+    return s->ports.first_ref + index;
 }
 
 static int grant_frame(void *opaque, uint32_t index, uint64_t gfn,
@@ -117,10 +117,10 @@ static int grant_frame(void *opaque, uint32_t index, uint64_t gfn,
 static int grant_page(void *opaque, uint32_t index, uint32_t page,
                       bool readonly)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     return xen_gnttab_device_grant_page(grant_ref(opaque, index),
-                                        &s->provider.pages->mr,
+                                        &s->ports.pages->mr,
                                         (hwaddr)page * XEN_PVBLK_PAGE,
                                         readonly);
 }
@@ -135,27 +135,27 @@ static int grant_revoke(void *opaque, uint32_t index)
 /* Any thread, with the event channel lock held: schedule, no more. */
 static void event_arrived(void *opaque)
 {
-    XenPvblkChannel *channel = opaque;
+    XenPvblkFrontChannel *channel = opaque;
 
     qemu_bh_schedule(channel->bh);
 }
 
 static void event_bh(void *opaque)
 {
-    XenPvblkChannel *channel = opaque;
-    XenPvblk *s = channel->dev;
+    XenPvblkFrontChannel *channel = opaque;
+    XenPvblkFrontend *s = channel->dev;
 
     if (s->dev && !s->gone) {
-        xen_pvblk_enter(s);
+        xen_pvblk_front_enter(s);
         pvblk_device_event(s->dev, channel->queue);
-        xen_pvblk_leave(s);
+        xen_pvblk_front_leave(s);
     }
 }
 
 static int event_open(void *opaque, uint32_t queue, uint32_t *port)
 {
-    XenPvblk *s = opaque;
-    XenPvblkChannel *channel = &s->provider.channels[queue];
+    XenPvblkFrontend *s = opaque;
+    XenPvblkFrontChannel *channel = &s->ports.channels[queue];
     evtchn_port_t p;
     int ret = xen_evtchn_device_alloc(event_arrived, channel, &p);
 
@@ -167,15 +167,15 @@ static int event_open(void *opaque, uint32_t queue, uint32_t *port)
 
 static int event_send(void *opaque, uint32_t queue)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
-    return xen_evtchn_device_send(s->provider.channels[queue].port);
+    return xen_evtchn_device_send(s->ports.channels[queue].port);
 }
 
 static void event_close(void *opaque, uint32_t queue)
 {
-    XenPvblk *s = opaque;
-    XenPvblkChannel *channel = &s->provider.channels[queue];
+    XenPvblkFrontend *s = opaque;
+    XenPvblkFrontChannel *channel = &s->ports.channels[queue];
 
     if (channel->port) {
         xen_evtchn_device_free(channel->port);
@@ -193,23 +193,23 @@ static int64_t clock_now(void *opaque)
 
 static void clock_deadline(void *opaque, int64_t at_ns)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     if (at_ns < 0) {
-        timer_del(s->provider.deadline);
+        timer_del(s->ports.deadline);
     } else {
-        timer_mod_ns(s->provider.deadline, at_ns);
+        timer_mod_ns(s->ports.deadline, at_ns);
     }
 }
 
 static void deadline_passed(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     if (s->dev && !s->gone) {
-        xen_pvblk_enter(s);
+        xen_pvblk_front_enter(s);
         pvblk_device_deadline(s->dev);
-        xen_pvblk_leave(s);
+        xen_pvblk_front_leave(s);
     }
 }
 
@@ -254,7 +254,7 @@ static void trace_event(void *opaque, enum pvblk_trace_kind kind, uint64_t a,
     }
 }
 
-const struct pvblk_ops xen_pvblk_ops = {
+const struct pvblk_ops xen_pvblk_front_ops = {
     .store_read = store_read,
     .store_write = store_write,
     .store_remove = store_remove,
@@ -269,24 +269,24 @@ const struct pvblk_ops xen_pvblk_ops = {
     .event_close = event_close,
     .clock_now = clock_now,
     .clock_deadline = clock_deadline,
-    .give_back = xen_pvblk_give_back,
-    .forget = xen_pvblk_forget,
-    .batch_done = xen_pvblk_batch_done,
-    .config_changed = xen_pvblk_config_changed,
+    .give_back = xen_pvblk_front_give_back,
+    .forget = xen_pvblk_front_forget,
+    .batch_done = xen_pvblk_front_batch_done,
+    .config_changed = xen_pvblk_front_config_changed,
     .log = log_line,
     .trace = trace_event,
 };
 
 /* ---- resources ---- */
 
-bool xen_pvblk_provider_open(XenPvblk *s, uint32_t refs, uint32_t pages,
+bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs, uint32_t pages,
                              Error **errp)
 {
-    XenPvblkProvider *p = &s->provider;
+    XenPvblkFrontPorts *p = &s->ports;
     int ret;
 
     for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
-        XenPvblkChannel *channel = &p->channels[i];
+        XenPvblkFrontChannel *channel = &p->channels[i];
 
         channel->dev = s;
         channel->queue = i;
@@ -315,9 +315,9 @@ bool xen_pvblk_provider_open(XenPvblk *s, uint32_t refs, uint32_t pages,
                                             errp);
 }
 
-void xen_pvblk_provider_close(XenPvblk *s)
+void xen_pvblk_front_ports_close(XenPvblkFrontend *s)
 {
-    XenPvblkProvider *p = &s->provider;
+    XenPvblkFrontPorts *p = &s->ports;
 
     if (p->xsh) {
         store_unwatch(s);

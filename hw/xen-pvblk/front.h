@@ -8,8 +8,8 @@
  * held. The one exception is the event channel's handler, which only
  * schedules a bottom half.
  */
-#ifndef HW_XEN_PVBLK_H
-#define HW_XEN_PVBLK_H
+#ifndef HW_XEN_PVBLK_FRONT_H
+#define HW_XEN_PVBLK_FRONT_H
 
 #include "compat.h"
 #include "hw/virtio/virtio.h"
@@ -17,8 +17,8 @@
 #include "qemu/timer.h"
 #include "qom/object.h"
 
-#define TYPE_XEN_PVBLK_DEVICE "xen-pvblk-device"
-OBJECT_DECLARE_SIMPLE_TYPE(XenPvblk, XEN_PVBLK_DEVICE)
+#define TYPE_XEN_PVBLK_FRONTEND "xen-pvblk-device"
+OBJECT_DECLARE_SIMPLE_TYPE(XenPvblkFrontend, XEN_PVBLK_FRONTEND)
 
 #define TYPE_XEN_PVBLK_HOSTED_BACKEND "xen-pvblk-hosted-backend"
 
@@ -27,29 +27,29 @@ struct qemu_xs_handle;
 struct qemu_xs_watch;
 
 /* One of the frontend's event channels. */
-typedef struct XenPvblkChannel {
-    struct XenPvblk *dev;
+typedef struct XenPvblkFrontChannel {
+    struct XenPvblkFrontend *dev;
     uint32_t queue;
     uint32_t port; /* 0: none */
     QEMUBH *bh;
-} XenPvblkChannel;
+} XenPvblkFrontChannel;
 
-/* What the frontend stands on in QEMU's Xen emulation: provider.c. */
-typedef struct XenPvblkProvider {
+/* What the frontend stands on in QEMU's Xen emulation: front-ports.c. */
+typedef struct XenPvblkFrontPorts {
     struct qemu_xs_handle *xsh; /* acts as the guest's domain */
     struct qemu_xs_watch *watch;
     uint32_t first_ref, refs; /* grant references that are ours */
     struct XenPvblkPages *pages; /* lives as long as somebody maps them */
-    XenPvblkChannel channels[PVBLK_MAX_QUEUES];
+    XenPvblkFrontChannel channels[PVBLK_MAX_QUEUES];
     QEMUTimer *deadline;
-} XenPvblkProvider;
+} XenPvblkFrontPorts;
 
-typedef struct XenPvblkQueue {
+typedef struct XenPvblkFrontQueue {
     uint32_t filled; /* elements filled and not yet flushed */
     bool notify;     /* something was given back */
-} XenPvblkQueue;
+} XenPvblkFrontQueue;
 
-struct XenPvblk {
+struct XenPvblkFrontend {
     VirtIODevice parent_obj;
 
     /* Properties: docs/device.rst */
@@ -85,26 +85,26 @@ struct XenPvblk {
     bool backend_obeys_hold_off;
     bool backend_counts_in_sector_size;
     char *frontend_path, *backend_path;
-    XenPvblkProvider provider;
+    XenPvblkFrontPorts ports;
     pvblk_device *dev;
 
     DeviceState *proxy; /* the transport, which this device is a part of */
     uint32_t busy;      /* calls into the core under way: enter(), leave() */
     bool gone;          /* unrealized; what is left is done by leave() */
-    QSIMPLEQ_HEAD(, XenPvblkElement) done; /* to be given back */
-    XenPvblkQueue *queues;
+    QSIMPLEQ_HEAD(, XenPvblkFrontElement) done; /* to be given back */
+    XenPvblkFrontQueue *queues;
     bool config_dirty;  /* tell the guest */
     bool starved;       /* elements were left in a queue for lack of room */
     QEMUBH *work_bh;
-    QTAILQ_ENTRY(XenPvblk) next; /* all that are realized */
+    QTAILQ_ENTRY(XenPvblkFrontend) next; /* all that are realized */
 };
 
-/* ---- backend.c: which backend, and where its nodes are ------------------- */
+/* ---- front-attach.c: which backend, and where its nodes are ------------------- */
 
 /* Makes the backend for drive=, or finds the one that vdev= names. Sets
  * own_backend, frontend_path, backend_path, and what auto means for it. */
-bool xen_pvblk_backend_attach(XenPvblk *s, Error **errp);
-void xen_pvblk_backend_detach(XenPvblk *s);
+bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp);
+void xen_pvblk_front_detach(XenPvblkFrontend *s);
 /*
  * A backend of ours reads from and writes to the guest's pages as they are,
  * without a copy. On hold it has let go of them, and takes no request; any
@@ -114,44 +114,44 @@ typedef struct XenPvblkHold {
     struct XenDevice *backend; /* NULL where there is nothing to end */
     BlockDriverState *bs;      /* NULL: not on hold */
 } XenPvblkHold;
-XenPvblkHold xen_pvblk_backend_hold(XenPvblk *s);
-void xen_pvblk_backend_let_go(XenPvblkHold hold);
+XenPvblkHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s);
+void xen_pvblk_front_let_go(XenPvblkHold hold);
 /* Whether the backend that was made for drive= is at work, somewhere up the
  * stack. If so, rest() is called when that is over. */
-bool xen_pvblk_backend_await_rest(XenPvblk *s, void (*rest)(void *opaque));
+bool xen_pvblk_front_await_backend(XenPvblkFrontend *s, void (*rest)(void *opaque));
 /* Where a backend of ours has its frontend's directory. */
 char *xen_pvblk_hosted_path(struct XenDevice *xendev, Error **errp);
 /* The number of the virtual device, from the end of its path. */
-uint32_t xen_pvblk_backend_number(XenPvblk *s);
+uint32_t xen_pvblk_front_number(XenPvblkFrontend *s);
 
-/* ---- provider.c: pvblk_ops on the Xen emulation --------------------------- */
+/* ---- front-ports.c: pvblk_ops on the Xen emulation --------------------------- */
 
-extern const struct pvblk_ops xen_pvblk_ops;
-bool xen_pvblk_provider_open(XenPvblk *s, uint32_t refs, uint32_t pages,
+extern const struct pvblk_ops xen_pvblk_front_ops;
+bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs, uint32_t pages,
                              Error **errp);
-void xen_pvblk_provider_close(XenPvblk *s);
+void xen_pvblk_front_ports_close(XenPvblkFrontend *s);
 #define XEN_PVBLK_PAGE 4096
 /* The private pages: ring, lists of segments, bounced data. */
-void *xen_pvblk_pages_base(XenPvblk *s);
+void *xen_pvblk_front_pages_base(XenPvblkFrontend *s);
 
-/* ---- device.c: virtqueues ------------------------------------------------- */
+/* ---- front-device.c: virtqueues ------------------------------------------------- */
 
 /* Around every call into the core: its upcalls take effect in leave(). */
-void xen_pvblk_enter(XenPvblk *s);
-void xen_pvblk_leave(XenPvblk *s);
+void xen_pvblk_front_enter(XenPvblkFrontend *s);
+void xen_pvblk_front_leave(XenPvblkFrontend *s);
 
-/* Called by provider.c's ops. */
+/* Called by front-ports.c's ops. */
 
-void xen_pvblk_give_back(void *opaque, void *element, uint32_t queue,
+void xen_pvblk_front_give_back(void *opaque, void *element, uint32_t queue,
                          uint32_t written);
-void xen_pvblk_forget(void *opaque, void *element, uint32_t queue);
-void xen_pvblk_batch_done(void *opaque);
-void xen_pvblk_config_changed(void *opaque);
+void xen_pvblk_front_forget(void *opaque, void *element, uint32_t queue);
+void xen_pvblk_front_batch_done(void *opaque);
+void xen_pvblk_front_config_changed(void *opaque);
 
-/* ---- inspect.c: properties that show what goes on ------------------------- */
+/* ---- front-inspect.c: properties that show what goes on ------------------------- */
 
-extern const PropertyInfo xen_pvblk_prop_state;
-extern const PropertyInfo xen_pvblk_prop_summary;
-void xen_pvblk_inspect_class_init(ObjectClass *klass);
+extern const PropertyInfo xen_pvblk_front_prop_state;
+extern const PropertyInfo xen_pvblk_front_prop_summary;
+void xen_pvblk_front_inspect_class_init(ObjectClass *klass);
 
-#endif /* HW_XEN_PVBLK_H */
+#endif /* HW_XEN_PVBLK_FRONT_H */

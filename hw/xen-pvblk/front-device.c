@@ -3,8 +3,8 @@
  * xen-pvblk-device: the virtio side. Elements go from the virtqueues to the
  * core and back; features and configuration come from the core.
  */
-#include "blkback.h"
-#include "xen-pvblk.h"
+#include "back.h"
+#include "front.h"
 
 #include "hw/qdev-properties.h"
 #include "exec/cpu-common.h"
@@ -19,16 +19,16 @@
 
 #define MAX_QUEUES 64
 
-static QTAILQ_HEAD(, XenPvblk) all_devices =
+static QTAILQ_HEAD(, XenPvblkFrontend) all_devices =
     QTAILQ_HEAD_INITIALIZER(all_devices);
 
 /* An element on its way through the core, and what the core said of it. */
-typedef struct XenPvblkElement {
+typedef struct XenPvblkFrontElement {
     VirtQueueElement elem; /* first: virtqueue_pop() allocates it */
     uint32_t queue;
     uint32_t written;
-    QSIMPLEQ_ENTRY(XenPvblkElement) next;
-} XenPvblkElement;
+    QSIMPLEQ_ENTRY(XenPvblkFrontElement) next;
+} XenPvblkFrontElement;
 
 /* ---- virtqueues ---------------------------------------------------------- */
 
@@ -39,17 +39,17 @@ typedef struct XenPvblkElement {
  * done when the outermost call into the core has returned. Every such call
  * stands between enter() and leave().
  */
-void xen_pvblk_enter(XenPvblk *s)
+void xen_pvblk_front_enter(XenPvblkFrontend *s)
 {
     object_ref(OBJECT(s->proxy)); /* s is a part of it */
     s->busy++;
 }
 
-static void give_back_done(XenPvblk *s)
+static void give_back_done(XenPvblkFrontend *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     bool packed = virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED);
-    XenPvblkElement *e;
+    XenPvblkFrontElement *e;
 
     while (!s->gone && (e = QSIMPLEQ_FIRST(&s->done))) {
         VirtQueue *vq = virtio_get_queue(vdev, e->queue);
@@ -68,13 +68,13 @@ static void give_back_done(XenPvblk *s)
 }
 
 /* One used index and at most one interrupt a queue for the whole batch. */
-static void deliver(XenPvblk *s)
+static void deliver(XenPvblkFrontend *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
     give_back_done(s);
     for (uint32_t i = 0; i < s->num_queues && !s->gone; i++) {
-        XenPvblkQueue *q = &s->queues[i];
+        XenPvblkFrontQueue *q = &s->queues[i];
         uint32_t filled = q->filled;
 
         if (!q->notify) {
@@ -97,9 +97,9 @@ static void deliver(XenPvblk *s)
     }
 }
 
-static void unrealize_at_rest(XenPvblk *s);
+static void unrealize_at_rest(XenPvblkFrontend *s);
 
-void xen_pvblk_leave(XenPvblk *s)
+void xen_pvblk_front_leave(XenPvblkFrontend *s)
 {
     DeviceState *proxy = s->proxy;
 
@@ -127,7 +127,7 @@ static bool in_ram(const struct iovec *iov, unsigned int n)
     return true;
 }
 
-static bool take_one(XenPvblk *s, VirtQueue *vq, XenPvblkElement *e)
+static bool take_one(XenPvblkFrontend *s, VirtQueue *vq, XenPvblkFrontElement *e)
 {
     const VirtQueueElement *elem = &e->elem;
     struct pvblk_element taken = {
@@ -154,9 +154,9 @@ static bool take_one(XenPvblk *s, VirtQueue *vq, XenPvblkElement *e)
 
 /* Take what is there. What finds no room stays in the queue, and is looked
  * for again when something completes. */
-static void take_all(XenPvblk *s, VirtQueue *vq, uint32_t index)
+static void take_all(XenPvblkFrontend *s, VirtQueue *vq, uint32_t index)
 {
-    XenPvblkElement *e;
+    XenPvblkFrontElement *e;
 
     do {
         virtio_queue_set_notification(vq, 0);
@@ -178,56 +178,56 @@ static void take_all(XenPvblk *s, VirtQueue *vq, uint32_t index)
 
 static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
 
     if (s->gone) {
         return;
     }
-    xen_pvblk_enter(s);
+    xen_pvblk_front_enter(s);
     take_all(s, vq, virtio_get_queue_index(vq));
     pvblk_device_pump(s->dev);
-    xen_pvblk_leave(s);
+    xen_pvblk_front_leave(s);
 }
 
 /* For want of room, or of a turn, something was left. */
 static void work_bh(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     if (s->gone) {
         return;
     }
-    xen_pvblk_enter(s);
+    xen_pvblk_front_enter(s);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         take_all(s, virtio_get_queue(VIRTIO_DEVICE(s), i), i);
     }
     pvblk_device_pump(s->dev);
-    xen_pvblk_leave(s);
+    xen_pvblk_front_leave(s);
 }
 
-void xen_pvblk_give_back(void *opaque, void *element, uint32_t queue,
+void xen_pvblk_front_give_back(void *opaque, void *element, uint32_t queue,
                          uint32_t written)
 {
-    XenPvblk *s = opaque;
-    XenPvblkElement *e = element;
+    XenPvblkFrontend *s = opaque;
+    XenPvblkFrontElement *e = element;
 
     e->written = written;
     QSIMPLEQ_INSERT_TAIL(&s->done, e, next);
 }
 
-void xen_pvblk_forget(void *opaque, void *element, uint32_t queue)
+void xen_pvblk_front_forget(void *opaque, void *element, uint32_t queue)
 {
-    XenPvblk *s = opaque;
-    XenPvblkElement *e = element;
+    XenPvblkFrontend *s = opaque;
+    XenPvblkFrontElement *e = element;
 
     virtqueue_detach_element(virtio_get_queue(VIRTIO_DEVICE(s), queue),
                              &e->elem, 0);
     g_free(e);
 }
 
-void xen_pvblk_batch_done(void *opaque)
+void xen_pvblk_front_batch_done(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     if (s->starved) {
         s->starved = false;
@@ -236,15 +236,15 @@ void xen_pvblk_batch_done(void *opaque)
 }
 
 /* What was done for a queue (or all, with -1) and is not given back yet. */
-static void drop_done(XenPvblk *s, int queue)
+static void drop_done(XenPvblkFrontend *s, int queue)
 {
-    QSIMPLEQ_HEAD(, XenPvblkElement) kept = QSIMPLEQ_HEAD_INITIALIZER(kept);
-    XenPvblkElement *e;
+    QSIMPLEQ_HEAD(, XenPvblkFrontElement) kept = QSIMPLEQ_HEAD_INITIALIZER(kept);
+    XenPvblkFrontElement *e;
 
     while ((e = QSIMPLEQ_FIRST(&s->done))) {
         QSIMPLEQ_REMOVE_HEAD(&s->done, next);
         if (queue < 0 || e->queue == queue) {
-            xen_pvblk_forget(s, e, e->queue);
+            xen_pvblk_front_forget(s, e, e->queue);
         } else {
             QSIMPLEQ_INSERT_TAIL(&kept, e, next);
         }
@@ -252,40 +252,40 @@ static void drop_done(XenPvblk *s, int queue)
     QSIMPLEQ_CONCAT(&s->done, &kept);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         if (queue < 0 || i == queue) {
-            s->queues[i] = (XenPvblkQueue) {};
+            s->queues[i] = (XenPvblkFrontQueue) {};
         }
     }
 }
 
 /* ---- configuration and state --------------------------------------------- */
 
-void xen_pvblk_config_changed(void *opaque)
+void xen_pvblk_front_config_changed(void *opaque)
 {
-    XenPvblk *s = opaque;
+    XenPvblkFrontend *s = opaque;
 
     s->config_dirty = true;
 }
 
 static void get_config(VirtIODevice *vdev, uint8_t *config)
 {
-    pvblk_device_read_config(XEN_PVBLK_DEVICE(vdev)->dev, config);
+    pvblk_device_read_config(XEN_PVBLK_FRONTEND(vdev)->dev, config);
 }
 
 static void set_config(VirtIODevice *vdev, const uint8_t *config)
 {
-    pvblk_device_write_wce(XEN_PVBLK_DEVICE(vdev)->dev,
+    pvblk_device_write_wce(XEN_PVBLK_FRONTEND(vdev)->dev,
                            config[PVBLK_VIRTIO_WCE_OFFSET] != 0);
 }
 
 static uint64_t get_features(VirtIODevice *vdev, uint64_t features,
                              Error **errp)
 {
-    return features | pvblk_device_features(XEN_PVBLK_DEVICE(vdev)->dev);
+    return features | pvblk_device_features(XEN_PVBLK_FRONTEND(vdev)->dev);
 }
 
 static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
 
     if (status & VIRTIO_CONFIG_S_DRIVER_OK) {
         trace_xen_pvblk_driver_ok(s, vdev->guest_features);
@@ -298,41 +298,41 @@ static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
  * outlives both: ring, grants and event channel belong to the device model. */
 static void reset(VirtIODevice *vdev)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
     XenPvblkHold hold;
 
     trace_xen_pvblk_reset(s);
-    xen_pvblk_enter(s);
-    hold = xen_pvblk_backend_hold(s);
+    xen_pvblk_front_enter(s);
+    hold = xen_pvblk_front_hold_backend(s);
     pvblk_device_reset(s->dev);
-    xen_pvblk_backend_let_go(hold);
+    xen_pvblk_front_let_go(hold);
     drop_done(s, -1);
     s->starved = false;
     s->config_dirty = false;
-    xen_pvblk_leave(s);
+    xen_pvblk_front_leave(s);
 }
 
 /* QEMU runs this whether or not the driver took VIRTIO_F_RING_RESET. */
 static void queue_reset(VirtIODevice *vdev, uint32_t index)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(vdev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
     XenPvblkHold hold;
 
     if (index >= s->num_queues) {
         return;
     }
-    xen_pvblk_enter(s);
-    hold = xen_pvblk_backend_hold(s);
+    xen_pvblk_front_enter(s);
+    hold = xen_pvblk_front_hold_backend(s);
     pvblk_device_reset_queue(s->dev, index);
-    xen_pvblk_backend_let_go(hold);
+    xen_pvblk_front_let_go(hold);
     drop_done(s, index);
-    xen_pvblk_leave(s);
+    xen_pvblk_front_leave(s);
 }
 
 /* ---- life ---------------------------------------------------------------- */
 
 /* How much of blkif the frontend may use. */
-static bool check_ring_properties(XenPvblk *s, Error **errp)
+static bool check_ring_properties(XenPvblkFrontend *s, Error **errp)
 {
     if (!is_power_of_2(s->max_ring_pages) ||
         s->max_ring_pages > PVBLK_MAX_RING_PAGES) {
@@ -365,7 +365,7 @@ static bool check_ring_properties(XenPvblk *s, Error **errp)
     return true;
 }
 
-static bool check_properties(XenPvblk *s, Error **errp)
+static bool check_properties(XenPvblkFrontend *s, Error **errp)
 {
     if (!s->num_queues || s->num_queues > MAX_QUEUES) {
         error_setg(errp, "num-queues=%u is not between 1 and %d",
@@ -398,27 +398,27 @@ static bool check_properties(XenPvblk *s, Error **errp)
     return check_ring_properties(s, errp);
 }
 
-static bool device_units(XenPvblk *s)
+static bool device_units(XenPvblkFrontend *s)
 {
     return g_str_equal(s->sector_units, "auto")
            ? s->backend_counts_in_sector_size
            : g_str_equal(s->sector_units, "device");
 }
 
-static bool always_notify(XenPvblk *s)
+static bool always_notify(XenPvblkFrontend *s)
 {
     return s->event_hold_off == ON_OFF_AUTO_AUTO
            ? !s->backend_obeys_hold_off
            : s->event_hold_off == ON_OFF_AUTO_OFF;
 }
 
-static struct pvblk_config core_config(XenPvblk *s)
+static struct pvblk_config core_config(XenPvblkFrontend *s)
 {
     return (struct pvblk_config) {
         .frontend_path = s->frontend_path,
         .backend_path = s->backend_path,
         .serial = s->serial,
-        .virtual_device = xen_pvblk_backend_number(s),
+        .virtual_device = xen_pvblk_front_number(s),
         .num_queues = s->num_queues,
         .queue_size = s->queue_size,
         .handshake_timeout_ms = s->handshake_timeout_ms,
@@ -439,20 +439,20 @@ static struct pvblk_config core_config(XenPvblk *s)
     };
 }
 
-static bool make_core(XenPvblk *s, Error **errp)
+static bool make_core(XenPvblkFrontend *s, Error **errp)
 {
     struct pvblk_config config = core_config(s);
     uint32_t refs = pvblk_wanted_grants(&config);
     uint32_t pages = pvblk_wanted_pages(&config);
     char error[256];
 
-    if (!xen_pvblk_provider_open(s, refs, pages, errp)) {
+    if (!xen_pvblk_front_ports_open(s, refs, pages, errp)) {
         return false;
     }
     config.grants = refs;
     config.pages = pages;
-    config.pages_base = xen_pvblk_pages_base(s);
-    s->dev = pvblk_device_new(&config, &xen_pvblk_ops, s, error,
+    config.pages_base = xen_pvblk_front_pages_base(s);
+    s->dev = pvblk_device_new(&config, &xen_pvblk_front_ops, s, error,
                               sizeof(error));
     if (!s->dev) {
         error_setg(errp, "%s", error);
@@ -461,9 +461,9 @@ static bool make_core(XenPvblk *s, Error **errp)
     return true;
 }
 
-static bool other_user(XenPvblk *s, Error **errp)
+static bool other_user(XenPvblkFrontend *s, Error **errp)
 {
-    XenPvblk *other;
+    XenPvblkFrontend *other;
 
     QTAILQ_FOREACH(other, &all_devices, next) {
         if (g_str_equal(other->backend_path, s->backend_path)) {
@@ -475,12 +475,12 @@ static bool other_user(XenPvblk *s, Error **errp)
     return false;
 }
 
-static void release(XenPvblk *s)
+static void release(XenPvblkFrontend *s)
 {
     g_clear_pointer(&s->dev, pvblk_device_free);
     /* The backend unmaps what it has of ours before it is taken away. */
-    xen_pvblk_backend_detach(s);
-    xen_pvblk_provider_close(s);
+    xen_pvblk_front_detach(s);
+    xen_pvblk_front_ports_close(s);
     g_clear_pointer(&s->work_bh, qemu_bh_delete);
     g_clear_pointer(&s->queues, g_free);
 }
@@ -488,7 +488,7 @@ static void release(XenPvblk *s)
 static void device_realize(DeviceState *dev, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
-    XenPvblk *s = XEN_PVBLK_DEVICE(dev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(dev);
 
     if (!check_properties(s, errp)) {
         return;
@@ -496,7 +496,7 @@ static void device_realize(DeviceState *dev, Error **errp)
     s->proxy = qdev_get_parent_bus(dev)->parent;
     s->gone = s->starved = s->config_dirty = false;
     QSIMPLEQ_INIT(&s->done);
-    if (!xen_pvblk_backend_attach(s, errp) || other_user(s, errp) ||
+    if (!xen_pvblk_front_attach(s, errp) || other_user(s, errp) ||
         !make_core(s, errp)) {
         release(s);
         return;
@@ -504,18 +504,18 @@ static void device_realize(DeviceState *dev, Error **errp)
     trace_xen_pvblk_realize(s, s->frontend_path, s->backend_path);
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, PVBLK_VIRTIO_CONFIG_SIZE);
-    s->queues = g_new0(XenPvblkQueue, s->num_queues);
+    s->queues = g_new0(XenPvblkFrontQueue, s->num_queues);
     s->work_bh = virtio_bh_new_guarded(dev, work_bh, s);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         virtio_add_queue(vdev, s->queue_size, handle_output);
     }
     QTAILQ_INSERT_TAIL(&all_devices, s, next);
-    xen_pvblk_enter(s);
+    xen_pvblk_front_enter(s);
     pvblk_device_start(s->dev);
-    xen_pvblk_leave(s);
+    xen_pvblk_front_leave(s);
 }
 
-static void unrealize_now(XenPvblk *s)
+static void unrealize_now(XenPvblkFrontend *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     XenPvblkHold hold;
@@ -523,11 +523,11 @@ static void unrealize_now(XenPvblk *s)
     trace_xen_pvblk_unrealize(s);
     QTAILQ_REMOVE(&all_devices, s, next);
     s->busy++; /* no leave() is the last any more */
-    hold = xen_pvblk_backend_hold(s);
+    hold = xen_pvblk_front_hold_backend(s);
     /* Before the queues go: elements in flight are detached from them. */
     drop_done(s, -1);
     g_clear_pointer(&s->dev, pvblk_device_free);
-    xen_pvblk_backend_let_go(hold);
+    xen_pvblk_front_let_go(hold);
     for (uint32_t i = 0; i < s->num_queues; i++) {
         virtio_del_queue(vdev, i);
     }
@@ -538,16 +538,16 @@ static void unrealize_now(XenPvblk *s)
 
 static void backend_at_rest(void *opaque)
 {
-    xen_pvblk_leave(opaque);
+    xen_pvblk_front_leave(opaque);
 }
 
 /* The backend of drive= goes with the device: not from inside of its own wait
  * for a request, the end of which has brought us here. Until that is over, its
  * work counts as ours. */
-static void unrealize_at_rest(XenPvblk *s)
+static void unrealize_at_rest(XenPvblkFrontend *s)
 {
-    if (xen_pvblk_backend_await_rest(s, backend_at_rest)) {
-        xen_pvblk_enter(s);
+    if (xen_pvblk_front_await_backend(s, backend_at_rest)) {
+        xen_pvblk_front_enter(s);
     } else {
         unrealize_now(s);
     }
@@ -556,7 +556,7 @@ static void unrealize_at_rest(XenPvblk *s)
 /* A guest may come here from inside deliver(): then the last leave() does it. */
 static void device_unrealize(DeviceState *dev)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(dev);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(dev);
 
     s->gone = true;
     if (!s->busy) {
@@ -566,45 +566,45 @@ static void device_unrealize(DeviceState *dev)
 
 static void instance_init(Object *obj)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     device_add_bootindex_property(obj, &s->bootindex, "bootindex",
                                   "/disk@0,0", DEVICE(obj));
 }
 
 static const Property properties[] = {
-    DEFINE_PROP_STRING("drive", XenPvblk, drive),
-    DEFINE_PROP_STRING("vdev", XenPvblk, vdev),
-    DEFINE_PROP_STRING("backend", XenPvblk, backend),
-    DEFINE_PROP_STRING("serial", XenPvblk, serial),
-    DEFINE_PROP_UINT16("num-queues", XenPvblk, num_queues, 1),
-    DEFINE_PROP_UINT16("queue-size", XenPvblk, queue_size, 256),
-    DEFINE_PROP_SIZE32("logical_block_size", XenPvblk, logical_block_size, 0),
-    DEFINE_PROP_SIZE32("physical_block_size", XenPvblk, physical_block_size, 0),
-    DEFINE_PROP_SIZE32("discard_granularity", XenPvblk, discard_granularity, 0),
-    DEFINE_PROP_ON_OFF_AUTO("write-cache", XenPvblk, write_cache,
+    DEFINE_PROP_STRING("drive", XenPvblkFrontend, drive),
+    DEFINE_PROP_STRING("vdev", XenPvblkFrontend, vdev),
+    DEFINE_PROP_STRING("backend", XenPvblkFrontend, backend),
+    DEFINE_PROP_STRING("serial", XenPvblkFrontend, serial),
+    DEFINE_PROP_UINT16("num-queues", XenPvblkFrontend, num_queues, 1),
+    DEFINE_PROP_UINT16("queue-size", XenPvblkFrontend, queue_size, 256),
+    DEFINE_PROP_SIZE32("logical_block_size", XenPvblkFrontend, logical_block_size, 0),
+    DEFINE_PROP_SIZE32("physical_block_size", XenPvblkFrontend, physical_block_size, 0),
+    DEFINE_PROP_SIZE32("discard_granularity", XenPvblkFrontend, discard_granularity, 0),
+    DEFINE_PROP_ON_OFF_AUTO("write-cache", XenPvblkFrontend, write_cache,
                             ON_OFF_AUTO_AUTO),
-    DEFINE_PROP_BOOL("share-rw", XenPvblk, share_rw, false),
-    DEFINE_PROP_BOOL("discard", XenPvblk, discard, true),
-    DEFINE_PROP_BOOL("config-wce", XenPvblk, config_wce, true),
-    DEFINE_PROP_STRING("sector-units", XenPvblk, sector_units),
-    DEFINE_PROP_ON_OFF_AUTO("event-hold-off", XenPvblk, event_hold_off,
+    DEFINE_PROP_BOOL("share-rw", XenPvblkFrontend, share_rw, false),
+    DEFINE_PROP_BOOL("discard", XenPvblkFrontend, discard, true),
+    DEFINE_PROP_BOOL("config-wce", XenPvblkFrontend, config_wce, true),
+    DEFINE_PROP_STRING("sector-units", XenPvblkFrontend, sector_units),
+    DEFINE_PROP_ON_OFF_AUTO("event-hold-off", XenPvblkFrontend, event_hold_off,
                             ON_OFF_AUTO_AUTO),
-    DEFINE_PROP_UINT16("max-ring-pages", XenPvblk, max_ring_pages,
+    DEFINE_PROP_UINT16("max-ring-pages", XenPvblkFrontend, max_ring_pages,
                        PVBLK_MAX_RING_PAGES),
-    DEFINE_PROP_UINT16("ring-queues", XenPvblk, ring_queues, 0),
-    DEFINE_PROP_UINT16("max-indirect-segments", XenPvblk,
+    DEFINE_PROP_UINT16("ring-queues", XenPvblkFrontend, ring_queues, 0),
+    DEFINE_PROP_UINT16("max-indirect-segments", XenPvblkFrontend,
                        max_indirect_segments, 32),
-    DEFINE_PROP_BOOL("persistent", XenPvblk, persistent, false),
-    DEFINE_PROP_BOOL("barrier", XenPvblk, barrier, true),
-    DEFINE_PROP_BOOL("secure-discard", XenPvblk, secure_discard, true),
-    DEFINE_PROP_BOOL("trusted", XenPvblk, trusted, true),
-    DEFINE_PROP_STRING("abi", XenPvblk, abi),
-    DEFINE_PROP_UINT32("handshake-timeout-ms", XenPvblk, handshake_timeout_ms,
+    DEFINE_PROP_BOOL("persistent", XenPvblkFrontend, persistent, false),
+    DEFINE_PROP_BOOL("barrier", XenPvblkFrontend, barrier, true),
+    DEFINE_PROP_BOOL("secure-discard", XenPvblkFrontend, secure_discard, true),
+    DEFINE_PROP_BOOL("trusted", XenPvblkFrontend, trusted, true),
+    DEFINE_PROP_STRING("abi", XenPvblkFrontend, abi),
+    DEFINE_PROP_UINT32("handshake-timeout-ms", XenPvblkFrontend, handshake_timeout_ms,
                        10000),
-    DEFINE_PROP_UINT32("request-timeout-ms", XenPvblk, request_timeout_ms, 0),
-    { .name = "state", .info = &xen_pvblk_prop_state },
-    { .name = "summary", .info = &xen_pvblk_prop_summary },
+    DEFINE_PROP_UINT32("request-timeout-ms", XenPvblkFrontend, request_timeout_ms, 0),
+    { .name = "state", .info = &xen_pvblk_front_prop_state },
+    { .name = "summary", .info = &xen_pvblk_front_prop_summary },
 };
 
 /* Xen's backends do not migrate (xen-xenstore says the same), and what is in
@@ -631,12 +631,12 @@ static void class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     vdc->set_status = set_status;
     vdc->reset = reset;
     vdc->queue_reset = queue_reset;
-    xen_pvblk_inspect_class_init(klass);
+    xen_pvblk_front_inspect_class_init(klass);
 }
 
 static void instance_post_init(Object *obj)
 {
-    XenPvblk *s = XEN_PVBLK_DEVICE(obj);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     if (!s->backend) {
         s->backend = g_strdup(TYPE_XEN_PVBLK_BACKEND);
@@ -651,9 +651,9 @@ static void instance_post_init(Object *obj)
 
 static const TypeInfo types[] = {
     {
-        .name = TYPE_XEN_PVBLK_DEVICE,
+        .name = TYPE_XEN_PVBLK_FRONTEND,
         .parent = TYPE_VIRTIO_DEVICE,
-        .instance_size = sizeof(XenPvblk),
+        .instance_size = sizeof(XenPvblkFrontend),
         .instance_init = instance_init,
         .instance_post_init = instance_post_init,
         .class_init = class_init,
