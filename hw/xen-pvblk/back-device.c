@@ -255,7 +255,6 @@ static void backend_prepare(XenDevice *xendev, Error **errp)
     blk_set_dev_ops(blockdev->props.conf.blk, &block_ops, s);
     /* xen-bus says InitWait next, if it does not think that it has. The core
      * did so, or has a fault plan not to. */
-    s->said = xendev->backend_state;
     xendev->backend_state = XenbusStateInitWait;
 }
 
@@ -264,7 +263,7 @@ static void backend_realize(XenDevice *xendev, Error **errp)
     XenPvblkBackend *s = XEN_PVBLK_BACKEND(xendev);
     int ret;
 
-    xendev->backend_state = s->said;
+    xen_pvblk_back_sync_state(s);
     ret = pvblk_back_watch(s->back);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "cannot watch the frontend's state");

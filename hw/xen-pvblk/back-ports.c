@@ -7,6 +7,7 @@
 #include "store.h"
 
 #include "block/aio-wait.h"
+#include "hw/xen/xen-bus-helper.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -26,36 +27,47 @@ static int store_read(void *opaque, const char *path, char *buf, size_t cap)
     return xen_pvblk_store_read(XEN_DEVICE(opaque)->xsh, path, buf, cap);
 }
 
-static bool is_own_state(XenPvblkBackend *s, const char *path)
-{
-    size_t len = strlen(XEN_DEVICE(s)->backend_path);
-
-    return strncmp(path, XEN_DEVICE(s)->backend_path, len) == 0 &&
-           g_str_equal(path + len, "/state");
-}
-
 static int store_write(void *opaque, const char *path, const char *value,
                        size_t len)
 {
-    XenPvblkBackend *s = opaque;
-
-    /* xen-bus has a copy of it. It does not write what it has already, but
-     * that is how a frontend hears of a new size. */
-    if (is_own_state(s, path)) {
-        g_autofree char *text = g_strndup(value, len);
-
-        xen_device_backend_set_state(XEN_DEVICE(s), atoi(text));
-    }
-    return xen_pvblk_store_write(XEN_DEVICE(s)->xsh, path, value, len);
+    return xen_pvblk_store_write(XEN_DEVICE(opaque)->xsh, path, value, len);
 }
 
 static void store_remove(void *opaque, const char *path)
 {
-    /* Or xen-bus would write it again when it sees that it is gone. */
-    if (is_own_state(opaque, path)) {
-        xen_device_backend_set_state(XEN_DEVICE(opaque), XenbusStateUnknown);
-    }
     qemu_xen_xs_destroy(XEN_DEVICE(opaque)->xsh, XBT_NULL, path);
+}
+
+/*
+ * xen-bus has a copy of the state, and writes what it reads where the two
+ * differ. It reads when its watch fires, which is later than this: whatever
+ * the node says, it finds what it has.
+ */
+void xen_pvblk_back_sync_state(XenPvblkBackend *s)
+{
+    XenDevice *xendev = XEN_DEVICE(s);
+    unsigned int state;
+
+    if (xs_node_scanf(xendev->xsh, XBT_NULL, xendev->backend_path, "state",
+                      NULL, "%u", &state) != 1) {
+        state = XenbusStateUnknown;
+    }
+    xendev->backend_state = state;
+}
+
+static int state_write(void *opaque, const char *path, const char *value,
+                       size_t len)
+{
+    int ret = store_write(opaque, path, value, len);
+
+    xen_pvblk_back_sync_state(opaque);
+    return ret;
+}
+
+static void state_remove(void *opaque, const char *path)
+{
+    store_remove(opaque, path);
+    xen_pvblk_back_sync_state(opaque);
 }
 
 /* Not for a device that the bus is about to take apart, nor does it while the core is at work. */
@@ -493,6 +505,8 @@ const struct pvblk_back_ops xen_pvblk_back_ops = {
     .store_read = store_read,
     .store_write = store_write,
     .store_remove = store_remove,
+    .state_write = state_write,
+    .state_remove = state_remove,
     .store_watch = store_watch,
     .store_unwatch = store_unwatch,
     .grant_map = grant_map,

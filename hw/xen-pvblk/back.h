@@ -49,7 +49,6 @@ struct XenPvblkBackend {
     pvblk_back *back;
     struct qemu_xs_watch *watch;
     QEMUBH *resized_bh;
-    enum xenbus_state said; /* xen-bus's copy of our state, while it realizes */
     AioContext *ctx; /* where events and I/O are */
     QEMUBH *later_bh; /* pvblk_back_later() */
     uint64_t bytes;   /* of the node; read in ctx */
@@ -68,6 +67,8 @@ struct XenPvblkBackend {
 extern const struct pvblk_back_ops xen_pvblk_back_ops;
 void xen_pvblk_back_ports_open(XenPvblkBackend *s);
 void xen_pvblk_back_ports_close(XenPvblkBackend *s);
+/* xen-bus's copy of our state becomes what the node says. */
+void xen_pvblk_back_sync_state(XenPvblkBackend *s);
 /* A call into the core that may wait. */
 void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back));
 /* How large the node is: main loop only, and it waits. */

@@ -103,7 +103,7 @@ public:
     SharedRing &raw_ring() { return queues_[0]->raw_ring(); }
     void kick() { queues_[0]->kick(); }
     BackQueue &queue(uint32_t i) { return *queues_[i]; }
-    void write_state_raw(std::string_view text) { write("state", text); }
+    void write_state_raw(std::string_view text) { write_state(text); }
 
 private:
     struct Node {
@@ -115,6 +115,8 @@ private:
     void publish_nodes();
     void set_state(XenbusState state);
     void write_state(XenbusState state);
+    void write_state(std::string_view text);
+    void remove_state();
     void write(std::string_view name, std::string_view value);
     void remove(std::string_view name);
     void write_number(std::string_view name, uint64_t value);

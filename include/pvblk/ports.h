@@ -32,6 +32,13 @@ public:
     virtual Result<size_t> read(std::string_view path, std::span<char> out) = 0;
     virtual Status write(std::string_view path, std::string_view value) = 0;
     virtual void remove(std::string_view path) = 0;
+    /* The same for a backend's own node `state`, of which its host may have a
+     * copy to keep in step (QEMU's xen-bus). */
+    virtual Status write_state(std::string_view path, std::string_view value)
+    {
+        return write(path, value);
+    }
+    virtual void remove_state(std::string_view path) { remove(path); }
     /* One watch per object: a change at or below `path` leads to a call of
      * the owner's store_changed(). Fires once at registration, too. */
     virtual Status watch(std::string_view path) = 0;

@@ -1092,15 +1092,27 @@ TEST(BackFaults, ExamplesAreTaken)
 
 /* ---- as C sees it ------------------------------------------------------------------- */
 
+constexpr const char *kCopy = "/copy-of-the-state";
+
 /* The operations that a backend without a frontend needs; `opaque` is the hub. */
 pvblk_back_ops hub_ops()
 {
     static constexpr auto hub = [](void *opaque) { return static_cast<LoopbackHub *>(opaque); };
     pvblk_back_ops ops{};
     ops.store_write = [](void *o, const char *path, const char *value, size_t len) {
+        EXPECT_FALSE(std::string_view(path).ends_with("/state"));
         return hub(o)->back_store.write(path, {value, len}) ? 0 : -EIO;
     };
     ops.store_remove = [](void *o, const char *path) { hub(o)->back_store.remove(path); };
+    /* A host with a copy of the state. */
+    ops.state_write = [](void *o, const char *path, const char *value, size_t len) {
+        hub(o)->put_node(kCopy, {value, len});
+        return hub(o)->back_store.write(path, {value, len}) ? 0 : -EIO;
+    };
+    ops.state_remove = [](void *o, const char *path) {
+        hub(o)->put_node(kCopy, "none");
+        hub(o)->back_store.remove(path);
+    };
     ops.store_unwatch = [](void *) {};
     ops.storage_bytes = [](void *o) { return hub(o)->storage.sectors() * kSectorSize; };
     return ops;
@@ -1153,6 +1165,22 @@ TEST_F(BackFaultsInC, ValueIsWrittenWhole)
     pvblk_back_publish(back_);
     EXPECT_EQ(node("sectors"), std::string("1\0002", 3));
     EXPECT_EQ(node("mode"), std::string(4096, '9'));
+}
+
+TEST_F(BackFaultsInC, StateHasItsOwnOperations)
+{
+    pvblk_back_publish(back_);
+    EXPECT_EQ(node("state"), "2");
+    EXPECT_EQ(hub.node(kCopy), "2");
+    ASSERT_EQ(obey("at set-state nth=0: store/state-value \"4\\x00x\"\n"
+                   "at set-state nth=1: store/state-missing\n"),
+              0);
+    pvblk_back_publish(back_);
+    EXPECT_EQ(hub.node(kCopy), std::string("4\0x", 3));
+    EXPECT_EQ(node("state"), hub.node(kCopy));
+    pvblk_back_publish(back_);
+    EXPECT_EQ(hub.node(kCopy), "none");
+    EXPECT_EQ(node("state"), "");
 }
 
 TEST_F(BackFaultsInC, CountersCountEachRule)

@@ -48,6 +48,10 @@ struct pvblk_back_ops {
     /* With a fault plan `value` may be any bytes. */
     int (*store_write)(void *opaque, const char *path, const char *value, size_t len);
     void (*store_remove)(void *opaque, const char *path);
+    /* The same for the backend's own node `state`, and for nothing else: a host
+     * that has a copy of it keeps that in step. */
+    int (*state_write)(void *opaque, const char *path, const char *value, size_t len);
+    void (*state_remove)(void *opaque, const char *path);
     int (*store_watch)(void *opaque, const char *path);
     void (*store_unwatch)(void *opaque);
 

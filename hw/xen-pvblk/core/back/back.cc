@@ -116,7 +116,17 @@ void BlockBack::set_state(XenbusState state)
 
 void BlockBack::write_state(XenbusState state)
 {
-    write_number("state", static_cast<uint64_t>(state));
+    write_state(std::to_string(static_cast<uint32_t>(state)));
+}
+
+void BlockBack::write_state(std::string_view text)
+{
+    (void)ports_.store.write_state(config_.backend_path + "/state", text);
+}
+
+void BlockBack::remove_state()
+{
+    ports_.store.remove_state(config_.backend_path + "/state");
 }
 
 /* What a toolstack writes for us: 0 says no, and nothing says yes. */

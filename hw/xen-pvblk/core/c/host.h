@@ -86,6 +86,23 @@ public:
     {
         h_.ops->store_remove(h_.opaque, CPath(path).text);
     }
+    /* A backend's operations alone have some for its state. */
+    Status write_state(std::string_view path, std::string_view value) override
+    {
+        if constexpr (requires { &Ops::state_write; })
+            return host_status(
+                h_.ops->state_write(h_.opaque, CPath(path).text, value.data(), value.size()),
+                "xenbus:store", "could not write the backend's state");
+        else
+            return write(path, value);
+    }
+    void remove_state(std::string_view path) override
+    {
+        if constexpr (requires { &Ops::state_remove; })
+            h_.ops->state_remove(h_.opaque, CPath(path).text);
+        else
+            remove(path);
+    }
     Status watch(std::string_view path) override
     {
         return host_status(h_.ops->store_watch(h_.opaque, CPath(path).text), "xenbus:store",

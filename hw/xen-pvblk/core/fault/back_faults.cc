@@ -151,9 +151,9 @@ void BlockBack::bend_state(XenbusState before)
     auto kind = f ? f->kind : FaultKind{};
     bool bent = f.has_value();
     if (bent && kind == FaultKind::StateValue)
-        write("state", f->text);
+        write_state(f->text);
     else if (bent && kind == FaultKind::StateMissing)
-        remove("state");
+        remove_state();
     else if (!bent || kind != FaultKind::StateSkipped)
         write_state(state_);
     if (bent && kind == FaultKind::StateRepeated)
@@ -242,7 +242,7 @@ void BlockBack::bend_life(FaultKind kind)
         for (const auto &[name, value] : nodes())
             if (value)
                 remove(name);
-        remove("state");
+        remove_state();
         publish();
         break;
     case FaultKind::Restart:
