@@ -6,16 +6,16 @@
  * a free virtual device are what they are for xen-disk; nothing else of it is
  * used.
  */
-#include "back.h"
+#include "back-inspect.h"
+#include "back-ports.h"
+#include "back-storage.h"
 
 #include "hw/qdev-properties.h"
 #include "hw/xen/interface/io/blkif.h"
-#include "inspect.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "system/block-backend.h"
-#include "front.h"
 
 static bool check_properties(XenPvblkBackend *s, Error **errp)
 {
@@ -125,89 +125,17 @@ static void make_core(XenPvblkBackend *s)
     s->back = pvblk_back_new(&config, &xen_pvblk_back_ops, s);
 }
 
-/* ---- fault plans: docs/faults.rst ------------------------------------------ */
-
-/* A plan counts what happens, without any lock. */
-static bool set_faults(XenPvblkBackend *s, const char *what, const char *text,
-                       Error **errp)
-{
-    char error[512];
-
-    if (XEN_BLOCK_DEVICE(s)->props.iothread) {
-        error_setg(errp, "%s: a fault plan and iothread= exclude each other, "
-                   "it is for one thread", what);
-        return false;
-    }
-    if (pvblk_back_set_faults(s->back, text, error, sizeof(error)) < 0) {
-        error_setg(errp, "%s: %s", what, error);
-        return false;
-    }
-    return true;
-}
-
-static bool load_faults(XenPvblkBackend *s, Error **errp)
-{
-    g_autofree char *what = g_strdup_printf("faults=%s", s->faults);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) error = NULL;
-    gsize length;
-
-    if (!g_file_get_contents(s->faults, &text, &length, &error)) {
-        error_setg(errp, "%s: %s", what, error->message);
-        return false;
-    }
-    if (strlen(text) != length) {
-        error_setg(errp, "%s: a fault plan has no byte of value 0", what);
-        return false;
-    }
-    return set_faults(s, what, text, errp);
-}
-
-static char *get_fault_plan(Object *obj, Error **errp)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    return g_strdup(s->back ? pvblk_back_faults(s->back) : "");
-}
-
-static void set_fault_plan(Object *obj, const char *value, Error **errp)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    if (!s->back) {
-        error_setg(errp, "fault-plan: there is no backend yet; give faults= a "
-                   "file for a plan from the start on");
-        return;
-    }
-    /* A rule may be due at once, and end the connection. */
-    if (!xen_device_begin(XEN_DEVICE(s))) {
-        error_setg(errp, "fault-plan: the backend is being unplugged");
-        return;
-    }
-    set_faults(s, "fault-plan", value, errp);
-    xen_device_end(XEN_DEVICE(s));
-}
-
-static void get_fault_counters(Object *obj, pvblk_emit *emit, void *opaque)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    if (s->back) {
-        pvblk_back_fault_counters(s->back, emit, opaque);
-    }
-}
-
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------- */
 
 static void resized_bh(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
     /* Measuring waits, and so does what ends. */
-    if (!s->ending && xen_device_begin(XEN_DEVICE(s))) {
+    if (xen_pvblk_back_enter(s)) {
         xen_pvblk_back_measure(s);
         pvblk_back_resized(s->back);
-        xen_device_end(XEN_DEVICE(s));
+        xen_pvblk_back_leave(s);
     }
 }
 
@@ -235,16 +163,14 @@ static void backend_prepare(XenDevice *xendev, Error **errp)
     if (!check_properties(s, errp) || !set_up_block(s, errp)) {
         return;
     }
-    s->reported = 0;
     s->ending = false;
     xen_pvblk_back_ports_open(s);
-    xen_pvblk_back_measure(s);
     xen_device_frontend_printf(xendev, "virtual-device", "%lu",
                                blockdev->props.vdev.number);
     xen_device_frontend_printf(xendev, "device-type", "%s",
                                blockdev->device_type);
     make_core(s);
-    if (s->faults && !load_faults(s, errp)) {
+    if (s->faults && !xen_pvblk_back_load_faults(s, errp)) {
         g_clear_pointer(&s->back, pvblk_back_free);
         xen_pvblk_back_ports_close(s);
         return;
@@ -253,8 +179,10 @@ static void backend_prepare(XenDevice *xendev, Error **errp)
                                         &DEVICE(s)->mem_reentrancy_guard);
     pvblk_back_publish(s->back);
     blk_set_dev_ops(blockdev->props.conf.blk, &block_ops, s);
-    /* xen-bus says InitWait next, if it does not think that it has. The core
-     * did so, or has a fault plan not to. */
+    /*
+     * xen-bus says InitWait next, if it does not think that it has. The core
+     * did so, or has a fault plan not to.
+     */
     xendev->backend_state = XenbusStateInitWait;
 }
 
@@ -277,8 +205,10 @@ static void backend_unrealize(XenDevice *xendev)
     if (!s->back) {
         return;
     }
-    /* Rings are served until the core has stopped them: it is there so long.
-     * Then the node is back in the main loop, and no other thread resizes it. */
+    /*
+     * Rings are served until the core has stopped them: it is there so long.
+     * Then the node is back in the main loop, and no other thread resizes it.
+     */
     s->ending = true;
     pvblk_back_free(s->back);
     s->back = NULL;
@@ -287,32 +217,7 @@ static void backend_unrealize(XenDevice *xendev)
     xen_pvblk_back_ports_close(s);
 }
 
-/* ---- seen from outside ----------------------------------------------------- */
-
-static void get_plan(Object *obj, pvblk_emit *emit, void *opaque)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    if (s->back) {
-        pvblk_back_plan(s->back, emit, opaque);
-    }
-}
-
-static void get_counters(Object *obj, pvblk_emit *emit, void *opaque)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    if (s->back) {
-        pvblk_back_counters(s->back, emit, opaque);
-    }
-}
-
-static char *get_last_error(Object *obj, Error **errp)
-{
-    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
-
-    return g_strdup(s->back ? pvblk_back_last_error(s->back) : "");
-}
+/* ---- class ------------------------------------------------------------ */
 
 static const Property properties[] = {
     DEFINE_PROP_UINT32("max-queues", XenPvblkBackend, max_queues, 4),
@@ -348,29 +253,7 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     xdc->unrealize = backend_unrealize;
     /* The core has a watch of its own: xen-bus does not pass on all it sees. */
     xdc->frontend_changed = NULL;
-    xen_pvblk_add_dict(klass, "plan", "what was agreed upon with the frontend",
-                       get_plan);
-    xen_pvblk_add_dict(klass, "counters",
-                       "requests, segments, grants and events since the start",
-                       get_counters);
-    xen_pvblk_add_dict(klass, "fault-counters",
-                       "how often each rule's fault happened",
-                       get_fault_counters);
-    object_class_property_add_str(klass, "fault-plan", get_fault_plan,
-                                  set_fault_plan);
-    object_class_property_set_description(klass, "fault-plan",
-        "what the backend does wrong: a fault plan, a rule a line");
-    object_class_property_add_str(klass, "last-error", get_last_error, NULL);
-    object_class_property_set_description(klass, "last-error",
-        "why the last frontend was refused, or its ring halted");
-}
-
-static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
-{
-    DeviceClass *dc = DEVICE_CLASS(klass);
-
-    dc->user_creatable = false; /* comes with xen-pvblk-device */
-    XEN_DEVICE_CLASS(klass)->get_frontend_path = xen_pvblk_hosted_path;
+    xen_pvblk_back_inspect_class_init(klass);
 }
 
 static const TypeInfo types[] = {
@@ -380,11 +263,6 @@ static const TypeInfo types[] = {
         .instance_size = sizeof(XenPvblkBackend),
         .instance_init = backend_init,
         .class_init = backend_class_init,
-    },
-    {
-        .name = TYPE_XEN_PVBLK_HOSTED_BACKEND,
-        .parent = TYPE_XEN_PVBLK_BACKEND,
-        .class_init = hosted_class_init,
     },
 };
 

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * xen-pvblk-backend: the operations that the core calls, on QEMU's xen-bus
- * (XenStore, grants, event channels) and on its block layer.
- */
-#include "back.h"
-#include "store.h"
+#include "back-ports.h"
 
+#include "back-storage.h"
 #include "block/aio-wait.h"
 #include "hw/xen/xen-bus-helper.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
-#include "qemu/memalign.h"
+#include "store.h"
 #include "system/block-backend.h"
-
-/* Bytes that a secure discard overwrites at a time. */
-#define ERASE_PIECE (1 << 20)
 
 /* Sentences about frontends that did wrong, for the life of the backend. */
 #define MAX_FAULTS 16
 
-/* ---- XenStore -------------------------------------------------------------- */
+/* ---- around a call into the core -------------------------------------- */
+
+bool xen_pvblk_back_enter(XenPvblkBackend *s)
+{
+    return s->back && !s->ending && xen_device_begin(XEN_DEVICE(s));
+}
+
+void xen_pvblk_back_leave(XenPvblkBackend *s)
+{
+    xen_device_end(XEN_DEVICE(s));
+}
+
+/* ---- XenStore --------------------------------------------------------- */
 
 static int store_read(void *opaque, const char *path, char *buf, size_t cap)
 {
@@ -70,18 +75,14 @@ static void state_remove(void *opaque, const char *path)
     xen_pvblk_back_sync_state(opaque);
 }
 
-/* Not for a device that the bus is about to take apart, nor does it while the core is at work. */
-void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back))
-{
-    if (xen_device_begin(XEN_DEVICE(s))) {
-        call(s->back);
-        xen_device_end(XEN_DEVICE(s));
-    }
-}
-
 static void watch_fired(void *opaque, const char *path)
 {
-    xen_pvblk_back_call(opaque, pvblk_back_store_changed);
+    XenPvblkBackend *s = opaque;
+
+    if (xen_pvblk_back_enter(s)) {
+        pvblk_back_store_changed(s->back);
+        xen_pvblk_back_leave(s);
+    }
 }
 
 static int store_watch(void *opaque, const char *path)
@@ -102,7 +103,7 @@ static void store_unwatch(void *opaque)
     }
 }
 
-/* ---- grants ---------------------------------------------------------------- */
+/* ---- grants ----------------------------------------------------------- */
 
 static void *grant_map(void *opaque, uint32_t ref, bool readonly)
 {
@@ -117,7 +118,7 @@ static void grant_unmap(void *opaque, uint32_t ref, void *page)
     qemu_xen_gnttab_unmap(XEN_DEVICE(opaque)->xgth, page, &ref, 1);
 }
 
-/* ---- events ---------------------------------------------------------------- */
+/* ---- events ----------------------------------------------------------- */
 
 /* Also off, for an event that was on its way when it was switched off. */
 static bool event(void *opaque)
@@ -136,8 +137,10 @@ static void event_bh(void *opaque)
     event(opaque);
 }
 
-/* In the queue's own thread: what it was doing is over, and nothing that it has
- * asked for comes any more. */
+/*
+ * In the queue's own thread: what it was doing is over, and nothing that it
+ * has asked for comes any more.
+ */
 static void settle(void *opaque)
 {
     XenPvblkBackQueue *q = opaque;
@@ -147,7 +150,11 @@ static void settle(void *opaque)
     aio_wait_kick();
 }
 
-/* Off takes effect when `settling` is 0: this does not wait. */
+/*
+ * Off takes effect when `settling` is 0: this does not wait. Scheduling a
+ * bottom half orders `on` before what runs in it: after settle(), the queue's
+ * thread sees that it is off; event_bh() sees that it is on.
+ */
 static void attend(XenPvblkBackQueue *q, bool on)
 {
     XenPvblkBackend *s = q->backend;
@@ -155,7 +162,7 @@ static void attend(XenPvblkBackQueue *q, bool on)
     if (q->on == on) {
         return;
     }
-    qatomic_set_mb(&q->on, on);
+    qatomic_set(&q->on, on);
     xen_device_set_event_channel_context(XEN_DEVICE(s), q->channel,
                                          on ? s->ctx : NULL, &error_abort);
     if (on) {
@@ -170,7 +177,6 @@ void xen_pvblk_back_drained_begin(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    s->drained = true;
     for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
         if (s->queues[i].channel) {
             attend(&s->queues[i], false);
@@ -189,7 +195,6 @@ void xen_pvblk_back_drained_end(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    s->drained = false;
     for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
         if (s->queues[i].channel && !s->queues[i].paused) {
             attend(&s->queues[i], true);
@@ -197,8 +202,10 @@ void xen_pvblk_back_drained_end(void *opaque)
     }
 }
 
-/* The first queue takes the node to the iothread, the last one brings it back:
- * meanwhile it belongs to whoever uses it. */
+/*
+ * The first queue takes the node to the iothread, the last one brings it back:
+ * meanwhile it belongs to whoever uses it.
+ */
 static int move_to(XenPvblkBackend *s, AioContext *ctx)
 {
     BlockBackend *blk = XEN_BLOCK_DEVICE(s)->props.conf.blk;
@@ -252,7 +259,7 @@ static int event_bind(void *opaque, uint32_t queue, uint32_t port)
     q->paused = false;
     q->bh = aio_bh_new_guarded(s->ctx, event_bh, q,
                                &DEVICE(s)->mem_reentrancy_guard);
-    if (s->drained) {
+    if (blk_in_drain(XEN_BLOCK_DEVICE(s)->props.conf.blk)) {
         xen_device_set_event_channel_context(XEN_DEVICE(s), q->channel, NULL,
                                              &error_abort);
     } else {
@@ -315,8 +322,9 @@ static void later_bh(void *opaque)
 {
     XenPvblkBackend *s = opaque;
 
-    if (s->back && !s->ending) {
-        xen_pvblk_back_call(s, pvblk_back_later);
+    if (xen_pvblk_back_enter(s)) {
+        pvblk_back_later(s->back);
+        xen_pvblk_back_leave(s);
     }
 }
 
@@ -327,170 +335,7 @@ static void later(void *opaque)
     qemu_bh_schedule(s->later_bh);
 }
 
-/* ---- the block layer ------------------------------------------------------- */
-
-/* One that is under way. Kept, once made, for the next. */
-typedef struct XenPvblkBackIo {
-    XenPvblkBackend *backend;
-    void *client;
-    uint64_t tag;
-    QEMUIOVector qiov;
-    BlockAcctCookie acct;
-    bool accounted;
-    /* Of a secure discard: what is left to overwrite, with what. */
-    uint64_t offset, left;
-    bool flushed;
-    struct iovec zeros;
-    QSIMPLEQ_ENTRY(XenPvblkBackIo) next;
-} XenPvblkBackIo;
-
-static BlockBackend *blk_of(XenPvblkBackend *s)
-{
-    return XEN_BLOCK_DEVICE(s)->props.conf.blk;
-}
-
-static uint64_t storage_bytes(void *opaque)
-{
-    XenPvblkBackend *s = opaque;
-
-    return qatomic_read(&s->bytes);
-}
-
-void xen_pvblk_back_measure(XenPvblkBackend *s)
-{
-    int64_t bytes = blk_getlength(blk_of(s));
-
-    qatomic_set(&s->bytes, bytes < 0 ? 0 :
-                ROUND_DOWN(bytes,
-                           XEN_BLOCK_DEVICE(s)->props.conf.logical_block_size));
-}
-
-static void io_done(void *opaque, int ret)
-{
-    XenPvblkBackIo *io = opaque;
-    XenPvblkBackend *s = io->backend;
-    void *client = io->client;
-    uint64_t tag = io->tag;
-
-    if (io->accounted) {
-        if (ret < 0) {
-            block_acct_failed(blk_get_stats(blk_of(s)), &io->acct);
-        } else {
-            block_acct_done(blk_get_stats(blk_of(s)), &io->acct);
-        }
-    }
-    QSIMPLEQ_INSERT_HEAD(&s->idle, io, next);
-    pvblk_back_io_done(client, tag, ret >= 0);
-}
-
-static XenPvblkBackIo *new_io(XenPvblkBackend *s, const struct pvblk_back_io *req)
-{
-    XenPvblkBackIo *io = QSIMPLEQ_FIRST(&s->idle);
-
-    if (io) {
-        QSIMPLEQ_REMOVE_HEAD(&s->idle, next);
-    } else {
-        io = g_new0(XenPvblkBackIo, 1);
-    }
-    io->backend = s;
-    io->client = req->client;
-    io->tag = req->tag;
-    /* The core's vectors stay as they are until it is done. */
-    qemu_iovec_init_external(&io->qiov, (struct iovec *)req->iov, req->iov_count);
-    return io;
-}
-
-static void account(XenPvblkBackIo *io, uint64_t bytes, enum BlockAcctType type)
-{
-    block_acct_start(blk_get_stats(blk_of(io->backend)), &io->acct, bytes, type);
-    io->accounted = true;
-}
-
-/*
- * A secure discard: "no copy may be recoverable" once it is answered. So zeros
- * are written as data is, which no image format makes a mark of, and flushed
- * in the end. The next piece starts before the one before it has ended, so a
- * drain waits for all of them.
- */
-static void erase(void *opaque, int ret)
-{
-    XenPvblkBackIo *io = opaque;
-    BlockBackend *blk = blk_of(io->backend);
-    uint64_t bytes = MIN(io->left, ERASE_PIECE), offset = io->offset;
-
-    if (qatomic_read(&io->backend->abandon)) {
-        io_done(io, -ECANCELED);
-    } else if (ret < 0 || io->flushed) {
-        io_done(io, ret);
-    } else if (!bytes) {
-        io->flushed = true;
-        blk_aio_flush(blk, erase, io);
-    } else {
-        io->zeros = (struct iovec) { io->backend->zeros, bytes };
-        qemu_iovec_init_external(&io->qiov, &io->zeros, 1);
-        io->offset += bytes;
-        io->left -= bytes;
-        blk_aio_pwritev(blk, offset, &io->qiov, 0, erase, io);
-    }
-}
-
-static void storage_submit(void *opaque, const struct pvblk_back_io *req)
-{
-    XenPvblkBackend *s = opaque;
-    BlockBackend *blk = blk_of(s);
-    XenPvblkBackIo *io = new_io(s, req);
-
-    io->accounted = false;
-    switch (req->kind) {
-    case PVBLK_BACK_READ:
-        account(io, req->bytes, BLOCK_ACCT_READ);
-        blk_aio_preadv(blk, req->offset, &io->qiov, 0, io_done, io);
-        break;
-    case PVBLK_BACK_WRITE:
-    case PVBLK_BACK_WRITE_STABLE:
-        account(io, req->bytes, BLOCK_ACCT_WRITE);
-        blk_aio_pwritev(blk, req->offset, &io->qiov,
-                        req->kind == PVBLK_BACK_WRITE ? 0 : BDRV_REQ_FUA,
-                        io_done, io);
-        break;
-    case PVBLK_BACK_FLUSH:
-        account(io, 0, BLOCK_ACCT_FLUSH);
-        blk_aio_flush(blk, io_done, io);
-        break;
-    case PVBLK_BACK_DISCARD:
-        account(io, req->bytes, BLOCK_ACCT_UNMAP);
-        blk_aio_pdiscard(blk, req->offset, req->bytes, io_done, io);
-        break;
-    case PVBLK_BACK_SECURE_DISCARD:
-        account(io, req->bytes, BLOCK_ACCT_UNMAP);
-        io->offset = req->offset;
-        io->left = req->bytes;
-        io->flushed = false;
-        erase(io, 0);
-        break;
-    }
-}
-
-void xen_pvblk_back_abandon(XenPvblkBackend *s, bool on)
-{
-    if (on) {
-        qatomic_inc(&s->abandon);
-    } else {
-        qatomic_dec(&s->abandon);
-    }
-}
-
-/* The connection ends: what takes long is given up, nobody waits for it. */
-static void storage_drain(void *opaque)
-{
-    XenPvblkBackend *s = opaque;
-
-    xen_pvblk_back_abandon(s, true);
-    blk_drain(blk_of(s));
-    xen_pvblk_back_abandon(s, false);
-}
-
-/* ---- what people see ------------------------------------------------------- */
+/* ---- what people see -------------------------------------------------- */
 
 static void fault(void *opaque, const char *text)
 {
@@ -517,37 +362,29 @@ const struct pvblk_back_ops xen_pvblk_back_ops = {
     .event_pause = event_pause,
     .event_unbind = event_unbind,
     .later = later,
-    .storage_bytes = storage_bytes,
-    .storage_submit = storage_submit,
-    .storage_drain = storage_drain,
+    .storage_bytes = xen_pvblk_back_storage_bytes,
+    .storage_submit = xen_pvblk_back_storage_submit,
+    .storage_drain = xen_pvblk_back_storage_drain,
     .fault = fault,
 };
+
+/* ---- life ------------------------------------------------------------- */
 
 void xen_pvblk_back_ports_open(XenPvblkBackend *s)
 {
     s->ctx = qemu_get_aio_context();
-    s->drained = false;
     s->settling = 0;
+    s->reported = 0;
     s->later_bh = qemu_bh_new_guarded(later_bh, s,
                                       &DEVICE(s)->mem_reentrancy_guard);
-    if (s->discard_secure) {
-        s->zeros = blk_blockalign(blk_of(s), ERASE_PIECE);
-        memset(s->zeros, 0, ERASE_PIECE);
-    }
-    QSIMPLEQ_INIT(&s->idle);
     for (uint32_t i = 0; i < PVBLK_MAX_QUEUES; i++) {
         s->queues[i] = (XenPvblkBackQueue) { .backend = s, .index = i };
     }
+    xen_pvblk_back_storage_open(s);
 }
 
 void xen_pvblk_back_ports_close(XenPvblkBackend *s)
 {
-    XenPvblkBackIo *io;
-
+    xen_pvblk_back_storage_close(s);
     g_clear_pointer(&s->later_bh, qemu_bh_delete);
-    g_clear_pointer(&s->zeros, qemu_vfree);
-    while ((io = QSIMPLEQ_FIRST(&s->idle))) {
-        QSIMPLEQ_REMOVE_HEAD(&s->idle, next);
-        g_free(io);
-    }
 }

@@ -1,13 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xen-pvblk-backend: a Xen block backend of its own, all of blkif, on QEMU's
- * xen-bus and any block node. QOM, XenDevice and the block layer are here and
- * in the .c files beside; what happens to a request is the C++ core's business
+ * xen-bus and any block node. QOM, XenDevice and the block layer are in the
+ * back-….c files; what happens to a request is the C++ core's business
  * (pvblk/c/back.h).
+ *
+ * The object is declared here. A file calls only those after it in this list:
+ *   back-device.c   QOM and xen-bus: properties, realize, unrealize
+ *   back-inspect.c  properties that show what goes on; fault plans
+ *   back-ports.c    what the core stands on in xen-bus
+ *   back-storage.c  and in the block layer
  *
  * Threads: XenStore, realize and resize in the main loop with the BQL held.
  * Events and the end of I/O come in the AioContext of the block node, which is
- * the iothread's while a frontend is connected, if there is one.
+ * the iothread's while a frontend is connected, if there is one. Both look at:
+ *
+ * field       written by                            what protects it
+ * ----------  ------------------------------------  -------------------------
+ * q->channel  event_bind(), event_unbind()          no event comes then: not
+ * q->bh                                             yet, or event_pause() was
+ * q->on       attend(); read by event() in ctx      atomic; off for good once
+ *                                                   settle() has run in ctx
+ * q->paused   event_bind(), event_pause()           main loop only
+ * settling    attend() counts up, settle(), in      atomic; 0 lets a drain and
+ *             ctx, down                             event_pause() go on
+ * ctx         move_to()                             no queue is bound then
+ * idle        new_io(), io_done(), in ctx           ctx only, but for open and
+ *                                                   close, without a queue
+ * bytes       xen_pvblk_back_measure()              atomic
+ * abandon     xen_pvblk_back_abandon() in the main  atomic
+ *             loop; read by erase() in ctx
+ * reported    fault(), move_to(): any thread        atomic
+ * ending      backend_unrealize()                   main loop only
+ *
+ * `paused` is not the same as off: a drained section switches its queues on
+ * again in the end, and storage_drain() between pause and unbind is one.
+ * `ending` keeps bottom halves of the main loop off the core while that is
+ * being freed, which polls; events need it until the last ring has stopped.
  */
 #ifndef HW_XEN_PVBLK_BACK_H
 #define HW_XEN_PVBLK_BACK_H
@@ -24,7 +53,7 @@ typedef struct XenPvblkBackQueue {
     struct XenPvblkBackend *backend;
     uint32_t index;
     XenEventChannel *channel; /* NULL: not bound */
-    bool on;                  /* events are served; atomic */
+    bool on;                  /* events are served */
     bool paused;              /* ... and will not be again */
     QEMUBH *bh;               /* pvblk_back_event() without an event */
 } XenPvblkBackQueue;
@@ -46,38 +75,24 @@ struct XenPvblkBackend {
     char *sector_units;
     char *faults; /* a file with a fault plan */
 
-    pvblk_back *back;
-    struct qemu_xs_watch *watch;
+    /* back-device.c */
+    pvblk_back *back; /* NULL: not realized */
     QEMUBH *resized_bh;
-    AioContext *ctx; /* where events and I/O are */
+    bool ending; /* unrealize is under way */
+
+    /* back-ports.c */
+    struct qemu_xs_watch *watch;
+    AioContext *ctx;  /* where events and I/O are */
     QEMUBH *later_bh; /* pvblk_back_later() */
-    uint64_t bytes;   /* of the node; read in ctx */
-    bool drained;     /* the block layer wants quiet */
-    int settling;     /* queues that are being switched off; atomic */
-    bool ending;      /* unrealize is under way */
-    XenPvblkBackQueue queues[PVBLK_MAX_QUEUES];
-    QSIMPLEQ_HEAD(, XenPvblkBackIo) idle; /* of ctx */
-    void *zeros;      /* for secure discards */
-    uint32_t abandon; /* not 0: they end with the next piece; atomic */
+    int settling;     /* queues that are being switched off */
     uint32_t reported; /* so many faults of frontends */
+    XenPvblkBackQueue queues[PVBLK_MAX_QUEUES];
+
+    /* back-storage.c */
+    QSIMPLEQ_HEAD(, XenPvblkBackIo) idle;
+    uint64_t bytes;   /* of the node */
+    void *zeros;      /* for secure discards */
+    uint32_t abandon; /* not 0: those end with the next piece */
 };
-
-/* ---- back-ports.c: pvblk_back_ops on xen-bus and the block layer ------- */
-
-extern const struct pvblk_back_ops xen_pvblk_back_ops;
-void xen_pvblk_back_ports_open(XenPvblkBackend *s);
-void xen_pvblk_back_ports_close(XenPvblkBackend *s);
-/* xen-bus's copy of our state becomes what the node says. */
-void xen_pvblk_back_sync_state(XenPvblkBackend *s);
-/* A call into the core that may wait. */
-void xen_pvblk_back_call(XenPvblkBackend *s, void (*call)(pvblk_back *back));
-/* How large the node is: main loop only, and it waits. */
-void xen_pvblk_back_measure(XenPvblkBackend *s);
-/* On, as often as off: secure discards are not waited for. */
-void xen_pvblk_back_abandon(XenPvblkBackend *s, bool on);
-/* The block layer wants quiet, or is done with it. */
-void xen_pvblk_back_drained_begin(void *opaque);
-bool xen_pvblk_back_drained_poll(void *opaque);
-void xen_pvblk_back_drained_end(void *opaque);
 
 #endif /* HW_XEN_PVBLK_BACK_H */

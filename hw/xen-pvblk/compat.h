@@ -7,6 +7,10 @@
 #define HW_XEN_PVBLK_COMPAT_H
 
 #include "qemu/osdep.h"
+/*
+ * checkpatch takes __has_include() for an architecture's own define; it is the
+ * probe of where a header is.
+ */
 #if __has_include("system/memory.h")
 #include "system/memory.h"
 #include "system/address-spaces.h"

@@ -3,17 +3,17 @@
  * Which backend a xen-pvblk device talks to.
  *
  * drive=NODE: a backend of its own. It is what backend= names, ours or QEMU's
- * xen-disk or xen-cdrom, in all but one thing: its frontend directory is not below device/, where a
- * Xen-aware guest enumerates its devices, or two frontends would fight for
- * one backend. For the same reason its virtual device number is one that no
- * guest and no user has a name for.
+ * xen-disk or xen-cdrom, in all but one thing: its frontend directory is not
+ * below device/, where a Xen-aware guest enumerates its devices, or two
+ * frontends would fight for one backend. For the same reason its virtual
+ * device number is one that no guest and no user has a name for.
  *
  * vdev=NAME: a backend that exists, made by -device xen-pvblk-backend or
  * -device xen-disk.
  */
-#include "back.h"
-#include "front.h"
+#include "front-attach.h"
 
+#include "back-storage.h"
 #include "hw/block/block.h"
 #include "hw/qdev-properties.h"
 #include "hw/xen/xen-block.h"
@@ -24,14 +24,18 @@
 #include "qemu/cutils.h"
 #include "system/block-backend.h"
 
+/* Ours, xen-disk and xen-cdrom, made for a device of ours. */
+#define TYPE_XEN_PVBLK_HOSTED_BACKEND "xen-pvblk-hosted-backend"
 #define TYPE_XEN_PVBLK_DISK "xen-pvblk-disk"
 #define TYPE_XEN_PVBLK_CDROM "xen-pvblk-cdrom"
 
 /* Name of the backend's object below the device's. */
 #define OWN_BACKEND "xen-backend"
 
-/* "d524288p0" and up: within xen-vbd-interface(7)'s extended numbers, beyond
- * what Linux takes (2^19 of 2^20 disks are left for names). */
+/*
+ * "d524288p0" and up: within xen-vbd-interface(7)'s extended numbers, beyond
+ * what Linux takes (2^19 of 2^20 disks are left for names).
+ */
 #define FIRST_HOSTED_DISK (1u << 19)
 #define HOSTED_DISKS 4096u
 
@@ -105,16 +109,18 @@ static bool set_backend_props(XenPvblkFrontend *s, Object *be, Error **errp)
            object_property_set_str(be, "drive", s->drive, errp);
 }
 
-/* QEMU's xen-block re-arms req_event only when it is idle, and counts in
- * sector-size; xen-pvblk-backend keeps to blkif.h, unless told otherwise. */
+/*
+ * QEMU's xen-block re-arms req_event only when it is idle, and counts in
+ * sector-size; xen-pvblk-backend keeps to blkif.h, unless told otherwise.
+ */
 static void adopt(XenPvblkFrontend *s, XenDevice *backend)
 {
     Object *ours = object_dynamic_cast(OBJECT(backend), TYPE_XEN_PVBLK_BACKEND);
 
-    s->frontend_path = g_strdup(backend->frontend_path);
-    s->backend_path = g_strdup(backend->backend_path);
-    s->backend_obeys_hold_off = ours;
-    s->backend_counts_in_sector_size =
+    s->peer.frontend_path = g_strdup(backend->frontend_path);
+    s->peer.backend_path = g_strdup(backend->backend_path);
+    s->peer.obeys_hold_off = ours;
+    s->peer.counts_in_sector_size =
         !ours || g_str_equal(XEN_PVBLK_BACKEND(ours)->sector_units, "device");
 }
 
@@ -152,7 +158,7 @@ static bool make_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
         object_unparent(OBJECT(be));
         return false;
     }
-    s->own_backend = true;
+    s->peer.is_own = true;
     adopt(s, XEN_DEVICE(be));
     return true;
 }
@@ -175,8 +181,8 @@ static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
         }
     }
     error_setg(errp, "vdev=%s: there is no such backend; put -device "
-               "xen-pvblk-backend,drive=…,vdev=%s before this device, or give drive= instead "
-               "of vdev=", s->vdev, s->vdev);
+               "xen-pvblk-backend,drive=…,vdev=%s before this device, or give "
+               "drive= instead of vdev=", s->vdev, s->vdev);
     return false;
 }
 
@@ -205,19 +211,21 @@ static XenDevice *backend_of_ours(XenPvblkFrontend *s)
 
     while ((xendev = next_block_device(find_xen_bus(), &pos))) {
         if (object_dynamic_cast(OBJECT(xendev), TYPE_XEN_PVBLK_BACKEND) &&
-            g_strcmp0(xendev->backend_path, s->backend_path) == 0) {
+            g_strcmp0(xendev->backend_path, s->peer.backend_path) == 0) {
             return xendev;
         }
     }
     return NULL;
 }
 
-/* Draining polls, and the bus may want to take the device apart meanwhile. If
- * it is about to anyway, that waits for the I/O as well. */
-XenPvblkHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s)
+/*
+ * Draining polls, and the bus may want to take the device apart meanwhile. If
+ * it is about to anyway, that waits for the I/O as well.
+ */
+XenPvblkFrontHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s)
 {
     XenDevice *xendev = backend_of_ours(s);
-    XenPvblkHold hold = {};
+    XenPvblkFrontHold hold = {};
 
     if (!xendev) {
         return hold;
@@ -238,7 +246,7 @@ XenPvblkHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s)
     return hold;
 }
 
-void xen_pvblk_front_let_go(XenPvblkHold hold)
+void xen_pvblk_front_let_go(XenPvblkFrontHold hold)
 {
     if (hold.bs) {
         bdrv_drained_end(hold.bs);
@@ -252,11 +260,12 @@ void xen_pvblk_front_let_go(XenPvblkHold hold)
 /* By name and not by pointer: the operator may have unplugged it. */
 static Object *own_backend(XenPvblkFrontend *s)
 {
-    return s->own_backend ?
+    return s->peer.is_own ?
            object_resolve_path_component(OBJECT(s), OWN_BACKEND) : NULL;
 }
 
-bool xen_pvblk_front_await_backend(XenPvblkFrontend *s, void (*rest)(void *opaque))
+bool xen_pvblk_front_await_backend(XenPvblkFrontend *s,
+                                   void (*rest)(void *opaque))
 {
     Object *be = own_backend(s);
 
@@ -270,14 +279,14 @@ void xen_pvblk_front_detach(XenPvblkFrontend *s)
     if (be) {
         object_unparent(be);
     }
-    s->own_backend = false;
-    g_clear_pointer(&s->frontend_path, g_free);
-    g_clear_pointer(&s->backend_path, g_free);
+    s->peer.is_own = false;
+    g_clear_pointer(&s->peer.frontend_path, g_free);
+    g_clear_pointer(&s->peer.backend_path, g_free);
 }
 
 uint32_t xen_pvblk_front_number(XenPvblkFrontend *s)
 {
-    const char *slash = strrchr(s->frontend_path, '/');
+    const char *slash = strrchr(s->peer.frontend_path, '/');
     unsigned int number = 0;
 
     if (slash) {
@@ -286,7 +295,7 @@ uint32_t xen_pvblk_front_number(XenPvblkFrontend *s)
     return number;
 }
 
-char *xen_pvblk_hosted_path(XenDevice *xendev, Error **errp)
+static char *hosted_path(XenDevice *xendev, Error **errp)
 {
     return g_strdup_printf("/local/domain/%u/xen-pvblk/vbd/%s",
                            xendev->frontend_id, xendev->name);
@@ -298,10 +307,15 @@ static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
 
     dc->user_creatable = false; /* comes with xen-pvblk-device */
     dc->desc = "Xen block backend of a xen-pvblk device";
-    XEN_DEVICE_CLASS(klass)->get_frontend_path = xen_pvblk_hosted_path;
+    XEN_DEVICE_CLASS(klass)->get_frontend_path = hosted_path;
 }
 
 static const TypeInfo hosted_types[] = {
+    {
+        .name = TYPE_XEN_PVBLK_HOSTED_BACKEND,
+        .parent = TYPE_XEN_PVBLK_BACKEND,
+        .class_init = hosted_class_init,
+    },
     {
         .name = TYPE_XEN_PVBLK_DISK,
         .parent = TYPE_XEN_DISK_DEVICE,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * xen-pvblk-device: the virtio side. Elements go from the virtqueues to the
- * core and back; features and configuration come from the core.
+ * xen-pvblk-device: its properties and its life, and what virtio asks of it;
+ * features and configuration come from the core.
  */
 #include "back.h"
-#include "front.h"
+#include "front-attach.h"
+#include "front-inspect.h"
+#include "front-ports.h"
+#include "front-queues.h"
 
 #include "hw/qdev-properties.h"
-#include "exec/cpu-common.h"
-#include "hw/virtio/virtio-bus.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "qemu/module.h"
@@ -22,249 +23,7 @@
 static QTAILQ_HEAD(, XenPvblkFrontend) all_devices =
     QTAILQ_HEAD_INITIALIZER(all_devices);
 
-/* An element on its way through the core, and what the core said of it. */
-typedef struct XenPvblkFrontElement {
-    VirtQueueElement elem; /* first: virtqueue_pop() allocates it */
-    uint32_t queue;
-    uint32_t written;
-    QSIMPLEQ_ENTRY(XenPvblkFrontElement) next;
-} XenPvblkFrontElement;
-
-/* ---- virtqueues ---------------------------------------------------------- */
-
-/*
- * Giving an element back unmaps it, and an interrupt is a write to memory:
- * both go wherever the guest directs them, to this device's registers or to
- * those that unplug it. So the core's upcalls only note what to do, and it is
- * done when the outermost call into the core has returned. Every such call
- * stands between enter() and leave().
- */
-void xen_pvblk_front_enter(XenPvblkFrontend *s)
-{
-    object_ref(OBJECT(s->proxy)); /* s is a part of it */
-    s->busy++;
-}
-
-static void give_back_done(XenPvblkFrontend *s)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    bool packed = virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED);
-    XenPvblkFrontElement *e;
-
-    while (!s->gone && (e = QSIMPLEQ_FIRST(&s->done))) {
-        VirtQueue *vq = virtio_get_queue(vdev, e->queue);
-
-        QSIMPLEQ_REMOVE_HEAD(&s->done, next);
-        s->queues[e->queue].notify = true;
-        if (packed) {
-            /* One by one: a guest can shrink a packed ring below a batch. */
-            virtqueue_push(vq, &e->elem, e->written);
-        } else {
-            virtqueue_fill(vq, &e->elem, e->written,
-                           s->queues[e->queue].filled++);
-        }
-        g_free(e);
-    }
-}
-
-/* One used index and at most one interrupt a queue for the whole batch. */
-static void deliver(XenPvblkFrontend *s)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-
-    give_back_done(s);
-    for (uint32_t i = 0; i < s->num_queues && !s->gone; i++) {
-        XenPvblkFrontQueue *q = &s->queues[i];
-        uint32_t filled = q->filled;
-
-        if (!q->notify) {
-            continue;
-        }
-        q->notify = false;
-        q->filled = 0;
-        if (filled) {
-            virtqueue_flush(virtio_get_queue(vdev, i), filled);
-        }
-        virtio_notify(vdev, virtio_get_queue(vdev, i));
-    }
-    if (s->config_dirty && !s->gone) {
-        s->config_dirty = false;
-        virtio_notify_config(vdev);
-    }
-    /* What that brought about is for the next turn: no guest keeps us here. */
-    if (!QSIMPLEQ_EMPTY(&s->done) && !s->gone) {
-        qemu_bh_schedule(s->work_bh);
-    }
-}
-
-static void unrealize_at_rest(XenPvblkFrontend *s);
-
-void xen_pvblk_front_leave(XenPvblkFrontend *s)
-{
-    DeviceState *proxy = s->proxy;
-
-    if (s->busy == 1) {
-        deliver(s);
-    }
-    if (--s->busy == 0 && s->gone) {
-        unrealize_at_rest(s);
-    }
-    object_unref(OBJECT(proxy));
-}
-
-/* Whether grants can name the pages: guest-physical addresses, of RAM. What a
- * DMA has to copy through a buffer (ROM, a device's memory) is none. */
-static bool in_ram(const struct iovec *iov, unsigned int n)
-{
-    ram_addr_t offset;
-
-    for (unsigned int i = 0; i < n; i++) {
-        if (iov[i].iov_len &&
-            !qemu_ram_block_from_host(iov[i].iov_base, false, &offset)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool take_one(XenPvblkFrontend *s, VirtQueue *vq, XenPvblkFrontElement *e)
-{
-    const VirtQueueElement *elem = &e->elem;
-    struct pvblk_element taken = {
-        .element = e,
-        .queue = e->queue,
-        .out_num = elem->out_num,
-        .in_num = elem->in_num,
-        .out_gpa = elem->out_addr,
-        .in_gpa = elem->in_addr,
-        .out_iov = elem->out_sg,
-        .in_iov = elem->in_sg,
-        .direct = VIRTIO_DEVICE(s)->dma_as == &address_space_memory &&
-                  in_ram(elem->out_sg, elem->out_num) &&
-                  in_ram(elem->in_sg, elem->in_num),
-    };
-
-    if (pvblk_device_take(s->dev, &taken)) {
-        return true;
-    }
-    virtqueue_unpop(vq, elem, 0);
-    g_free(e);
-    return false;
-}
-
-/* Take what is there. What finds no room stays in the queue, and is looked
- * for again when something completes. */
-static void take_all(XenPvblkFrontend *s, VirtQueue *vq, uint32_t index)
-{
-    XenPvblkFrontElement *e;
-
-    do {
-        virtio_queue_set_notification(vq, 0);
-        while (pvblk_device_has_room(s->dev) &&
-               (e = virtqueue_pop(vq, sizeof(*e)))) {
-            e->queue = index;
-            if (!take_one(s, vq, e)) {
-                break;
-            }
-        }
-        virtio_queue_set_notification(vq, 1);
-    } while (pvblk_device_has_room(s->dev) && !virtio_queue_empty(vq));
-
-    if (!pvblk_device_has_room(s->dev) && !s->starved) {
-        trace_xen_pvblk_starved(s);
-        s->starved = true;
-    }
-}
-
-static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
-{
-    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
-
-    if (s->gone) {
-        return;
-    }
-    xen_pvblk_front_enter(s);
-    take_all(s, vq, virtio_get_queue_index(vq));
-    pvblk_device_pump(s->dev);
-    xen_pvblk_front_leave(s);
-}
-
-/* For want of room, or of a turn, something was left. */
-static void work_bh(void *opaque)
-{
-    XenPvblkFrontend *s = opaque;
-
-    if (s->gone) {
-        return;
-    }
-    xen_pvblk_front_enter(s);
-    for (uint32_t i = 0; i < s->num_queues; i++) {
-        take_all(s, virtio_get_queue(VIRTIO_DEVICE(s), i), i);
-    }
-    pvblk_device_pump(s->dev);
-    xen_pvblk_front_leave(s);
-}
-
-void xen_pvblk_front_give_back(void *opaque, void *element, uint32_t queue,
-                         uint32_t written)
-{
-    XenPvblkFrontend *s = opaque;
-    XenPvblkFrontElement *e = element;
-
-    e->written = written;
-    QSIMPLEQ_INSERT_TAIL(&s->done, e, next);
-}
-
-void xen_pvblk_front_forget(void *opaque, void *element, uint32_t queue)
-{
-    XenPvblkFrontend *s = opaque;
-    XenPvblkFrontElement *e = element;
-
-    virtqueue_detach_element(virtio_get_queue(VIRTIO_DEVICE(s), queue),
-                             &e->elem, 0);
-    g_free(e);
-}
-
-void xen_pvblk_front_batch_done(void *opaque)
-{
-    XenPvblkFrontend *s = opaque;
-
-    if (s->starved) {
-        s->starved = false;
-        qemu_bh_schedule(s->work_bh);
-    }
-}
-
-/* What was done for a queue (or all, with -1) and is not given back yet. */
-static void drop_done(XenPvblkFrontend *s, int queue)
-{
-    QSIMPLEQ_HEAD(, XenPvblkFrontElement) kept = QSIMPLEQ_HEAD_INITIALIZER(kept);
-    XenPvblkFrontElement *e;
-
-    while ((e = QSIMPLEQ_FIRST(&s->done))) {
-        QSIMPLEQ_REMOVE_HEAD(&s->done, next);
-        if (queue < 0 || e->queue == queue) {
-            xen_pvblk_front_forget(s, e, e->queue);
-        } else {
-            QSIMPLEQ_INSERT_TAIL(&kept, e, next);
-        }
-    }
-    QSIMPLEQ_CONCAT(&s->done, &kept);
-    for (uint32_t i = 0; i < s->num_queues; i++) {
-        if (queue < 0 || i == queue) {
-            s->queues[i] = (XenPvblkFrontQueue) {};
-        }
-    }
-}
-
-/* ---- configuration and state --------------------------------------------- */
-
-void xen_pvblk_front_config_changed(void *opaque)
-{
-    XenPvblkFrontend *s = opaque;
-
-    s->config_dirty = true;
-}
+/* ---- configuration and state ------------------------------------------ */
 
 static void get_config(VirtIODevice *vdev, uint8_t *config)
 {
@@ -273,8 +32,12 @@ static void get_config(VirtIODevice *vdev, uint8_t *config)
 
 static void set_config(VirtIODevice *vdev, const uint8_t *config)
 {
-    pvblk_device_write_wce(XEN_PVBLK_FRONTEND(vdev)->dev,
-                           config[PVBLK_VIRTIO_WCE_OFFSET] != 0);
+    XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
+
+    if (xen_pvblk_front_enter(s)) {
+        pvblk_device_write_wce(s->dev, config[PVBLK_VIRTIO_WCE_OFFSET] != 0);
+        xen_pvblk_front_leave(s);
+    }
 }
 
 static uint64_t get_features(VirtIODevice *vdev, uint64_t features,
@@ -287,28 +50,31 @@ static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
 
-    if (status & VIRTIO_CONFIG_S_DRIVER_OK) {
+    if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && xen_pvblk_front_enter(s)) {
         trace_xen_pvblk_driver_ok(s, vdev->guest_features);
         pvblk_device_driver_ok(s->dev, vdev->guest_features);
+        xen_pvblk_front_leave(s);
     }
     return PVBLK_SET_STATUS_OK;
 }
 
-/* The driver's reset as well as the machine's. The connection to the backend
- * outlives both: ring, grants and event channel belong to the device model. */
+/*
+ * The driver's reset as well as the machine's. The connection to the backend
+ * outlives both: ring, grants and event channel belong to the device model.
+ */
 static void reset(VirtIODevice *vdev)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
-    XenPvblkHold hold;
+    XenPvblkFrontHold hold;
 
     trace_xen_pvblk_reset(s);
-    xen_pvblk_front_enter(s);
+    if (!xen_pvblk_front_enter(s)) {
+        return;
+    }
     hold = xen_pvblk_front_hold_backend(s);
     pvblk_device_reset(s->dev);
     xen_pvblk_front_let_go(hold);
-    drop_done(s, -1);
-    s->starved = false;
-    s->config_dirty = false;
+    xen_pvblk_front_queues_reset(s);
     xen_pvblk_front_leave(s);
 }
 
@@ -316,20 +82,19 @@ static void reset(VirtIODevice *vdev)
 static void queue_reset(VirtIODevice *vdev, uint32_t index)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
-    XenPvblkHold hold;
+    XenPvblkFrontHold hold;
 
-    if (index >= s->num_queues) {
+    if (index >= s->num_queues || !xen_pvblk_front_enter(s)) {
         return;
     }
-    xen_pvblk_front_enter(s);
     hold = xen_pvblk_front_hold_backend(s);
     pvblk_device_reset_queue(s->dev, index);
     xen_pvblk_front_let_go(hold);
-    drop_done(s, index);
+    xen_pvblk_front_queue_reset(s, index);
     xen_pvblk_front_leave(s);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------- */
 
 /* How much of blkif the frontend may use. */
 static bool check_ring_properties(XenPvblkFrontend *s, Error **errp)
@@ -401,22 +166,22 @@ static bool check_properties(XenPvblkFrontend *s, Error **errp)
 static bool device_units(XenPvblkFrontend *s)
 {
     return g_str_equal(s->sector_units, "auto")
-           ? s->backend_counts_in_sector_size
+           ? s->peer.counts_in_sector_size
            : g_str_equal(s->sector_units, "device");
 }
 
 static bool always_notify(XenPvblkFrontend *s)
 {
     return s->event_hold_off == ON_OFF_AUTO_AUTO
-           ? !s->backend_obeys_hold_off
+           ? !s->peer.obeys_hold_off
            : s->event_hold_off == ON_OFF_AUTO_OFF;
 }
 
 static struct pvblk_config core_config(XenPvblkFrontend *s)
 {
     return (struct pvblk_config) {
-        .frontend_path = s->frontend_path,
-        .backend_path = s->backend_path,
+        .frontend_path = s->peer.frontend_path,
+        .backend_path = s->peer.backend_path,
         .serial = s->serial,
         .virtual_device = xen_pvblk_front_number(s),
         .num_queues = s->num_queues,
@@ -466,7 +231,7 @@ static bool other_user(XenPvblkFrontend *s, Error **errp)
     XenPvblkFrontend *other;
 
     QTAILQ_FOREACH(other, &all_devices, next) {
-        if (g_str_equal(other->backend_path, s->backend_path)) {
+        if (g_str_equal(other->peer.backend_path, s->peer.backend_path)) {
             error_setg(errp, "vdev=%s: another xen-pvblk device uses this "
                        "backend; a backend has one frontend", s->vdev);
             return true;
@@ -481,8 +246,41 @@ static void release(XenPvblkFrontend *s)
     /* The backend unmaps what it has of ours before it is taken away. */
     xen_pvblk_front_detach(s);
     xen_pvblk_front_ports_close(s);
-    g_clear_pointer(&s->work_bh, qemu_bh_delete);
-    g_clear_pointer(&s->queues, g_free);
+}
+
+static void unrealize_now(XenPvblkFrontend *s)
+{
+    XenPvblkFrontHold hold;
+
+    trace_xen_pvblk_unrealize(s);
+    QTAILQ_REMOVE(&all_devices, s, next);
+    hold = xen_pvblk_front_hold_backend(s);
+    /* Before the queues go: elements in flight are detached from them. */
+    xen_pvblk_front_queues_reset(s);
+    g_clear_pointer(&s->dev, pvblk_device_free);
+    xen_pvblk_front_let_go(hold);
+    xen_pvblk_front_queues_close(s);
+    virtio_cleanup(VIRTIO_DEVICE(s));
+    release(s);
+}
+
+static void backend_at_rest(void *opaque)
+{
+    xen_pvblk_front_leave(opaque);
+}
+
+/*
+ * The backend of drive= goes with the device: not from inside of its own wait
+ * for a request, the end of which has brought us here. Until that is over, its
+ * work counts as ours.
+ */
+static void unrealize_at_rest(XenPvblkFrontend *s)
+{
+    if (xen_pvblk_front_await_backend(s, backend_at_rest)) {
+        xen_pvblk_front_keep(s);
+    } else {
+        unrealize_now(s);
+    }
 }
 
 static void device_realize(DeviceState *dev, Error **errp)
@@ -494,72 +292,31 @@ static void device_realize(DeviceState *dev, Error **errp)
         return;
     }
     s->proxy = qdev_get_parent_bus(dev)->parent;
-    s->gone = s->starved = s->config_dirty = false;
-    QSIMPLEQ_INIT(&s->done);
+    s->gone = false;
+    s->at_rest = unrealize_at_rest;
     if (!xen_pvblk_front_attach(s, errp) || other_user(s, errp) ||
         !make_core(s, errp)) {
         release(s);
         return;
     }
-    trace_xen_pvblk_realize(s, s->frontend_path, s->backend_path);
+    trace_xen_pvblk_realize(s, s->peer.frontend_path, s->peer.backend_path);
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, PVBLK_VIRTIO_CONFIG_SIZE);
-    s->queues = g_new0(XenPvblkFrontQueue, s->num_queues);
-    s->work_bh = virtio_bh_new_guarded(dev, work_bh, s);
-    for (uint32_t i = 0; i < s->num_queues; i++) {
-        virtio_add_queue(vdev, s->queue_size, handle_output);
-    }
+    xen_pvblk_front_queues_open(s);
     QTAILQ_INSERT_TAIL(&all_devices, s, next);
-    xen_pvblk_front_enter(s);
-    pvblk_device_start(s->dev);
-    xen_pvblk_front_leave(s);
-}
-
-static void unrealize_now(XenPvblkFrontend *s)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    XenPvblkHold hold;
-
-    trace_xen_pvblk_unrealize(s);
-    QTAILQ_REMOVE(&all_devices, s, next);
-    s->busy++; /* no leave() is the last any more */
-    hold = xen_pvblk_front_hold_backend(s);
-    /* Before the queues go: elements in flight are detached from them. */
-    drop_done(s, -1);
-    g_clear_pointer(&s->dev, pvblk_device_free);
-    xen_pvblk_front_let_go(hold);
-    for (uint32_t i = 0; i < s->num_queues; i++) {
-        virtio_del_queue(vdev, i);
-    }
-    virtio_cleanup(vdev);
-    release(s);
-    s->busy--;
-}
-
-static void backend_at_rest(void *opaque)
-{
-    xen_pvblk_front_leave(opaque);
-}
-
-/* The backend of drive= goes with the device: not from inside of its own wait
- * for a request, the end of which has brought us here. Until that is over, its
- * work counts as ours. */
-static void unrealize_at_rest(XenPvblkFrontend *s)
-{
-    if (xen_pvblk_front_await_backend(s, backend_at_rest)) {
-        xen_pvblk_front_enter(s);
-    } else {
-        unrealize_now(s);
+    if (xen_pvblk_front_enter(s)) {
+        pvblk_device_start(s->dev);
+        xen_pvblk_front_leave(s);
     }
 }
 
-/* A guest may come here from inside deliver(): then the last leave() does it. */
+/* A guest may come here from inside leave(): then the outermost one does it. */
 static void device_unrealize(DeviceState *dev)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(dev);
 
     s->gone = true;
-    if (!s->busy) {
+    if (!s->queues.busy) {
         unrealize_at_rest(s);
     }
 }
@@ -579,9 +336,12 @@ static const Property properties[] = {
     DEFINE_PROP_STRING("serial", XenPvblkFrontend, serial),
     DEFINE_PROP_UINT16("num-queues", XenPvblkFrontend, num_queues, 1),
     DEFINE_PROP_UINT16("queue-size", XenPvblkFrontend, queue_size, 256),
-    DEFINE_PROP_SIZE32("logical_block_size", XenPvblkFrontend, logical_block_size, 0),
-    DEFINE_PROP_SIZE32("physical_block_size", XenPvblkFrontend, physical_block_size, 0),
-    DEFINE_PROP_SIZE32("discard_granularity", XenPvblkFrontend, discard_granularity, 0),
+    DEFINE_PROP_SIZE32("logical_block_size", XenPvblkFrontend,
+                       logical_block_size, 0),
+    DEFINE_PROP_SIZE32("physical_block_size", XenPvblkFrontend,
+                       physical_block_size, 0),
+    DEFINE_PROP_SIZE32("discard_granularity", XenPvblkFrontend,
+                       discard_granularity, 0),
     DEFINE_PROP_ON_OFF_AUTO("write-cache", XenPvblkFrontend, write_cache,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_BOOL("share-rw", XenPvblkFrontend, share_rw, false),
@@ -600,15 +360,18 @@ static const Property properties[] = {
     DEFINE_PROP_BOOL("secure-discard", XenPvblkFrontend, secure_discard, true),
     DEFINE_PROP_BOOL("trusted", XenPvblkFrontend, trusted, true),
     DEFINE_PROP_STRING("abi", XenPvblkFrontend, abi),
-    DEFINE_PROP_UINT32("handshake-timeout-ms", XenPvblkFrontend, handshake_timeout_ms,
-                       10000),
-    DEFINE_PROP_UINT32("request-timeout-ms", XenPvblkFrontend, request_timeout_ms, 0),
+    DEFINE_PROP_UINT32("handshake-timeout-ms", XenPvblkFrontend,
+                       handshake_timeout_ms, 10000),
+    DEFINE_PROP_UINT32("request-timeout-ms", XenPvblkFrontend,
+                       request_timeout_ms, 0),
     { .name = "state", .info = &xen_pvblk_front_prop_state },
     { .name = "summary", .info = &xen_pvblk_front_prop_summary },
 };
 
-/* Xen's backends do not migrate (xen-xenstore says the same), and what is in
- * flight on the ring is known to this QEMU alone. */
+/*
+ * Xen's backends do not migrate (xen-xenstore says the same), and what is in
+ * flight on the ring is known to this QEMU alone.
+ */
 static const VMStateDescription vmstate = {
     .name = "xen-pvblk",
     .unmigratable = 1,

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What can be seen of a xen-pvblk device from outside:
- *   state     what the connection is, and why it is broken       qom-get, info qtree
- *   summary   plan and traffic in one line                        qom-get, info qtree
- *   plan      what was negotiated, a dictionary                   qom-get
- *   counters  a dictionary                                        qom-get
- *   ring      the shared pages, which have no address in the guest, and the
- *             frontend's path in XenStore: for a debugger           qom-get
- *   reconnect write true: close, and connect again                qom-set
+ * What can be seen of a xen-pvblk device from outside, by qom-get:
+ *   state      what the connection is, and why it is broken; `info qtree`, too
+ *   summary    plan and traffic in one line; `info qtree`, too
+ *   plan       what was negotiated, a dictionary
+ *   counters   a dictionary
+ *   ring       the shared pages, which have no address in the guest, and the
+ *              frontend's path in XenStore: for a debugger
+ *   reconnect  qom-set true: close, and connect again
  */
-#include "inspect.h"
-#include "front.h"
+#include "front-inspect.h"
+
+#include "dict.h"
+#include "front-ports.h"
+#include "front-queues.h"
 
 #include "hw/qdev-properties.h"
 #include "qapi/error.h"
@@ -31,7 +34,8 @@ static void get_state(Object *obj, Visitor *v, const char *name, void *opaque,
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
     const char *why = s->dev ? pvblk_device_broken_because(s->dev) : "";
     g_autofree char *text =
-        g_strdup_printf("%s%s%s", s->dev ? pvblk_device_state(s->dev) : "unrealized",
+        g_strdup_printf("%s%s%s",
+                        s->dev ? pvblk_device_state(s->dev) : "unrealized",
                         *why ? ": " : "", why);
 
     visit_text(v, name, text, errp);
@@ -43,65 +47,7 @@ const PropertyInfo xen_pvblk_front_prop_state = {
     .get = get_state,
 };
 
-/* ---- dictionaries -------------------------------------------------------- */
-
-struct visit {
-    Visitor *v;
-    Error **errp;
-    bool failed;
-};
-
-static void visit_field(void *opaque, const struct pvblk_field *field)
-{
-    struct visit *visit = opaque;
-    uint64_t number = field->number;
-    bool flag = field->number;
-
-    if (visit->failed) {
-        return;
-    }
-    switch (field->kind) {
-    case PVBLK_FIELD_U64:
-        visit->failed = !visit_type_uint64(visit->v, field->name, &number,
-                                           visit->errp);
-        break;
-    case PVBLK_FIELD_BOOL:
-        visit->failed = !visit_type_bool(visit->v, field->name, &flag,
-                                         visit->errp);
-        break;
-    case PVBLK_FIELD_TEXT: {
-        char *copy = g_strdup(field->text);
-
-        visit->failed = !visit_type_str(visit->v, field->name, &copy,
-                                        visit->errp);
-        g_free(copy);
-        break;
-    }
-    }
-}
-
-static void get_dict(Object *obj, Visitor *v, const char *name, void *opaque,
-                     Error **errp)
-{
-    XenPvblkFields *fields = opaque;
-    struct visit visit = { .v = v, .errp = errp };
-
-    if (!visit_start_struct(v, name, NULL, 0, errp)) {
-        return;
-    }
-    fields(obj, visit_field, &visit);
-    if (!visit.failed) {
-        visit_check_struct(v, errp);
-    }
-    visit_end_struct(v, NULL);
-}
-
-void xen_pvblk_add_dict(ObjectClass *klass, const char *name,
-                        const char *description, XenPvblkFields *fields)
-{
-    object_class_property_add(klass, name, "dict", get_dict, NULL, NULL, fields);
-    object_class_property_set_description(klass, name, description);
-}
+/* ---- dictionaries ----------------------------------------------------- */
 
 static void plan_fields(Object *obj, pvblk_emit *emit, void *opaque)
 {
@@ -121,7 +67,7 @@ static void counter_fields(Object *obj, pvblk_emit *emit, void *opaque)
     }
 }
 
-/* ---- summary ------------------------------------------------------------- */
+/* ---- summary ---------------------------------------------------------- */
 
 static void append_field(void *opaque, const struct pvblk_field *field)
 {
@@ -156,7 +102,7 @@ const PropertyInfo xen_pvblk_front_prop_summary = {
     .get = get_summary,
 };
 
-/* ---- ring ---------------------------------------------------------------- */
+/* ---- ring ------------------------------------------------------------- */
 
 static void append_hex(GString *text, XenPvblkFrontend *s, int page)
 {
@@ -207,7 +153,7 @@ static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
                      Error **errp)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
-    g_autofree char *path = g_strdup(s->frontend_path ? s->frontend_path : "");
+    g_autofree char *path = g_strdup(s->peer.frontend_path ?: "");
     g_autofree char *first = first_ring_page(s);
     g_autofree char *all = all_ring_pages(s);
 
@@ -222,7 +168,7 @@ static void get_ring(Object *obj, Visitor *v, const char *name, void *opaque,
     visit_end_struct(v, NULL);
 }
 
-/* ---- reconnect ----------------------------------------------------------- */
+/* ---- reconnect -------------------------------------------------------- */
 
 static void set_reconnect(Object *obj, bool value, Error **errp)
 {
@@ -230,8 +176,7 @@ static void set_reconnect(Object *obj, bool value, Error **errp)
 
     if (!s->dev) {
         error_setg(errp, "the device is not realized");
-    } else if (value) {
-        xen_pvblk_front_enter(s);
+    } else if (value && xen_pvblk_front_enter(s)) {
         pvblk_device_reconnect(s->dev);
         xen_pvblk_front_leave(s);
     }

@@ -4,13 +4,14 @@
  * and event channels that the device model owns (hw/xen/xen-emu-device.h),
  * a virtual clock.
  */
-#include "store.h"
-#include "front.h"
+#include "front-ports.h"
 
+#include "front-queues.h"
 #include "hw/xen/xen-emu-device.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
+#include "store.h"
 #include "trace.h"
 
 /*
@@ -41,7 +42,7 @@ void *xen_pvblk_front_pages_base(XenPvblkFrontend *s)
     return memory_region_get_ram_ptr(&s->ports.pages->mr);
 }
 
-/* ---- XenStore ---- */
+/* ---- XenStore --------------------------------------------------------- */
 
 static int store_read(void *opaque, const char *path, char *buf, size_t cap)
 {
@@ -69,8 +70,7 @@ static void watch_fired(void *opaque, const char *path)
 {
     XenPvblkFrontend *s = opaque;
 
-    if (s->dev && !s->gone) {
-        xen_pvblk_front_enter(s);
+    if (xen_pvblk_front_enter(s)) {
         pvblk_device_store_changed(s->dev);
         xen_pvblk_front_leave(s);
     }
@@ -83,8 +83,7 @@ static int store_watch(void *opaque, const char *path)
     if (s->ports.watch) {
         return 0; /* always the same path */
     }
-    s->ports.watch = qemu_xen_xs_watch(s->ports.xsh, path, watch_fired,
-                                          s);
+    s->ports.watch = qemu_xen_xs_watch(s->ports.xsh, path, watch_fired, s);
     return s->ports.watch ? 0 : -errno;
 }
 
@@ -98,7 +97,7 @@ static void store_unwatch(void *opaque)
     }
 }
 
-/* ---- grants ---- */
+/* ---- grants ----------------------------------------------------------- */
 
 static uint32_t grant_ref(void *opaque, uint32_t index)
 {
@@ -130,7 +129,7 @@ static int grant_revoke(void *opaque, uint32_t index)
     return xen_gnttab_device_revoke(grant_ref(opaque, index));
 }
 
-/* ---- events ---- */
+/* ---- events ----------------------------------------------------------- */
 
 /* Any thread, with the event channel lock held: schedule, no more. */
 static void event_arrived(void *opaque)
@@ -145,8 +144,7 @@ static void event_bh(void *opaque)
     XenPvblkFrontChannel *channel = opaque;
     XenPvblkFrontend *s = channel->dev;
 
-    if (s->dev && !s->gone) {
-        xen_pvblk_front_enter(s);
+    if (xen_pvblk_front_enter(s)) {
         pvblk_device_event(s->dev, channel->queue);
         xen_pvblk_front_leave(s);
     }
@@ -184,7 +182,7 @@ static void event_close(void *opaque, uint32_t queue)
     qemu_bh_cancel(channel->bh);
 }
 
-/* ---- clock ---- */
+/* ---- clock ------------------------------------------------------------ */
 
 static int64_t clock_now(void *opaque)
 {
@@ -206,14 +204,13 @@ static void deadline_passed(void *opaque)
 {
     XenPvblkFrontend *s = opaque;
 
-    if (s->dev && !s->gone) {
-        xen_pvblk_front_enter(s);
+    if (xen_pvblk_front_enter(s)) {
         pvblk_device_deadline(s->dev);
         xen_pvblk_front_leave(s);
     }
 }
 
-/* ---- what people see ---- */
+/* ---- what people see -------------------------------------------------- */
 
 static void log_line(void *opaque, const char *text)
 {
@@ -277,10 +274,10 @@ const struct pvblk_ops xen_pvblk_front_ops = {
     .trace = trace_event,
 };
 
-/* ---- resources ---- */
+/* ---- resources -------------------------------------------------------- */
 
-bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs, uint32_t pages,
-                             Error **errp)
+bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs,
+                                uint32_t pages, Error **errp)
 {
     XenPvblkFrontPorts *p = &s->ports;
     int ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Read-only properties that are dictionaries, filled from the core. */
-#ifndef HW_XEN_PVBLK_INSPECT_H
-#define HW_XEN_PVBLK_INSPECT_H
+/* Read-only properties that are dictionaries, filled from either core. */
+#ifndef HW_XEN_PVBLK_DICT_H
+#define HW_XEN_PVBLK_DICT_H
 
 #include "compat.h"
 #include "pvblk/c/device.h"
@@ -13,4 +13,4 @@ typedef void XenPvblkFields(Object *obj, pvblk_emit *emit, void *opaque);
 void xen_pvblk_add_dict(ObjectClass *klass, const char *name,
                         const char *description, XenPvblkFields *fields);
 
-#endif /* HW_XEN_PVBLK_INSPECT_H */
+#endif /* HW_XEN_PVBLK_DICT_H */

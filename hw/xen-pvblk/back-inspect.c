@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What can be seen of a xen-pvblk-backend from outside, by qom-get:
+ *   plan            what was agreed upon with the frontend, a dictionary
+ *   counters        a dictionary
+ *   last-error      why the last frontend was refused, or its ring halted
+ *   fault-plan      what it does wrong; also qom-set
+ *   fault-counters  how often each of its rules did, a dictionary
+ */
+#include "back-inspect.h"
+
+#include "back-ports.h"
+#include "dict.h"
+#include "qapi/error.h"
+
+/* ---- what goes on ----------------------------------------------------- */
+
+static void get_plan(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_plan(s->back, emit, opaque);
+    }
+}
+
+static void get_counters(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_counters(s->back, emit, opaque);
+    }
+}
+
+static char *get_last_error(Object *obj, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    return g_strdup(s->back ? pvblk_back_last_error(s->back) : "");
+}
+
+/* ---- fault plans: docs/faults.rst ------------------------------------- */
+
+/* A plan counts what happens, without any lock. */
+static bool set_faults(XenPvblkBackend *s, const char *what, const char *text,
+                       Error **errp)
+{
+    char error[512];
+
+    if (XEN_BLOCK_DEVICE(s)->props.iothread) {
+        error_setg(errp, "%s: a fault plan and iothread= exclude each other, "
+                   "it is for one thread", what);
+        return false;
+    }
+    if (pvblk_back_set_faults(s->back, text, error, sizeof(error)) < 0) {
+        error_setg(errp, "%s: %s", what, error);
+        return false;
+    }
+    return true;
+}
+
+bool xen_pvblk_back_load_faults(XenPvblkBackend *s, Error **errp)
+{
+    g_autofree char *what = g_strdup_printf("faults=%s", s->faults);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(s->faults, &text, &length, &error)) {
+        error_setg(errp, "%s: %s", what, error->message);
+        return false;
+    }
+    if (strlen(text) != length) {
+        error_setg(errp, "%s: a fault plan has no byte of value 0", what);
+        return false;
+    }
+    return set_faults(s, what, text, errp);
+}
+
+static char *get_fault_plan(Object *obj, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    return g_strdup(s->back ? pvblk_back_faults(s->back) : "");
+}
+
+static void set_fault_plan(Object *obj, const char *value, Error **errp)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (!s->back) {
+        error_setg(errp, "fault-plan: there is no backend yet; give faults= a "
+                   "file for a plan from the start on");
+        return;
+    }
+    /* A rule may be due at once, and end the connection. */
+    if (!xen_pvblk_back_enter(s)) {
+        error_setg(errp, "fault-plan: the backend is being unplugged");
+        return;
+    }
+    set_faults(s, "fault-plan", value, errp);
+    xen_pvblk_back_leave(s);
+}
+
+static void get_fault_counters(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    if (s->back) {
+        pvblk_back_fault_counters(s->back, emit, opaque);
+    }
+}
+
+/* ---- class ------------------------------------------------------------ */
+
+void xen_pvblk_back_inspect_class_init(ObjectClass *klass)
+{
+    xen_pvblk_add_dict(klass, "plan", "what was agreed upon with the frontend",
+                       get_plan);
+    xen_pvblk_add_dict(klass, "counters",
+                       "requests, segments, grants and events since the start",
+                       get_counters);
+    xen_pvblk_add_dict(klass, "fault-counters",
+                       "how often each rule's fault happened",
+                       get_fault_counters);
+    object_class_property_add_str(klass, "fault-plan", get_fault_plan,
+                                  set_fault_plan);
+    object_class_property_set_description(klass, "fault-plan",
+        "what the backend does wrong: a fault plan, a rule a line");
+    object_class_property_add_str(klass, "last-error", get_last_error, NULL);
+    object_class_property_set_description(klass, "last-error",
+        "why the last frontend was refused, or its ring halted");
+}

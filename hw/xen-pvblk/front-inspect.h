@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What can be seen of a frontend from outside. */
+#ifndef HW_XEN_PVBLK_FRONT_INSPECT_H
+#define HW_XEN_PVBLK_FRONT_INSPECT_H
+
+#include "front.h"
+#include "hw/qdev-properties.h"
+
+/* Those that `info qtree` shows, too: for the class's table of properties. */
+extern const PropertyInfo xen_pvblk_front_prop_state;
+extern const PropertyInfo xen_pvblk_front_prop_summary;
+/* All others. */
+void xen_pvblk_front_inspect_class_init(ObjectClass *klass);
+
+#endif /* HW_XEN_PVBLK_FRONT_INSPECT_H */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the frontend's core stands on: QEMU's Xen emulation. */
+#ifndef HW_XEN_PVBLK_FRONT_PORTS_H
+#define HW_XEN_PVBLK_FRONT_PORTS_H
+
+#include "front.h"
+
+#define XEN_PVBLK_PAGE 4096
+
+/* `opaque` is the frontend, which has its ports open. */
+extern const struct pvblk_ops xen_pvblk_front_ops;
+
+/* So many grant references, and private pages. */
+bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs,
+                                uint32_t pages, Error **errp);
+/* Also after an open that failed. */
+void xen_pvblk_front_ports_close(XenPvblkFrontend *s);
+/* The private pages: ring, lists of segments, bounced data. */
+void *xen_pvblk_front_pages_base(XenPvblkFrontend *s);
+
+#endif /* HW_XEN_PVBLK_FRONT_PORTS_H */
