@@ -217,36 +217,40 @@ static void log_line(void *opaque, const char *text)
     error_report("xen-pvblk: %s", text);
 }
 
-static void trace_event(void *opaque, enum pvblk_trace_kind kind, uint64_t a,
-                        uint64_t b, uint64_t c, const char *text)
+static void trace_event(void *opaque, const struct pvblk_trace *t)
 {
-    switch (kind) {
+    switch (t->kind) {
     case PVBLK_TRACE_STATE:
-        trace_xen_pvblk_state(opaque, pvblk_front_state_name(a), text, b);
+        trace_xen_pvblk_state(opaque, t->state.from, t->state.to,
+                              t->state.event);
         break;
     case PVBLK_TRACE_BACKEND:
-        trace_xen_pvblk_backend(opaque, text);
+        trace_xen_pvblk_backend(opaque, t->backend.state);
         break;
     case PVBLK_TRACE_REQUEST:
-        trace_xen_pvblk_request(opaque, a, b >> 16, b & 0xffff, c);
+        trace_xen_pvblk_request(opaque, t->request.id, t->request.op,
+                                t->request.segments, t->request.sector);
         break;
     case PVBLK_TRACE_RESPONSE:
-        trace_xen_pvblk_response(opaque, a, b, (int16_t)c);
+        trace_xen_pvblk_response(opaque, t->response.id, t->response.op,
+                                 t->response.status);
         break;
     case PVBLK_TRACE_PUBLISH:
-        trace_xen_pvblk_publish(opaque, a, b);
+        trace_xen_pvblk_publish(opaque, t->publish.requests,
+                                t->publish.event);
         break;
     case PVBLK_TRACE_EVENT:
-        trace_xen_pvblk_event(opaque, a);
+        trace_xen_pvblk_event(opaque, t->event.in_flight);
         break;
     case PVBLK_TRACE_VERDICT:
-        trace_xen_pvblk_verdict(opaque, a, b, c);
+        trace_xen_pvblk_verdict(opaque, t->verdict.verdict, t->verdict.why,
+                                t->verdict.sector);
         break;
     case PVBLK_TRACE_PLAN:
-        trace_xen_pvblk_plan(opaque, a, b);
+        trace_xen_pvblk_plan(opaque, t->plan.sectors, t->plan.sector_size);
         break;
     case PVBLK_TRACE_FAULT:
-        trace_xen_pvblk_fault(opaque, text, a);
+        trace_xen_pvblk_fault(opaque, t->fault.what, t->fault.value);
         break;
     }
 }

@@ -108,16 +108,85 @@ struct FrontCounters {
     uint64_t violations{0}, reconnects{0}, requeued{0};
 };
 
+enum class FrontEvent : uint8_t; /* an input of the table of states */
+
+/* What a front tells of its work, for a person who looks on. */
+struct TraceState {
+    FrontState from{};
+    FrontEvent event{};
+    FrontState to{};
+};
+struct TraceBackend {
+    XenbusState seen{};
+};
+struct TraceRequest {
+    RequestId id{};
+    Op op{Op::Read}; /* as on the wire: Op::Indirect, too */
+    uint32_t segments{0};
+    uint64_t sector{0}; /* as on the wire: see Plan::units */
+};
+struct TraceResponse {
+    RequestId id{};
+    Op op{Op::Read};
+    int16_t status{0};
+};
+struct TracePublish {
+    uint32_t requests{0}; /* in the batch */
+    bool event{false};    /* sent for it */
+};
+struct TraceEvent { /* received */
+    uint32_t in_flight{0};
+};
+struct TraceVerdict { /* on a request that was not accepted */
+    Verdict verdict{Verdict::Rejected};
+    IoStatus why{IoStatus::Ok};
+    Sector sector{};
+};
+struct TracePlan {
+    uint64_t sectors{0};     /* of 512 bytes */
+    uint32_t sector_size{0}; /* bytes */
+};
+struct TraceFault {
+    const char *what{""}; /* a string literal */
+    uint64_t value{0};    /* the offending number, where there is one */
+};
+
 enum class TraceKind : uint8_t {
-    State,    /* a: FrontState before, b: FrontEvent, c: FrontState after */
-    Backend,  /* a: XenbusState seen */
-    Request,  /* a: id, b: operation << 16 | segments, c: sector on the wire */
-    Response, /* a: id, b: operation, c: status (int16_t) */
-    Publish,  /* a: requests in the batch, b: 1 if an event was sent */
-    Event,    /* event received; a: requests in flight */
-    Verdict,  /* request not accepted; a: Verdict, b: IoStatus, c: sector */
-    Plan,     /* a: sectors, b: sector-size */
-    Fault,    /* text: what and clause; a: value */
+    State,
+    Backend,
+    Request,
+    Response,
+    Publish,
+    Event,
+    Verdict,
+    Plan,
+    Fault,
+};
+
+/* One of them: `kind` says which member of the union there is. */
+struct Trace {
+    Trace(const TraceState &t) : kind(TraceKind::State), state(t) {}
+    Trace(const TraceBackend &t) : kind(TraceKind::Backend), backend(t) {}
+    Trace(const TraceRequest &t) : kind(TraceKind::Request), request(t) {}
+    Trace(const TraceResponse &t) : kind(TraceKind::Response), response(t) {}
+    Trace(const TracePublish &t) : kind(TraceKind::Publish), publish(t) {}
+    Trace(const TraceEvent &t) : kind(TraceKind::Event), event(t) {}
+    Trace(const TraceVerdict &t) : kind(TraceKind::Verdict), verdict(t) {}
+    Trace(const TracePlan &t) : kind(TraceKind::Plan), plan(t) {}
+    Trace(const TraceFault &t) : kind(TraceKind::Fault), fault(t) {}
+
+    TraceKind kind;
+    union {
+        TraceState state;
+        TraceBackend backend;
+        TraceRequest request;
+        TraceResponse response;
+        TracePublish publish;
+        TraceEvent event;
+        TraceVerdict verdict;
+        TracePlan plan;
+        TraceFault fault;
+    };
 };
 
 /* Upcalls. Only submit() may be called from inside completed(). */
@@ -131,7 +200,7 @@ public:
     virtual void plan_changed() = 0;
     /* One sentence for a person. Rate-limited by the front. */
     virtual void log(const char *text) = 0;
-    virtual void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) = 0;
+    virtual void trace(const Trace &trace) = 0;
 
 protected:
     ~FrontOwner() = default;
@@ -154,7 +223,6 @@ struct FrontConfig {
     bool always_bounce{false};
 };
 
-enum class FrontEvent : uint8_t;
 enum class FrontAction : uint8_t;
 
 class BlockFront

@@ -72,7 +72,7 @@ public:
     void batch_done() override {}
     void plan_changed() override {}
     void log(const char *text) override;
-    void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) override;
+    void trace(const Trace &t) override;
 
 private:
     template <class Call>
@@ -274,14 +274,13 @@ void FrontScene::log(const char *)
     check(logs_.line(hub_.clock.now), "a backend floods the log");
 }
 
-void FrontScene::trace(TraceKind kind, uint64_t a, uint64_t, uint64_t c, const char *)
+void FrontScene::trace(const Trace &t)
 {
     traces_++;
-    if (kind != TraceKind::State)
+    if (t.kind != TraceKind::State)
         return;
-    check(static_cast<FrontState>(a) != FrontState::Broken || owner_asked_,
-          "Broken is left without the owner");
-    if (static_cast<FrontState>(c) == FrontState::Connected)
+    check(t.state.from != FrontState::Broken || owner_asked_, "Broken is left without the owner");
+    if (t.state.to == FrontState::Connected)
         out_.connects++;
 }
 

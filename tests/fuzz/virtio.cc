@@ -72,7 +72,7 @@ public:
     void batch_done() override {}
     void config_changed() override {}
     void log(const char *) override { check(false, "an honest backend breaks the connection"); }
-    void trace(TraceKind, uint64_t, uint64_t, uint64_t, const char *) override {}
+    void trace(const Trace &) override {}
 
 private:
     void add(Side &side, uint64_t at, uint64_t bytes, uint32_t pieces);

@@ -39,6 +39,34 @@ constexpr const char *kHubCallNames[kHubCalls] = {
     "store read",    "store write", "store watch", "grant of a frame",        "grant of a page",
     "end of access", "event open",  "event send",  "the backend's store read"};
 
+/* What the hash of a run is made of, and what --show prints. */
+struct TraceNumbers {
+    uint64_t a{0}, b{0}, c{0};
+    const char *text{""};
+};
+
+TraceNumbers numbers(const Trace &t)
+{
+    auto n = [](auto v) { return static_cast<uint64_t>(v); };
+    switch (t.kind) {
+    case TraceKind::State: return {n(t.state.from), n(t.state.event), n(t.state.to), ""};
+    case TraceKind::Backend: return {n(t.backend.seen), 0, 0, xenbus_state_name(t.backend.seen)};
+    case TraceKind::Request:
+        return {t.request.id.value, n(t.request.op) << 16 | t.request.segments, t.request.sector,
+                ""};
+    case TraceKind::Response:
+        return {t.response.id.value, n(t.response.op), static_cast<uint16_t>(t.response.status),
+                ""};
+    case TraceKind::Publish: return {t.publish.requests, t.publish.event, 0, ""};
+    case TraceKind::Event: return {t.event.in_flight, 0, 0, ""};
+    case TraceKind::Verdict:
+        return {n(t.verdict.verdict), n(t.verdict.why), t.verdict.sector.value, ""};
+    case TraceKind::Plan: return {t.plan.sectors, t.plan.sector_size, 0, ""};
+    case TraceKind::Fault: return {t.fault.value, 0, 0, t.fault.what};
+    }
+    return {};
+}
+
 } // namespace
 
 /* ---- what the scene is made of -------------------------------------------- */
@@ -599,18 +627,18 @@ void Scene::log(const char *text)
     check(logs_.line(hub_->clock.now), "a backend floods the log");
 }
 
-void Scene::trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text)
+void Scene::trace(const Trace &t)
 {
     AllocationPause pause;
     traces_++;
-    tally_.mix(static_cast<uint64_t>(kind) ^ a << 8 ^ b << 24 ^ c << 40);
-    if (kind == TraceKind::State)
-        say("front: %s -> %s", front_state_name(static_cast<FrontState>(a)),
-            front_state_name(static_cast<FrontState>(c)));
+    TraceNumbers n = numbers(t);
+    tally_.mix(static_cast<uint64_t>(t.kind) ^ n.a << 8 ^ n.b << 24 ^ n.c << 40);
+    if (t.kind == TraceKind::State)
+        say("front: %s -> %s", front_state_name(t.state.from), front_state_name(t.state.to));
     else
-        say("%s: %llx %llx %llx %s", kTraceNames[static_cast<uint32_t>(kind)],
-            static_cast<unsigned long long>(a), static_cast<unsigned long long>(b),
-            static_cast<unsigned long long>(c), text);
+        say("%s: %llx %llx %llx %s", kTraceNames[static_cast<uint32_t>(t.kind)],
+            static_cast<unsigned long long>(n.a), static_cast<unsigned long long>(n.b),
+            static_cast<unsigned long long>(n.c), n.text);
 }
 
 /* ---- what is said ------------------------------------------------------------- */

@@ -56,7 +56,7 @@ public:
     void batch_done() override {}
     void plan_changed() override {}
     void log(const char *text) override;
-    void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) override;
+    void trace(const Trace &t) override;
 
 private:
     static constexpr uint32_t kRegions = 10, kRegionPages = 22;

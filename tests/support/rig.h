@@ -73,10 +73,7 @@ public:
     void batch_done() override { batches++; }
     void plan_changed() override { plan_changes++; }
     void log(const char *text) override { logs.emplace_back(text); }
-    void trace(TraceKind kind, uint64_t, uint64_t, uint64_t, const char *) override
-    {
-        traces[static_cast<size_t>(kind)]++;
-    }
+    void trace(const Trace &t) override { traces[static_cast<size_t>(t.kind)]++; }
 
     std::vector<std::optional<IoStatus>> results;
     std::vector<size_t> order; /* of completion */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C seam (c_api.h): a host of C functions over the loopback, and a device
+ * The C seam (c/device.h): a host of C functions over the loopback, and a device
  * that is used through nothing but the C functions. What front and shim do is
  * their own tests' business; here it is that every call arrives, with what it
  * was given, and that a host's errno becomes a reason that a person can read.
@@ -134,6 +134,7 @@ public:
     uint32_t returned{0}, forgotten{0}, batches{0}, config_changes{0}, written{0}, last_queue{0};
     std::vector<std::string> logs;
     std::map<pvblk_trace_kind, uint32_t> traces;
+    std::map<pvblk_trace_kind, pvblk_trace> last_trace;
 
 private:
     static Host &of(void *opaque) { return *static_cast<Host *>(opaque); }
@@ -195,8 +196,11 @@ const pvblk_ops Host::kOps = {
     .batch_done = [](void *o) { of(o).batches++; },
     .config_changed = [](void *o) { of(o).config_changes++; },
     .log = [](void *o, const char *text) { of(o).logs.emplace_back(text); },
-    .trace = [](void *o, pvblk_trace_kind kind, uint64_t, uint64_t, uint64_t,
-                const char *) { of(o).traces[kind]++; },
+    .trace =
+        [](void *o, const pvblk_trace *t) {
+            of(o).traces[t->kind]++;
+            of(o).last_trace[t->kind] = *t;
+        },
 };
 
 /* What pvblk_device_plan() or _counters() emits, by name; texts by their value. */
@@ -417,11 +421,23 @@ TEST(CApi, FailureOfTheHostHasAReason)
     }
 }
 
-TEST(CApi, UnknownStateHasNoName)
+TEST(CApi, TracesTellWhatTheFrontDid)
 {
-    EXPECT_STREQ(pvblk_front_state_name(0), "idle");
-    EXPECT_STREQ(pvblk_front_state_name(kFrontStates), "?");
-    EXPECT_STREQ(pvblk_front_state_name(~0ull), "?");
+    Host h;
+    h.connect();
+    EXPECT_EQ(h.command(VIRTIO_BLK_T_OUT, 7), VIRTIO_BLK_S_OK);
+    auto &last = h.last_trace;
+    EXPECT_STREQ(last[PVBLK_TRACE_STATE].state.from, "connecting");
+    EXPECT_STREQ(last[PVBLK_TRACE_STATE].state.to, "connected");
+    EXPECT_STREQ(last[PVBLK_TRACE_BACKEND].backend.state, "Connected");
+    EXPECT_EQ(last[PVBLK_TRACE_PLAN].plan.sectors, h.hub.storage.sectors());
+    EXPECT_EQ(last[PVBLK_TRACE_PLAN].plan.sector_size, kSectorSize);
+    EXPECT_EQ(last[PVBLK_TRACE_REQUEST].request.op, static_cast<uint32_t>(Op::Write));
+    EXPECT_EQ(last[PVBLK_TRACE_REQUEST].request.segments, 1u);
+    EXPECT_EQ(last[PVBLK_TRACE_REQUEST].request.sector, 7u);
+    EXPECT_EQ(last[PVBLK_TRACE_RESPONSE].response.id, last[PVBLK_TRACE_REQUEST].request.id);
+    EXPECT_EQ(last[PVBLK_TRACE_RESPONSE].response.status, 0);
+    EXPECT_EQ(last[PVBLK_TRACE_PUBLISH].publish.requests, 1u);
 }
 
 } // namespace

@@ -20,7 +20,7 @@ public:
     void batch_done() override {}
     void plan_changed() override {}
     void log(const char *) override {}
-    void trace(TraceKind, uint64_t, uint64_t, uint64_t, const char *) override {}
+    void trace(const Trace &) override {}
     uint64_t done{0};
 };
 

@@ -72,7 +72,7 @@ public:
     void batch_done() override { batches++; }
     void config_changed() override { config_changes++; }
     void log(const char *) override {}
-    void trace(TraceKind, uint64_t, uint64_t, uint64_t, const char *) override {}
+    void trace(const Trace &) override {}
 
     ElementSide side(std::vector<Part> parts)
     {

@@ -21,7 +21,45 @@ typedef struct pvblk_device pvblk_device;
 
 /* ---- what the host provides ---------------------------------------------- */
 
-/* What a trace call is about; the arguments are those of TraceKind (front.h). */
+/* What a front tells of its work: the structs Trace… of front.h. */
+struct pvblk_trace_state {
+    const char *from, *to; /* names of FrontState */
+    uint32_t event;
+};
+struct pvblk_trace_backend {
+    const char *state; /* a name of xenbus.h's */
+};
+struct pvblk_trace_request {
+    uint64_t id;
+    uint32_t op, segments;
+    uint64_t sector; /* as on the wire */
+};
+struct pvblk_trace_response {
+    uint64_t id;
+    uint32_t op;
+    int32_t status;
+};
+struct pvblk_trace_publish {
+    uint32_t requests;
+    bool event; /* sent for them */
+};
+struct pvblk_trace_event {
+    uint32_t in_flight;
+};
+struct pvblk_trace_verdict {
+    uint32_t verdict, why;
+    uint64_t sector; /* of 512 bytes */
+};
+struct pvblk_trace_plan {
+    uint64_t sectors;     /* of 512 bytes */
+    uint32_t sector_size; /* bytes */
+};
+struct pvblk_trace_fault {
+    const char *what;
+    uint64_t value;
+};
+
+/* Which of them there is. */
 enum pvblk_trace_kind {
     PVBLK_TRACE_STATE,
     PVBLK_TRACE_BACKEND,
@@ -32,6 +70,20 @@ enum pvblk_trace_kind {
     PVBLK_TRACE_VERDICT,
     PVBLK_TRACE_PLAN,
     PVBLK_TRACE_FAULT,
+};
+struct pvblk_trace {
+    enum pvblk_trace_kind kind;
+    union {
+        struct pvblk_trace_state state;
+        struct pvblk_trace_backend backend;
+        struct pvblk_trace_request request;
+        struct pvblk_trace_response response;
+        struct pvblk_trace_publish publish;
+        struct pvblk_trace_event event;
+        struct pvblk_trace_verdict verdict;
+        struct pvblk_trace_plan plan;
+        struct pvblk_trace_fault fault;
+    };
 };
 
 struct pvblk_ops {
@@ -73,8 +125,7 @@ struct pvblk_ops {
     void (*config_changed)(void *opaque);
 
     void (*log)(void *opaque, const char *text);
-    void (*trace)(void *opaque, enum pvblk_trace_kind kind, uint64_t a, uint64_t b, uint64_t c,
-                  const char *text);
+    void (*trace)(void *opaque, const struct pvblk_trace *trace);
 };
 
 struct pvblk_config {
@@ -171,9 +222,6 @@ int pvblk_device_ring_page(const pvblk_device *dev, uint32_t queue, uint32_t pag
 /* Calls `emit` for each field, in a fixed order. */
 void pvblk_device_plan(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
 void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaque);
-
-/* Names for trace output. */
-const char *pvblk_front_state_name(uint64_t state);
 
 #ifdef __cplusplus
 }

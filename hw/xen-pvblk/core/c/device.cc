@@ -21,6 +21,54 @@ constexpr uint32_t kMaxRequests = 4096;
 
 using FrontHost = Host<pvblk_ops>;
 
+pvblk_trace c_trace(const Trace &t)
+{
+    pvblk_trace out{};
+    switch (t.kind) {
+    case TraceKind::State:
+        out.kind = PVBLK_TRACE_STATE;
+        out.state = {front_state_name(t.state.from), front_state_name(t.state.to),
+                     static_cast<uint32_t>(t.state.event)};
+        break;
+    case TraceKind::Backend:
+        out.kind = PVBLK_TRACE_BACKEND;
+        out.backend = {xenbus_state_name(t.backend.seen)};
+        break;
+    case TraceKind::Request:
+        out.kind = PVBLK_TRACE_REQUEST;
+        out.request = {t.request.id.value, static_cast<uint32_t>(t.request.op), t.request.segments,
+                       t.request.sector};
+        break;
+    case TraceKind::Response:
+        out.kind = PVBLK_TRACE_RESPONSE;
+        out.response = {t.response.id.value, static_cast<uint32_t>(t.response.op),
+                        t.response.status};
+        break;
+    case TraceKind::Publish:
+        out.kind = PVBLK_TRACE_PUBLISH;
+        out.publish = {t.publish.requests, t.publish.event};
+        break;
+    case TraceKind::Event:
+        out.kind = PVBLK_TRACE_EVENT;
+        out.event = {t.event.in_flight};
+        break;
+    case TraceKind::Verdict:
+        out.kind = PVBLK_TRACE_VERDICT;
+        out.verdict = {static_cast<uint32_t>(t.verdict.verdict),
+                       static_cast<uint32_t>(t.verdict.why), t.verdict.sector.value};
+        break;
+    case TraceKind::Plan:
+        out.kind = PVBLK_TRACE_PLAN;
+        out.plan = {t.plan.sectors, t.plan.sector_size};
+        break;
+    case TraceKind::Fault:
+        out.kind = PVBLK_TRACE_FAULT;
+        out.fault = {t.fault.what, t.fault.value};
+        break;
+    }
+    return out;
+}
+
 class HostQueues final : public ShimOwner
 {
 public:
@@ -33,9 +81,10 @@ public:
     void batch_done() override { h_.ops->batch_done(h_.opaque); }
     void config_changed() override { h_.ops->config_changed(h_.opaque); }
     void log(const char *text) override { h_.ops->log(h_.opaque, text); }
-    void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) override
+    void trace(const Trace &t) override
     {
-        h_.ops->trace(h_.opaque, static_cast<pvblk_trace_kind>(kind), a, b, c, text);
+        pvblk_trace out = c_trace(t);
+        h_.ops->trace(h_.opaque, &out);
     }
 
 private:
@@ -222,11 +271,4 @@ void pvblk_device_counters(const pvblk_device *dev, pvblk_emit *emit, void *opaq
     fields.number("guest-malformed", s.malformed);
     fields.number("guest-errors", s.errors);
     emit_counters(fields, *dev->front);
-}
-
-const char *pvblk_front_state_name(uint64_t state)
-{
-    if (state >= kFrontStates)
-        return "?";
-    return front_state_name(static_cast<FrontState>(state));
 }

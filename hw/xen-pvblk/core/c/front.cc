@@ -44,7 +44,7 @@ public:
         if (o_.log)
             o_.log(o_.opaque, text);
     }
-    void trace(TraceKind, uint64_t, uint64_t, uint64_t, const char *) override {}
+    void trace(const Trace &) override {}
 
 private:
     const pvblk_front_owner o_;

@@ -128,8 +128,7 @@ void BlockFront::count_done(const Slot &slot)
 bool BlockFront::handle_response(uint32_t ring, const WireResponse &rsp)
 {
     counters_.responses++;
-    owner_.trace(TraceKind::Response, rsp.id.value, static_cast<uint64_t>(rsp.op),
-                 static_cast<uint16_t>(rsp.status), "");
+    owner_.trace(TraceResponse{rsp.id, rsp.op, rsp.status});
     Slot *slot = answered_slot(ring, rsp);
     if (!slot)
         return false;

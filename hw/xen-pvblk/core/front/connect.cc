@@ -204,7 +204,7 @@ bool BlockFront::adopt_plan(bool new_connection)
         pool_.keep_grants(plan_.persistent);
         line_up();
     }
-    owner_.trace(TraceKind::Plan, plan_.sectors, plan_.sector_size, 0, "");
+    owner_.trace(TracePlan{plan_.sectors, plan_.sector_size});
     if (changed)
         owner_.plan_changed();
     return true;

@@ -61,7 +61,7 @@ BlockFront::BlockFront(FrontPorts ports, FrontOwner &owner, FrontConfig config, 
       pool_(ports.grants, ports.memory)
 {
     init_io();
-    owner_.trace(TraceKind::Plan, plan_.sectors, plan_.sector_size, 0, "");
+    owner_.trace(TracePlan{plan_.sectors, plan_.sector_size});
 }
 
 BlockFront::~BlockFront()
@@ -181,8 +181,7 @@ void BlockFront::look()
             break;
         }
         XenbusState seen = read.value();
-        owner_.trace(TraceKind::Backend, static_cast<uint64_t>(seen), 0, 0,
-                     xenbus_state_name(seen));
+        owner_.trace(TraceBackend{seen});
         FrontState before = state_;
         step(back_event(interpret(seen)));
         if (state_ == before)
@@ -197,8 +196,7 @@ void BlockFront::step(FrontEvent event)
     FrontStep next = front_step(state_, event, stopping_);
     state_ = next.next;
     if (before != state_)
-        owner_.trace(TraceKind::State, static_cast<uint64_t>(before), static_cast<uint64_t>(event),
-                     static_cast<uint64_t>(state_), front_state_name(state_));
+        owner_.trace(TraceState{before, event, state_});
     if (event == FrontEvent::Deadline && next.action == FrontAction::Break)
         broken_ = {ErrorKind::TimedOut, "xenbus:deadline",
                    "the backend did not follow within the handshake timeout", 0};
@@ -292,7 +290,7 @@ void BlockFront::fault(const Error &error)
 {
     counters_.violations++;
     broken_ = error;
-    owner_.trace(TraceKind::Fault, error.value, 0, 0, error.what);
+    owner_.trace(TraceFault{error.what, error.value});
     step(FrontEvent::Violation);
 }
 

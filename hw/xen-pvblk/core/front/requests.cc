@@ -50,8 +50,7 @@ void BlockFront::init_io()
 
 Intake BlockFront::refuse(Verdict verdict, IoStatus why, const IoRequest &req)
 {
-    owner_.trace(TraceKind::Verdict, static_cast<uint64_t>(verdict), static_cast<uint64_t>(why),
-                 req.sector.value, "");
+    owner_.trace(TraceVerdict{verdict, why, req.sector});
     return {verdict, why};
 }
 
@@ -159,7 +158,7 @@ void BlockFront::end_batch()
 void BlockFront::event_received(uint32_t)
 {
     counters_.events_received++;
-    owner_.trace(TraceKind::Event, in_flight_, 0, 0, "");
+    owner_.trace(TraceEvent{in_flight_});
     pump();
 }
 
@@ -298,8 +297,7 @@ void BlockFront::stage(Slot &slot)
     case Op::WriteBarrier: counters_.ring_barriers++; break;
     default: counters_.ring_flushes++; break;
     }
-    owner_.trace(TraceKind::Request, req.id.value,
-                 static_cast<uint64_t>(req.op) << 16 | slot.pieces, req.sector, "");
+    owner_.trace(TraceRequest{req.id, req.op, slot.pieces, req.sector});
 }
 
 /* The segments, in the request itself or in the pages that it names. */
@@ -338,7 +336,7 @@ bool BlockFront::publish()
         progress = true;
         bool wanted = queue.ring.publish();
         bool send = wanted || config_.always_notify;
-        owner_.trace(TraceKind::Publish, queue.unpublished, send, 0, "");
+        owner_.trace(TracePublish{queue.unpublished, send});
         queue.unpublished = 0;
         counters_.batches++;
         if (!send) {
@@ -388,8 +386,7 @@ void BlockFront::requeue_in_flight()
     /* Unless it is we who gave up. */
     if (kept && state_ != FrontState::Broken && state_ != FrontState::Stopped) {
         counters_.violations++;
-        owner_.trace(TraceKind::Fault, 0, 0, 0,
-                     "the backend left and keeps pages of requests mapped");
+        owner_.trace(TraceFault{"the backend left and keeps pages of requests mapped", 0});
     }
     for (Queue &queue : queues_)
         queue.unpublished = 0;

@@ -201,9 +201,9 @@ bool VirtioBlkShim::take(const Element &element)
     if (!status || out_size < kVirtioBlkHeader) {
         /* No status byte: nowhere to say so. Short header: an error. */
         counters_.malformed++;
-        owner_.trace(TraceKind::Fault, out_size, 0, 0,
-                     status ? "virtio request with a short header"
-                            : "virtio request without a status byte");
+        owner_.trace(TraceFault{status ? "virtio request with a short header"
+                                       : "virtio request without a status byte",
+                                out_size});
         if (status) {
             answer(element, status, VirtioBlkStatus::IoErr);
         } else {

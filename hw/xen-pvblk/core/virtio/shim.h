@@ -90,7 +90,7 @@ public:
     virtual void batch_done() = 0;
     virtual void config_changed() = 0;
     virtual void log(const char *text) = 0;
-    virtual void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) = 0;
+    virtual void trace(const Trace &trace) = 0;
 
 protected:
     ~ShimOwner() = default;
@@ -144,10 +144,7 @@ public:
     void batch_done() override;
     void plan_changed() override { owner_.config_changed(); }
     void log(const char *text) override { owner_.log(text); }
-    void trace(TraceKind kind, uint64_t a, uint64_t b, uint64_t c, const char *text) override
-    {
-        owner_.trace(kind, a, b, c, text);
-    }
+    void trace(const Trace &trace) override { owner_.trace(trace); }
 
 private:
     /* What has to be remembered of an element while the front has it. */
