@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 namespace pvblk
 {
@@ -65,48 +66,62 @@ const NodeText &text(Node n)
     return kText[static_cast<uint32_t>(n)];
 }
 
-Error malformed(Node n)
+/*
+ * Reads nodes and keeps the first complaint, so that who reads several goes on
+ * as if all were well and is asked once, at the end. What could not be read is
+ * as if it were not there.
+ */
+class Reader
 {
-    return {ErrorKind::Malformed, text(n).clause, text(n).malformed, 0};
-}
+public:
+    explicit Reader(const NodeSet &nodes) : nodes_(nodes) {}
 
-/* No default for what may well be there: a feature-flush-cache that we missed
- * would make us call data stable that is not. */
-Error unreadable(Node n)
-{
-    return {ErrorKind::Io, text(n).clause, "a node could not be read", 0};
-}
+    bool has(Node n) const { return nodes_.has(n); }
+    uint64_t number(Node n)
+    {
+        if (!has(n))
+            refuse({ErrorKind::Missing, text(n).clause, text(n).missing, 0});
+        return number_or(n, 0);
+    }
+    uint64_t number_or(Node n, uint64_t fallback)
+    {
+        if (!readable(n))
+            return fallback;
+        auto v = nodes_.too_long(n) ? std::nullopt : parse_decimal(nodes_.get(n));
+        if (!v)
+            malformed(n);
+        return v.value_or(fallback);
+    }
+    bool boolean(Node n, bool fallback = false)
+    {
+        uint64_t v = number_or(n, fallback);
+        if (v > 1)
+            malformed(n);
+        return v == 1;
+    }
+    /* "" where there is none. */
+    std::string_view word(Node n) { return readable(n) ? nodes_.get(n) : std::string_view(); }
+    void malformed(Node n) { refuse({ErrorKind::Malformed, text(n).clause, text(n).malformed, 0}); }
+    void refuse(const Error &error)
+    {
+        if (!first_)
+            first_ = error;
+    }
+    const std::optional<Error> &first() const { return first_; }
 
-Result<uint64_t> number(const NodeSet &nodes, Node n)
-{
-    if (!nodes.has(n))
-        return Error{ErrorKind::Missing, text(n).clause, text(n).missing, 0};
-    if (nodes.unreadable(n))
-        return unreadable(n);
-    auto v = nodes.too_long(n) ? std::nullopt : parse_decimal(nodes.get(n));
-    if (!v)
-        return malformed(n);
-    return *v;
-}
+private:
+    /* No default for what may well be there: a feature-flush-cache that we
+     * missed would make us call data stable that is not. */
+    bool readable(Node n)
+    {
+        if (nodes_.unreadable(n))
+            refuse({ErrorKind::Io, text(n).clause, "a node could not be read", 0});
+        return nodes_.has(n) && !nodes_.unreadable(n);
+    }
 
-Result<uint64_t> number_or(const NodeSet &nodes, Node n, uint64_t fallback)
-{
-    if (!nodes.has(n))
-        return fallback;
-    return number(nodes, n);
-}
-
-Result<bool> boolean(const NodeSet &nodes, Node n, bool fallback = false)
-{
-    if (!nodes.has(n))
-        return fallback;
-    auto v = number(nodes, n);
-    if (!v)
-        return v.error();
-    if (v.value() > 1)
-        return malformed(n);
-    return v.value() == 1;
-}
+    const NodeSet &nodes_;
+    std::optional<Error> first_{};
+};
 
 constexpr bool power_of_two(uint64_t v)
 {
@@ -122,156 +137,112 @@ constexpr uint32_t whole_ring(uint64_t most)
 /* blkif.h VDISK_*: bits of `info`. */
 constexpr uint64_t kInfoCdrom = 1, kInfoRemovable = 2, kInfoReadonly = 4;
 
-Status plan_sector_size(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto physical = number_or(nodes, Node::PhysicalSectorSize, 0);
     plan.sized = nodes.has(Node::Sectors) || nodes.has(Node::SectorSize);
+    if (plan.sized) {
+        uint64_t size = nodes.number(Node::SectorSize);
+        /* 0, 1536 and 8192 all pass OVMF's "multiple of 512". */
+        if (!power_of_two(size) || size < kSectorSize || size > kPageSize)
+            return nodes.refuse({ErrorKind::OutOfRange, "blkif:sector-size",
+                                 "backend's sector-size is not a power of two from 512 to 4096",
+                                 size});
+        plan.sector_size = static_cast<uint32_t>(size);
+        if (plan.sector_size != kSectorSize)
+            plan.units = policy.large_sector_units;
+    }
+    uint64_t physical = nodes.number_or(Node::PhysicalSectorSize, plan.sector_size);
     /* A sector-size that comes later: nothing yet to compare the physical one with. */
     if (!plan.sized)
-        return physical ? Status(Ok{}) : Status(physical.error());
-    auto size = number(nodes, Node::SectorSize);
-    if (!size)
-        return size.error();
-    /* 0, 1536 and 8192 all pass OVMF's "multiple of 512". */
-    if (!power_of_two(size.value()) || size.value() < kSectorSize || size.value() > kPageSize)
-        return Error{ErrorKind::OutOfRange, "blkif:sector-size",
-                     "backend's sector-size is not a power of two from 512 to 4096", size.value()};
-    plan.sector_size = static_cast<uint32_t>(size.value());
-    if (plan.sector_size != kSectorSize)
-        plan.units = policy.large_sector_units;
-
-    if (!physical)
-        return physical.error();
-    uint64_t phys = nodes.has(Node::PhysicalSectorSize) ? physical.value() : plan.sector_size;
-    if (!power_of_two(phys) || phys < plan.sector_size || phys > UINT32_MAX)
-        return Error{ErrorKind::OutOfRange, "blkif:physical-sector-size",
-                     "backend's physical-sector-size is not sector-size times a power of two",
-                     phys};
-    plan.physical_sector_size = static_cast<uint32_t>(phys);
-    return Ok{};
+        return;
+    if (!power_of_two(physical) || physical < plan.sector_size || physical > UINT32_MAX)
+        return nodes.refuse({ErrorKind::OutOfRange, "blkif:physical-sector-size",
+                             "backend's physical-sector-size is not sector-size times a power of "
+                             "two",
+                             physical});
+    plan.physical_sector_size = static_cast<uint32_t>(physical);
 }
 
-Status plan_capacity(const NodeSet &nodes, Plan &plan)
+void plan_capacity(Reader &nodes, Plan &plan)
 {
     if (!plan.sized)
-        return Ok{};
-    auto sectors = number(nodes, Node::Sectors);
-    if (!sectors)
-        return sectors.error();
-    uint32_t unit = unit_bytes(plan.units, plan.sector_size);
+        return;
+    uint64_t sectors = nodes.number(Node::Sectors);
     uint64_t bytes;
-    if (__builtin_mul_overflow(sectors.value(), unit, &bytes) || bytes > INT64_MAX)
-        return Error{ErrorKind::OutOfRange, "blkif:sectors",
-                     "backend's sectors is more than 2^63 bytes", sectors.value()};
+    if (__builtin_mul_overflow(sectors, unit_bytes(plan.units, plan.sector_size), &bytes) ||
+        bytes > INT64_MAX)
+        return nodes.refuse({ErrorKind::OutOfRange, "blkif:sectors",
+                             "backend's sectors is more than 2^63 bytes", sectors});
     if (bytes % plan.sector_size)
-        return Error{ErrorKind::Contradiction, "blkif:sectors",
-                     "backend's sectors is no whole number of sector-size", sectors.value()};
+        return nodes.refuse({ErrorKind::Contradiction, "blkif:sectors",
+                             "backend's sectors is no whole number of sector-size", sectors});
     plan.sectors = bytes >> kSectorShift;
-    return Ok{};
 }
 
-Status plan_access(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+void plan_access(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto info = number_or(nodes, Node::Info, 0);
-    if (!info)
-        return info.error();
-    plan.cdrom = info.value() & kInfoCdrom;
-    plan.removable = info.value() & kInfoRemovable;
-    plan.read_only = info.value() & kInfoReadonly;
-    if (nodes.unreadable(Node::Mode))
-        return unreadable(Node::Mode);
+    uint64_t info = nodes.number_or(Node::Info, 0);
+    plan.cdrom = info & kInfoCdrom;
+    plan.removable = info & kInfoRemovable;
+    plan.read_only = info & kInfoReadonly;
     if (nodes.has(Node::Mode)) {
-        std::string_view mode = nodes.get(Node::Mode);
-        if (nodes.too_long(Node::Mode) || (mode != "r" && mode != "w"))
-            return malformed(Node::Mode);
+        std::string_view mode = nodes.word(Node::Mode);
+        if (mode != "r" && mode != "w")
+            nodes.malformed(Node::Mode);
         /* Where mode and info disagree, the safe one wins. */
         plan.read_only |= mode == "r";
     }
-    if (nodes.unreadable(Node::DeviceType))
-        return unreadable(Node::DeviceType);
     /* Of what blkif.h lists ("disk", "cdrom", "floppy", etc.) one matters. */
-    plan.cdrom |= nodes.get(Node::DeviceType) == "cdrom";
-    auto trusted = boolean(nodes, Node::Trusted, true);
-    if (!trusted)
-        return trusted.error();
-    plan.trusted = trusted.value() && policy.trusted;
-    return Ok{};
+    plan.cdrom |= nodes.word(Node::DeviceType) == "cdrom";
+    plan.trusted = nodes.boolean(Node::Trusted, true) && policy.trusted;
 }
 
-Status plan_discard(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+void plan_discard(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto discard = boolean(nodes, Node::FeatureDiscard);
+    bool discard = nodes.boolean(Node::FeatureDiscard);
+    bool secure = nodes.boolean(Node::DiscardSecure);
+    uint64_t granularity = nodes.number_or(Node::DiscardGranularity, plan.sector_size);
+    uint64_t alignment = nodes.number_or(Node::DiscardAlignment, 0);
     if (!discard)
-        return discard.error();
-    auto secure = boolean(nodes, Node::DiscardSecure);
-    if (!secure)
-        return secure.error();
-    auto granularity = number_or(nodes, Node::DiscardGranularity, plan.sector_size);
-    if (!granularity)
-        return granularity.error();
-    auto alignment = number_or(nodes, Node::DiscardAlignment, 0);
-    if (!alignment)
-        return alignment.error();
-    if (!discard.value())
-        return Ok{};
-    if (granularity.value() == 0 || granularity.value() > UINT32_MAX / 2 ||
-        granularity.value() % plan.sector_size)
-        return Error{ErrorKind::Contradiction, "blkif:discard-granularity",
-                     "backend's discard-granularity is no multiple of sector-size",
-                     granularity.value()};
-    if (alignment.value() >= granularity.value() || alignment.value() % plan.sector_size)
-        return Error{ErrorKind::Contradiction, "blkif:discard-alignment",
-                     "backend's discard-alignment is no sector offset within discard-granularity",
-                     alignment.value()};
-    plan.discard_granularity = static_cast<uint32_t>(granularity.value());
-    plan.discard_alignment = static_cast<uint32_t>(alignment.value());
+        return;
+    if (granularity == 0 || granularity > UINT32_MAX / 2 || granularity % plan.sector_size)
+        return nodes.refuse({ErrorKind::Contradiction, "blkif:discard-granularity",
+                             "backend's discard-granularity is no multiple of sector-size",
+                             granularity});
+    if (alignment >= granularity || alignment % plan.sector_size)
+        return nodes.refuse({ErrorKind::Contradiction, "blkif:discard-alignment",
+                             "backend's discard-alignment is no sector offset within "
+                             "discard-granularity",
+                             alignment});
+    plan.discard_granularity = static_cast<uint32_t>(granularity);
+    plan.discard_alignment = static_cast<uint32_t>(alignment);
     /* Never to what cannot be written: QEMU's xen-cdrom aborts on it. */
     bool writable = !plan.read_only && !plan.cdrom;
     plan.discard = policy.use_discard && writable;
-    plan.discard_secure = policy.use_secure_discard && writable && secure.value();
-    return Ok{};
+    plan.discard_secure = policy.use_secure_discard && writable && secure;
 }
 
-Status plan_features(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+void plan_features(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto flush = boolean(nodes, Node::FeatureFlushCache);
-    if (!flush)
-        return flush.error();
-    plan.flush = flush.value() && policy.use_flush;
-    auto barrier = boolean(nodes, Node::FeatureBarrier);
-    if (!barrier)
-        return barrier.error();
-    plan.barrier = barrier.value() && policy.use_barrier;
-    auto persistent = boolean(nodes, Node::FeaturePersistent);
-    if (!persistent)
-        return persistent.error();
-    plan.persistent = persistent.value() && policy.use_persistent;
-    return plan_discard(nodes, policy, plan);
+    plan.flush = nodes.boolean(Node::FeatureFlushCache) && policy.use_flush;
+    plan.barrier = nodes.boolean(Node::FeatureBarrier) && policy.use_barrier;
+    plan.persistent = nodes.boolean(Node::FeaturePersistent) && policy.use_persistent;
 }
 
 /* Rings and requests: what both sides allow. A backend's number that is larger
  * than blkif.h has room for is no lie, and means as much as we want. */
-Status plan_transport(const NodeSet &nodes, const FrontPolicy &policy, Plan &plan)
+void plan_transport(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    auto order = number_or(nodes, Node::MaxRingPageOrder, 0);
-    if (!order)
-        return order.error();
-    auto pages = number_or(nodes, Node::MaxRingPages, 1);
-    if (!pages)
-        return pages.error();
-    auto queues = number_or(nodes, Node::MultiQueueMaxQueues, 1);
-    if (!queues)
-        return queues.error();
-    auto indirect = number_or(nodes, Node::FeatureMaxIndirectSegments, 0);
-    if (!indirect)
-        return indirect.error();
+    uint64_t order = nodes.number_or(Node::MaxRingPageOrder, 0);
+    uint64_t pages = nodes.number_or(Node::MaxRingPages, 1);
+    uint64_t queues = nodes.number_or(Node::MultiQueueMaxQueues, 1);
+    uint64_t indirect = nodes.number_or(Node::FeatureMaxIndirectSegments, 0);
     /* blkif.h, ring-page-order: MAX(ffs(max-ring-pages) - 1, max-ring-page-order). */
-    uint32_t by_order = 1u << std::min<uint64_t>(order.value(), 4);
-    plan.ring_pages = std::min(std::max(by_order, whole_ring(pages.value())), policy.ring_pages());
-    plan.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues.value(), 1, policy.queues()));
+    uint32_t by_order = 1u << std::min<uint64_t>(order, 4);
+    plan.ring_pages = std::min(std::max(by_order, whole_ring(pages)), policy.ring_pages());
+    plan.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues, 1, policy.queues()));
     plan.max_segments = static_cast<uint32_t>(
-        std::clamp<uint64_t>(indirect.value(), kMaxDirectSegments, policy.segments()));
-    return Ok{};
+        std::clamp<uint64_t>(indirect, kMaxDirectSegments, policy.segments()));
 }
 
 } // namespace
@@ -364,16 +335,15 @@ Result<Plan> negotiate(const NodeSet &nodes, const FrontPolicy &policy)
 {
     Plan plan;
     plan.abi = policy.abi;
-    if (auto s = plan_sector_size(nodes, policy, plan); !s)
-        return s.error();
-    if (auto s = plan_capacity(nodes, plan); !s)
-        return s.error();
-    if (auto s = plan_access(nodes, policy, plan); !s)
-        return s.error();
-    if (auto s = plan_features(nodes, policy, plan); !s)
-        return s.error();
-    if (auto s = plan_transport(nodes, policy, plan); !s)
-        return s.error();
+    Reader reader(nodes);
+    plan_sector_size(reader, policy, plan);
+    plan_capacity(reader, plan);
+    plan_access(reader, policy, plan);
+    plan_features(reader, policy, plan);
+    plan_discard(reader, policy, plan);
+    plan_transport(reader, policy, plan);
+    if (reader.first())
+        return *reader.first();
     return plan;
 }
 
