@@ -20,17 +20,14 @@
  */
 #pragma once
 
-#include "front/grant_pool.h"
-#include "front/negotiation.h"
-#include "proto/ring.h"
 #include "pvblk/plan.h"
 #include "pvblk/ports.h"
 #include "pvblk/xenbus.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/uio.h>
-#include <vector>
 
 namespace pvblk
 {
@@ -223,8 +220,6 @@ struct FrontConfig {
     bool always_bounce{false};
 };
 
-enum class FrontAction : uint8_t;
-
 class BlockFront
 {
 public:
@@ -272,232 +267,35 @@ public:
      * are sent, so that an old write never lands after a new one; a backend
      * that does not answer within the handshake timeout is reconnected.
      */
-    void cancel_all() { cancel(std::nullopt); }
+    void cancel_all();
     /* The same for the requests of one queue. */
-    void cancel_queue(uint32_t queue) { cancel(queue); }
+    void cancel_queue(uint32_t queue);
 
     /* Providers call these. */
     void event_received(uint32_t queue);
     void store_changed();
     void deadline_passed();
 
-    FrontState state() const { return state_; }
-    const Plan &plan() const { return plan_; }
-    const FrontCounters &counters() const { return counters_; }
-    uint32_t quarantined() const { return pool_.quarantined(); }
-    uint32_t in_flight() const { return in_flight_; }
-    uint32_t accepted() const { return accepted_; }
-    uint32_t persistent_grants() const { return pool_.kept(); }
-    bool has_room() const { return accepted_ < config_.max_requests; }
+    FrontState state() const;
+    const Plan &plan() const;
+    const FrontCounters &counters() const;
+    uint32_t quarantined() const;
+    uint32_t in_flight() const;
+    uint32_t accepted() const;
+    uint32_t persistent_grants() const;
+    bool has_room() const;
     /* The private page that holds a part of a ring, while there is one. */
     std::optional<PageIndex> ring_page(uint32_t queue, uint32_t page) const;
     /* Why the state is Broken; "" otherwise. */
-    const char *broken_because() const { return broken_.what; }
+    const char *broken_because() const { return broken().what; }
     /* The same with its clause and value; `what` is "" unless Broken. */
-    const Error &broken() const { return broken_; }
+    const Error &broken() const;
 
 private:
-    static constexpr uint32_t kNone = UINT32_MAX;
+    struct Parts;
+    explicit BlockFront(std::unique_ptr<Parts> parts);
 
-    /* blkif_request.id: slot in the low bits, a generation above, so that an
-     * answer to an earlier use of the slot is recognised. */
-    static constexpr uint32_t kSlotBits = 16;
-    static constexpr uint64_t make_id(uint32_t slot, uint32_t generation)
-    {
-        return static_cast<uint64_t>(generation) << kSlotBits | slot;
-    }
-
-    /* One segment of a ring request, which has a grant each: part of the
-     * owner's buffer, and where it lies on the wire. */
-    struct Piece {
-        uint32_t next{kNone}; /* of the same slot */
-        PageIndex page{};     /* bounced: through this one */
-        bool bounced{false};
-        uint8_t first_sect{0}, last_sect{0}; /* as on the wire */
-        uint32_t iov{0};
-        uint64_t iov_offset{0};
-        uint32_t bytes{0};
-    };
-
-    /* The private copy of a ring request; the ring is never read back. */
-    struct Slot {
-        bool in_flight{false};
-        bool orphan{false}; /* its job was cancelled */
-        Op op{Op::Read};
-        bool secure{false};
-        uint32_t ring{0};
-        uint32_t job{0};
-        uint32_t generation{0};
-        uint64_t offset{0}, bytes{0}; /* the part of the job that it carries */
-        int64_t issued_ns{0};
-        uint32_t first{kNone}, last{kNone}; /* its pieces, by grant */
-        uint32_t pieces{0};
-        uint32_t lists{0}; /* pages of segments; none: a direct request */
-        std::array<GrantPool::Lent, kMaxIndirectPages> list{};
-    };
-
-    /* An accepted request. In exactly one of: free list, pending, in flight. */
-    struct Job {
-        IoRequest req{};
-        IoStatus status{IoStatus::Ok};
-        uint64_t sequence{0};    /* order of acceptance */
-        uint32_t outstanding{0}; /* slots */
-        uint64_t offset{0};      /* bytes already put into slots */
-        uint64_t bytes{0};
-        uint32_t iov{0}; /* where the buffer is at `offset` */
-        uint64_t iov_offset{0};
-        bool flush_left{false};
-        bool pending{false}; /* on its queue */
-        bool used{false};
-        bool doomed{false}; /* end_jobs() is about to complete it */
-        uint32_t next{0};
-    };
-
-    /* A ring, its event channel, and the requests that go there. */
-    struct Queue {
-        FrontRing<SharedRing> ring{};
-        uint32_t pages{0};
-        std::array<GrantPool::Lent, kMaxRingPages> page{};
-        bool open{false}; /* the event channel */
-        Port port{};
-        uint32_t head{kNone}, tail{kNone}; /* pending jobs */
-        uint32_t unpublished{0};
-    };
-
-    /* What a backend may offer and yet not do. */
-    enum class Feature : uint8_t { None, Flush, Barrier, Discard, SecureDiscard };
-
-    BlockFront(FrontPorts ports, FrontOwner &owner, FrontConfig config, Plan plan);
-
-    /* front.cc: life cycle */
-    void step(FrontEvent event);
-    void act(FrontAction action, FrontEvent event);
-    void look();
-    Result<XenbusState> state_of(const std::string &end);
-    XenbusState interpret(XenbusState seen);
-    bool nodes_complete();
-    bool watch_backend();
-    void act_begin();
-    void act_attach();
-    void fault(const Error &error);
-    void complain(const Error &error);
-    void write_state(XenbusState state);
-    void arm_handshake();
-    void disarm_handshake();
-    void update_deadline();
-    void requests_overdue(int64_t now);
-
-    /* connect.cc: rings, nodes and the plan */
-    Result<Plan> read_plan();
-    void act_publish();
-    Status open_queue(uint32_t index, const Plan &plan);
-    bool write_ring_nodes(uint32_t index, const Plan &plan);
-    bool write_nodes(const Plan &plan);
-    void remove_stale_nodes();
-    bool adopt_plan(bool new_connection);
-    void tear_down();
-    bool write_node(std::string_view name, std::string_view value);
-    bool write_number(std::string_view name, uint64_t value);
-    void remove_node(std::string_view name);
-
-    /* requests.cc: requests */
-    void init_io();
-    bool send_more();
-    bool send_from(uint32_t index);
-    void stage(Slot &slot);
-    bool publish();
-    bool found_room();
-    void starved();
-    void put_pieces(const Slot &slot, WireRequest &req);
-    void finish_part(uint32_t job, IoStatus status, bool again);
-    void complete_job(uint32_t job);
-    void end_batch();
-    void end_jobs(std::optional<uint32_t> queue, IoStatus status);
-    void cancel(std::optional<uint32_t> queue);
-    IoStatus judge(const IoRequest &req) const;
-    void requeue_in_flight();
-    void line_up();
-    void rewind(Job &job, const Slot &slot);
-    void seek(Job &job, uint64_t offset);
-    void push_pending(uint32_t job);
-    void pop_pending(Queue &queue);
-    void free_slot(Slot &slot);
-    Intake refuse(Verdict verdict, IoStatus why, const IoRequest &req);
-
-    /* answers.cc: responses */
-    bool consume();
-    bool consume_ring(uint32_t index);
-    bool handle_response(uint32_t ring, const WireResponse &rsp);
-    Slot *answered_slot(uint32_t ring, const WireResponse &rsp);
-    IoStatus judge_status(const Slot &slot, int16_t status, bool &again);
-    static Feature feature_of(const Slot &slot);
-    bool withdraw(Feature feature, int16_t status, bool with_data);
-    void count_done(const Slot &slot);
-
-    /* splitter.cc: a part of a request into a slot, with its grants */
-    enum class Fill : uint8_t { Done, NoRoom, Refused };
-    Fill fill_slot(uint32_t job_index, Slot &slot);
-    Fill fill_data(Job &job, Slot &slot);
-    Fill add_piece(Job &job, Slot &slot);
-    bool room_in_list(Slot &slot);
-    void append(Slot &slot, uint32_t grant);
-    bool release_slot(Slot &slot);
-    bool shows_guest_memory(const Slot &slot) const;
-    bool release_lists(Slot &slot);
-    void orphan(Slot &slot);
-    bool off_granularity(const IoRequest &req) const;
-    uint64_t discard_start(const IoRequest &req) const;
-    bool nothing_to_discard(const Job &job) const;
-    uint32_t direct_bytes(const Job &job, uint64_t left) const;
-    uint32_t bounce_bytes(Job job, uint64_t left) const;
-    void advance(Job &job, uint64_t bytes) const;
-    void copy(const Piece &piece, const GuestBuffer &buffer, bool to_guest);
-    uint64_t wire_unit() const;
-
-    FrontPorts ports_;
-    FrontOwner &owner_;
-    FrontConfig config_;
-    Plan plan_;
-    FrontCounters counters_{};
-
-    FrontState state_{FrontState::Idle};
-    bool stopping_{false};
-    bool watching_{false};
-    bool looking_{false};
-    bool was_connected_{false};
-    /* The backend has no session: it was seen without one, or closed the last,
-     * since it was told of our rings. Counts in WaitInit and Lost. */
-    bool fresh_{false};
-    bool settled_{false}; /* the backend had its time to write its size */
-    Error broken_{};
-    int64_t handshake_deadline_{-1};
-    int64_t orphan_deadline_{-1};
-    int64_t settle_deadline_{-1};
-    int64_t request_deadline_{-1}; /* not after the first that is due */
-    bool flush_withdrawn_{false};
-    /* Indexed by Feature: the backend did it once on this connection. */
-    std::array<bool, 5> proven_{};
-    int64_t armed_{-1};
-    int64_t last_log_ns_{-1}; /* start of the window; < 0: none yet */
-    uint32_t log_burst_{0};
-
-    GrantPool pool_;
-    Plan published_{};  /* what our nodes say */
-    uint32_t rings_{0}; /* that are up: all of them, or none */
-    std::array<Queue, kMaxQueues> queues_{};
-
-    std::vector<Slot> slots_;
-    std::vector<uint32_t> free_slots_;
-    std::vector<Piece> pieces_; /* by grant */
-    std::vector<Job> jobs_;
-    std::vector<uint32_t> free_jobs_;
-    std::vector<uint32_t> order_; /* of jobs, while they line up */
-    uint32_t accepted_{0};
-    uint32_t in_flight_{0};
-    uint32_t orphans_{0};
-    uint32_t turn_{0}; /* the queue that sends first */
-    uint64_t sequence_{0};
-    bool completed_any_{false};
+    std::unique_ptr<Parts> parts_;
 };
 
 } // namespace pvblk

@@ -17,6 +17,8 @@
 #include "pvblk/front.h"
 
 #include <span>
+#include <string>
+#include <vector>
 
 namespace pvblk
 {
