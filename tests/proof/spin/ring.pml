@@ -14,8 +14,8 @@
  *
  * Each access to what is shared is a step of its own; what is private is put
  * together in d_step, or in atomic where a jump leads (d_step allows none).
- * Partners in C++: ring.h, Answers::consume_ring() and Transfer::requeue_in_flight(), and
- * BlockBack's pump.
+ * Partners in C++: ring.h, Answers::consume_ring() and
+ * Transfer::requeue_in_flight(), and BlockBack's pump.
  */
 #define REQUESTS   4
 #define SLOTS      2

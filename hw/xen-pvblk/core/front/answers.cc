@@ -24,7 +24,7 @@ Feature feature_of(const Slot &slot)
 
 void Answers::consume(Turn &turn)
 {
-    for (uint32_t i = 0; i < rings_.count() && !turn.fault; i++)
+    for (uint32_t i = 0; i < rings_.count(); i++)
         consume_ring(i, turn);
 }
 
