@@ -37,9 +37,9 @@ public:
     /* They are gone. */
     void retract() { announced_.reset(); }
 
-    /* The backend is Connected: what its nodes say now holds, as far as it may.
-     * Of a new connection, or of one that goes on. Returns whether size or
-     * access are others. */
+    /* The backend is Connected, which comes after announce(): what its nodes say
+     * now holds, as far as it may. Of a new connection, or of one that goes on.
+     * Returns whether size or access are others. */
     Result<bool> adopt_new(const NodeSet &nodes);
     Result<bool> refresh(const NodeSet &nodes);
 
