@@ -4,7 +4,7 @@
  * does what the sentence says, seen from a hand-made frontend; that it is an
  * honest backend again afterwards; and that our own frontend survives it.
  */
-#include "support/raw_front.h"
+#include "support/rig_front.h"
 #include "support/spy_ports.h"
 
 #include "pvblk/c/back.h"
@@ -45,7 +45,7 @@ class Bent
 public:
     static constexpr std::byte kGuest{0x22};
 
-    Bent(std::string rule_text, RawShape shape)
+    Bent(std::string rule_text, FrontShape shape)
         : rig(full()), store(rig.hub.back_store, rig.hub.config.backend_path),
           events(rig.hub.back_events), rule(std::move(rule_text))
     {
@@ -77,7 +77,7 @@ public:
         rig.back.reset();
     }
 
-    RawFront &f() { return *front; }
+    RigFront &f() { return *front; }
     SharedRing &ring(uint32_t queue = 0) { return f().shared(queue); }
     /* The plan is taken with a look at the rings: faults of that come at once. */
     void obey()
@@ -123,7 +123,7 @@ public:
     SpyStore store;
     SpyEvents events;
     const std::string rule;
-    std::optional<RawFront> front;
+    std::optional<RigFront> front;
     std::array<uint64_t, kMaxQueues> seen{};
     std::function<void()> on_event;
 };
@@ -784,11 +784,11 @@ struct Case {
     const char *rule;
     From from;
     void (*check)(Bent &b);
-    RawShape shape{};
+    FrontShape shape{};
 };
 constexpr From S = From::Start, C = From::Connected;
-constexpr RawShape kPersistent{Abi::X86_64, 1, 1, true};
-constexpr RawShape kTwoQueues{Abi::X86_64, 2, 1, false};
+constexpr FrontShape kPersistent{Abi::X86_64, 1, 1, true};
+constexpr FrontShape kTwoQueues{Abi::X86_64, 2, 1, false};
 
 const Case kCases[] = {
     {"at publish: index/producer-ahead 3", C, [](Bent &b) { producer_is(b, 4); }},
@@ -1014,7 +1014,7 @@ std::string mixed_plan(Dice &dice)
 void act(Bent &b, const WireRequest &indirect, Dice &dice)
 {
     uint32_t queue = dice.roll(2);
-    RawFront &f = b.f();
+    RigFront &f = b.f();
     switch (dice.roll(12)) {
     case 0: f.state(static_cast<XenbusState>(dice.roll(7))); break;
     case 1:

@@ -6,7 +6,7 @@
  * blkif_request_indirect.
  */
 #include "support/pass_ports.h"
-#include "support/raw_front.h"
+#include "support/rig_front.h"
 
 #include <utility>
 
@@ -69,7 +69,7 @@ TEST(BackFeatureNodes, ToolstackCanForbidDiscard)
 {
     for (const char *value : {"0", "1", ""}) {
         Rig rig(full());
-        RawFront f(rig);
+        RigFront f(rig);
         if (*value)
             rig.hub.put_node(rig.hub.config.backend_path + "/discard-enable", value);
         ASSERT_TRUE(f.connect());
@@ -91,7 +91,7 @@ TEST(BackRings, RequestsCrossRingPages)
         for (uint32_t pages : {1u, 2u, 4u, 8u, 16u}) {
             SCOPED_TRACE(testing::Message() << abi_name(abi) << ", pages " << pages);
             Rig rig(full());
-            RawFront f(rig, {abi, 1, pages, false});
+            RigFront f(rig, {abi, 1, pages, false});
             ASSERT_TRUE(f.connect());
             for (uint32_t i = 0; i < 11; i++)
                 f.grant(i);
@@ -130,7 +130,7 @@ TEST(BackRings, RingSchemesHaveToAgree)
         SCOPED_TRACE(testing::Message()
                      << (c.order ? c.order : "-") << ' ' << (c.pages ? c.pages : "-"));
         Rig rig(full());
-        RawFront f(rig, {Abi::X86_64, 1, 2, false});
+        RigFront f(rig, {Abi::X86_64, 1, 2, false});
         rig.hub.front_store.remove(rig.hub.config.frontend_path + "/num-ring-pages");
         if (c.order)
             f.node("ring-page-order", c.order);
@@ -145,7 +145,7 @@ TEST(BackRings, RingSchemesHaveToAgree)
 TEST(BackRings, RingRef0OfOnePageIsTaken)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     f.node("ring-ref0", rig.front_node("ring-ref"));
     rig.hub.front_store.remove(rig.hub.config.frontend_path + "/ring-ref");
     EXPECT_TRUE(f.connect());
@@ -156,7 +156,7 @@ TEST(BackRings, RingIsMappedWholeOrNotAtAll)
 {
     Rig rig(full());
     rig.oracle_matters = false;
-    RawFront f(rig, {Abi::X86_64, 2, 4, false});
+    RigFront f(rig, {Abi::X86_64, 2, 4, false});
     f.node("queue-1/ring-ref3", "9");
     EXPECT_FALSE(f.connect());
     EXPECT_EQ(rig.hub.grants.mapped(), 0u);
@@ -167,7 +167,7 @@ TEST(BackRings, RingIsMappedWholeOrNotAtAll)
 TEST(BackRings, EachQueueHasItsOwnRing)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 4, 2, false});
+    RigFront f(rig, {Abi::X86_64, 4, 2, false});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     for (uint32_t q = 0; q < 4; q++) {
@@ -184,7 +184,7 @@ TEST(BackRings, EachQueueHasItsOwnRing)
 TEST(BackRings, OtherRingsOutliveAHaltedOne)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 2, 1, false});
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     f.shared(1).store(SringField::ReqProd, RingIndex(1000));
@@ -199,7 +199,7 @@ TEST(BackRings, OtherRingsOutliveAHaltedOne)
 TEST(BackRings, NewFrontendTakesOverWhileConnected)
 {
     Rig rig(full());
-    auto first = std::make_unique<RawFront>(rig);
+    auto first = std::make_unique<RigFront>(rig);
     ASSERT_TRUE(first->connect());
     first->state(XenbusState::Connected);
     EXPECT_EQ(rig.back->counters().connects, 1u);
@@ -222,7 +222,7 @@ TEST(BackRings, NewFrontendTakesOverWhileConnected)
 TEST(BackRings, OfflineBackendStaysClosed)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     rig.hub.put_node(rig.hub.config.backend_path + "/online", "0");
     f.state(XenbusState::Closing);
@@ -240,7 +240,7 @@ TEST(BackIndirect, IndirectRequestOfAnySizeIsServed)
         for (uint32_t n : {1u, 11u, 12u, 255u, 256u}) {
             SCOPED_TRACE(testing::Message() << abi_name(abi) << ", segments " << n);
             Rig rig(full());
-            RawFront f(rig, {abi, 1, 1, false});
+            RigFront f(rig, {abi, 1, 1, false});
             ASSERT_TRUE(f.connect());
             for (uint32_t i = 0; i < n; i++)
                 f.grant(i);
@@ -266,7 +266,7 @@ TEST(BackIndirect, PagesOfSegmentsKeepTheirOrder)
     s.hub.guest_pages = 4200;
     s.hub.disk_sectors = 40000;
     Rig rig(s);
-    RawFront f(rig, {Abi::X86_64, 1, 1, false});
+    RigFront f(rig, {Abi::X86_64, 1, 1, false});
     ASSERT_TRUE(f.connect());
     std::vector<WireSegment> list(kMaxIndirectSegments);
     for (uint32_t i = 0; i < list.size(); i++)
@@ -289,25 +289,25 @@ TEST(BackIndirect, PagesOfSegmentsKeepTheirOrder)
 /* Each lie of an indirect request: ERROR, nothing touched, nothing mapped. */
 TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
 {
-    using Bend = void (*)(RawFront &, WireRequest &);
+    using Bend = void (*)(RigFront &, WireRequest &);
     const std::pair<const char *, Bend> cases[] = {
-        {"no segment", [](RawFront &, WireRequest &r) { r.nr_indirect_segments = 0; }},
-        {"257 segments", [](RawFront &, WireRequest &r) { r.nr_indirect_segments = 257; }},
-        {"65535 segments", [](RawFront &, WireRequest &r) { r.nr_indirect_segments = 65535; }},
-        {"flush inside", [](RawFront &, WireRequest &r) { r.indirect_op = Op::FlushDiskcache; }},
-        {"indirect inside", [](RawFront &, WireRequest &r) { r.indirect_op = Op::Indirect; }},
-        {"barrier inside", [](RawFront &, WireRequest &r) { r.indirect_op = Op::WriteBarrier; }},
-        {"unknown inside", [](RawFront &, WireRequest &r) { r.indirect_op = Op(99); }},
-        {"page not granted", [](RawFront &, WireRequest &r) { r.indirect[0] = GrantRef(9999); }},
-        {"sector at the end", [](RawFront &, WireRequest &r) { r.sector = 8192; }},
-        {"sector near 2^64", [](RawFront &, WireRequest &r) { r.sector = UINT64_MAX - 8; }},
+        {"no segment", [](RigFront &, WireRequest &r) { r.nr_indirect_segments = 0; }},
+        {"257 segments", [](RigFront &, WireRequest &r) { r.nr_indirect_segments = 257; }},
+        {"65535 segments", [](RigFront &, WireRequest &r) { r.nr_indirect_segments = 65535; }},
+        {"flush inside", [](RigFront &, WireRequest &r) { r.indirect_op = Op::FlushDiskcache; }},
+        {"indirect inside", [](RigFront &, WireRequest &r) { r.indirect_op = Op::Indirect; }},
+        {"barrier inside", [](RigFront &, WireRequest &r) { r.indirect_op = Op::WriteBarrier; }},
+        {"unknown inside", [](RigFront &, WireRequest &r) { r.indirect_op = Op(99); }},
+        {"page not granted", [](RigFront &, WireRequest &r) { r.indirect[0] = GrantRef(9999); }},
+        {"sector at the end", [](RigFront &, WireRequest &r) { r.sector = 8192; }},
+        {"sector near 2^64", [](RigFront &, WireRequest &r) { r.sector = UINT64_MAX - 8; }},
         {"last segment bad",
-         [](RawFront &f, WireRequest &) {
+         [](RigFront &f, WireRequest &) {
              WireSegment s{f.rig.hub.grants.ref(19), 5, 4};
              put_segments(f.rig.hub.guest.host(500 * kPageSize + 19 * kSegmentSize), {&s, 1});
          }},
         {"last grant bad",
-         [](RawFront &f, WireRequest &) {
+         [](RigFront &f, WireRequest &) {
              WireSegment s{GrantRef(UINT32_MAX), 0, 7};
              put_segments(f.rig.hub.guest.host(500 * kPageSize + 19 * kSegmentSize), {&s, 1});
          }},
@@ -316,7 +316,7 @@ TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
         SCOPED_TRACE(name);
         Rig rig(full());
         rig.oracle_matters = false;
-        RawFront f(rig);
+        RigFront f(rig);
         ASSERT_TRUE(f.connect());
         for (uint32_t i = 0; i < 20; i++)
             f.grant(i);
@@ -338,7 +338,7 @@ TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
 TEST(BackIndirect, SegmentsAreFetchedOnce)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 20; i++)
         f.grant(i);
@@ -360,7 +360,7 @@ TEST(BackIndirect, SegmentsAreFetchedOnce)
 TEST(BackPersistent, PersistentPageIsMappedOnce)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     for (uint32_t i = 0; i < 10; i++) {
@@ -382,7 +382,7 @@ TEST(BackPersistent, PersistentPageIsMappedOnce)
 TEST(BackPersistent, NothingStaysMappedUnasked)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.grant(0);
     EXPECT_EQ(f.ask(f.request(Op::Write, 0)), kOkay);
@@ -395,7 +395,7 @@ TEST(BackPersistent, LongestUnusedPageMakesRoom)
     RigSetup s = full();
     s.back.max_persistent = 3;
     Rig rig(s);
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 8; i++)
         f.grant(i);
@@ -425,7 +425,7 @@ TEST(BackPersistent, PageInUseStaysMapped)
     RigSetup s = full();
     s.back.max_persistent = 1;
     Rig rig(s);
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     f.grant(1);
@@ -451,7 +451,7 @@ TEST(BackPersistent, ReadOnlyGrantIsRefused)
 {
     Rig rig(full());
     rig.oracle_matters = false;
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     ASSERT_TRUE(f.connect());
     f.grant(0, true);
     for (int i = 0; i < 2; i++)
@@ -463,7 +463,7 @@ TEST(BackPersistent, ReadOnlyGrantIsRefused)
 TEST(BackPersistent, PageOfSegmentsCanCarryDataLater)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     f.grant(1);
@@ -486,7 +486,7 @@ TEST(BackPersistent, PageOfSegmentsCanCarryDataLater)
 TEST(BackBarrier, NoRequestPassesABarrier)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 3; i++)
         f.grant(i);
@@ -536,7 +536,7 @@ TEST(BackBarrier, NoRequestOfAnotherRingPassesABarrier)
     RigSetup s = full();
     s.back.max_queues = 2;
     Rig rig(s);
-    RawFront f(rig, {Abi::X86_64, 2, 1, false});
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 3; i++)
         f.grant(i);
@@ -582,7 +582,7 @@ void starve(uint32_t flooder, uint32_t victim)
     s.back.barrier = true;
     s.back.max_queues = 2;
     Rig rig(s);
-    RawFront f(rig, {Abi::X86_64, 2, 1, false});
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     RamStorage &disk = rig.hub.storage;
@@ -630,7 +630,7 @@ TEST(BackBarrier, EachRequestBesideBarriersIsAnswered)
         s.back.barrier = s.back.flush = true;
         s.back.max_queues = 4;
         Rig rig(s);
-        RawFront f(rig, {Abi::X86_64, 4, 1, false});
+        RigFront f(rig, {Abi::X86_64, 4, 1, false});
         ASSERT_TRUE(f.connect());
         for (uint32_t i = 0; i < 4; i++)
             f.grant(i);
@@ -681,7 +681,7 @@ TEST(BackBarrier, RingGoesOnAfterAFailedBarrier)
 {
     Rig rig(full());
     rig.oracle_matters = false;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.grant(0);
     rig.hub.storage.fail = true;
@@ -702,7 +702,7 @@ TEST(BackBarrier, ReadOnlyDiskRefusesABarriersData)
     RigSetup s = full();
     s.back.read_only = true;
     Rig rig(s);
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.grant(0);
     EXPECT_EQ(f.ask(f.request(Op::WriteBarrier, 0)), kError);
@@ -736,7 +736,7 @@ TEST(BackDiscard, SecureDiscardIsSecureOrRefused)
         RigSetup s = full();
         s.back.discard_secure = offered;
         Rig rig(s);
-        RawFront f(rig);
+        RigFront f(rig);
         ASSERT_TRUE(f.connect());
         WireRequest r = f.request(Op::Discard, 0, 0);
         r.nr_segments = kDiscardSecure;
@@ -753,7 +753,7 @@ TEST(BackDiscard, SecureDiscardIsSecureOrRefused)
 TEST(BackOrder, AnswersFollowTheDisksOrder)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 11; i++)
         f.grant(i);
@@ -786,7 +786,7 @@ TEST(BackOrder, AnswersFollowTheDisksOrder)
 TEST(BackOrder, CloseWaitsForTheDisk)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 2, 1, true});
+    RigFront f(rig, {Abi::X86_64, 2, 1, true});
     ASSERT_TRUE(f.connect());
     f.grant(0);
     rig.hub.storage.defer = true;
@@ -836,7 +836,7 @@ struct NestingBack {
 TEST(BackOrder, StateIsFollowedAfterTheDrain)
 {
     Rig rig(full());
-    RawFront f(rig, {Abi::X86_64, 2, 1, true});
+    RigFront f(rig, {Abi::X86_64, 2, 1, true});
     NestingBack nesting(rig);
     NestingStorage &storage = nesting.storage;
     BlockBack &back = nesting.back;
@@ -881,7 +881,7 @@ TEST(BackOrder, NewSizeIsToldAfterTheDrain)
 {
     Rig rig(full());
     rig.oracle_matters = false;
-    RawFront f(rig, {Abi::X86_64, 1, 1, true});
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
     NestingBack nesting(rig);
     NestingStorage &storage = nesting.storage;
     BlockBack &back = nesting.back;
@@ -912,7 +912,7 @@ TEST(BackOrder, MappingsPerEventAreBounded)
 {
     Rig rig(full());
     rig.oracle_matters = false;
-    RawFront f(rig, {Abi::X86_64, 1, 16, false});
+    RigFront f(rig, {Abi::X86_64, 1, 16, false});
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 255; i++)
         f.grant(i);
@@ -931,14 +931,14 @@ TEST(BackOrder, MappingsPerEventAreBounded)
 TEST(BackOrder, RequestsPerEventAreBounded)
 {
     Rig rig(full());
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     uint64_t before = rig.back->counters().requests;
     /* The ring is refilled from inside the disk's work. */
     class Refill final : public Storage
     {
     public:
-        explicit Refill(RawFront &f) : f_(f) {}
+        explicit Refill(RigFront &f) : f_(f) {}
         uint64_t sectors() const override { return 8192; }
         void submit(const StorageRequest &req, StorageClient &client) override
         {
@@ -949,7 +949,7 @@ TEST(BackOrder, RequestsPerEventAreBounded)
         void drain() override {}
 
     private:
-        RawFront &f_;
+        RigFront &f_;
     } refill(f);
     BackPorts ports = rig.hub.back_ports();
     BlockBack back({ports.store, ports.grants, ports.events, refill, nullptr}, rig.setup.back);

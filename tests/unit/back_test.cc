@@ -5,7 +5,7 @@
  * blkif_request and blkif_request_discard, ring.h RING_REQUEST_PROD_OVERFLOW.
  * IDs such as qemu:D3 name the place where a real backend goes wrong.
  */
-#include "support/raw_front.h"
+#include "support/rig_front.h"
 
 namespace
 {
@@ -56,7 +56,7 @@ TEST(BackNodes, QemuQuirkCountsInDeviceSectors)
 TEST(BackStates, FrontendCanConnectAgain)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     for (int i = 0; i < 3; i++) {
         f.new_rings();
         if (i == 0) {
@@ -81,7 +81,7 @@ TEST(BackStates, FrontendCanConnectAgain)
 TEST(BackStates, CrashedFrontendComesBack)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.state(XenbusState::Initialising);
     EXPECT_EQ(rig.back->state(), XenbusState::InitWait);
@@ -118,7 +118,7 @@ TEST(BackStates, BadFrontendNodeIsRefused)
         SCOPED_TRACE(testing::Message() << c.name << '=' << c.value);
         Rig rig;
         rig.oracle_matters = false;
-        RawFront f(rig);
+        RigFront f(rig);
         f.node(c.name, c.value);
         EXPECT_FALSE(f.connect());
         EXPECT_STREQ(rig.back->last_error().clause, c.clause);
@@ -136,7 +136,7 @@ TEST(BackStates, UnreadableNodeIsNotMissing)
     for (uint32_t nth = 0; nth < 12; nth++) {
         Rig rig;
         rig.oracle_matters = false;
-        RawFront f(rig);
+        RigFront f(rig);
         f.node("protocol", "x86_32-abi");
         ASSERT_TRUE(rig.back->start());
         rig.hub.run();
@@ -170,7 +170,7 @@ TEST(BackNodes, PhysicalSectorSizeDividesTheSize)
 TEST(BackStates, RingPageOrderZeroIsOnePage)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     f.node("ring-page-order", "0");
     EXPECT_TRUE(f.connect());
 }
@@ -178,7 +178,7 @@ TEST(BackStates, RingPageOrderZeroIsOnePage)
 TEST(BackStates, VanishLeavesNothing)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     rig.back->vanish();
     EXPECT_EQ(rig.back_node("state"), "");
@@ -190,7 +190,7 @@ TEST(BackStates, VanishLeavesNothing)
 struct BackRequestCase {
     const char *name;
     int status;
-    WireRequest (*make)(RawFront &f);
+    WireRequest (*make)(RigFront &f);
 };
 
 void PrintTo(const BackRequestCase &c, std::ostream *os)
@@ -201,128 +201,128 @@ void PrintTo(const BackRequestCase &c, std::ostream *os)
 /* The disk has 8192 sectors; grants 0…10 give guest frames, 11 is read-only,
  * the rest does not exist. Discard granularity: 8 sectors. */
 constexpr BackRequestCase kRequests[] = {
-    {"read_of_eleven_segments", kOkay, [](RawFront &f) { return f.request(Op::Read, 0, 11); }},
-    {"last_sector", kOkay, [](RawFront &f) { return f.request(Op::Write, 8184); }},
+    {"read_of_eleven_segments", kOkay, [](RigFront &f) { return f.request(Op::Read, 0, 11); }},
+    {"last_sector", kOkay, [](RigFront &f) { return f.request(Op::Write, 8184); }},
     /* blkif:max-segments (qemu:D11, D12) */
-    {"no_segment", kError, [](RawFront &f) { return f.request(Op::Read, 0, 0); }},
-    {"twelve_segments", kError, [](RawFront &f) { return f.request(Op::Read, 0, 12); }},
-    {"segments_255", kError, [](RawFront &f) { return f.request(Op::Write, 0, 255); }},
+    {"no_segment", kError, [](RigFront &f) { return f.request(Op::Read, 0, 0); }},
+    {"twelve_segments", kError, [](RigFront &f) { return f.request(Op::Read, 0, 12); }},
+    {"segments_255", kError, [](RigFront &f) { return f.request(Op::Write, 0, 255); }},
     /* blkif:first-last */
     {"first_after_last", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].first_sect = 5;
          r.seg[0].last_sect = 4;
          return r;
      }},
     {"last_beyond_the_page", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].last_sect = 8;
          return r;
      }},
     {"last_255", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Write, 0);
          r.seg[0].last_sect = 255;
          return r;
      }},
     {"bad_segment_after_good_ones", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Write, 0, 11);
          r.seg[10].first_sect = 200;
          r.seg[10].last_sect = 207;
          return r;
      }},
     {"one_sector_inside_a_page", kOkay,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].first_sect = r.seg[0].last_sect = 7;
          return r;
      }},
     /* blkif:range (qemu:D3 wraps) */
-    {"one_past_the_end", kError, [](RawFront &f) { return f.request(Op::Read, 8185); }},
-    {"sector_after_the_end", kError, [](RawFront &f) { return f.request(Op::Read, 8192); }},
-    {"sector_2_55", kError, [](RawFront &f) { return f.request(Op::Write, 1ull << 55); }},
+    {"one_past_the_end", kError, [](RigFront &f) { return f.request(Op::Read, 8185); }},
+    {"sector_after_the_end", kError, [](RigFront &f) { return f.request(Op::Read, 8192); }},
+    {"sector_2_55", kError, [](RigFront &f) { return f.request(Op::Write, 1ull << 55); }},
     {"sector_2_55_and_some", kError,
-     [](RawFront &f) { return f.request(Op::Read, (1ull << 55) + 8); }},
-    {"sector_2_64_less_1", kError, [](RawFront &f) { return f.request(Op::Read, UINT64_MAX); }},
+     [](RigFront &f) { return f.request(Op::Read, (1ull << 55) + 8); }},
+    {"sector_2_64_less_1", kError, [](RigFront &f) { return f.request(Op::Read, UINT64_MAX); }},
     {"sector_2_64_less_8", kError,
-     [](RawFront &f) { return f.request(Op::Write, UINT64_MAX - 7); }},
+     [](RigFront &f) { return f.request(Op::Write, UINT64_MAX - 7); }},
     /* blkif:gref (qemu:D18 aborts on the third) */
     {"grant_that_does_not_exist", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].gref = GrantRef(200);
          return r;
      }},
     {"grant_reserved", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].gref = GrantRef(3);
          return r;
      }},
     {"grant_of_no_ram", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].gref = f.rig.hub.grants.ref(12);
          return r;
      }},
     {"grant_2_32_less_1", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0, 3);
          r.seg[2].gref = GrantRef(UINT32_MAX);
          return r;
      }},
     {"read_into_a_readonly_grant", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Read, 0);
          r.seg[0].gref = f.rig.hub.grants.ref(11);
          return r;
      }},
     {"write_from_a_readonly_grant", kOkay,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Write, 0);
          r.seg[0].gref = f.rig.hub.grants.ref(11);
          return r;
      }},
     /* blkif:op (qemu:D10 answers ERROR) */
-    {"barrier", kNotSupp, [](RawFront &f) { return f.request(Op::WriteBarrier, 0); }},
-    {"reserved", kNotSupp, [](RawFront &f) { return f.request(Op::Reserved, 0); }},
-    {"indirect", kNotSupp, [](RawFront &f) { return f.request(Op::Indirect, 0); }},
-    {"op_7", kNotSupp, [](RawFront &f) { return f.request(static_cast<Op>(7), 0); }},
-    {"op_255", kNotSupp, [](RawFront &f) { return f.request(static_cast<Op>(255), 0); }},
+    {"barrier", kNotSupp, [](RigFront &f) { return f.request(Op::WriteBarrier, 0); }},
+    {"reserved", kNotSupp, [](RigFront &f) { return f.request(Op::Reserved, 0); }},
+    {"indirect", kNotSupp, [](RigFront &f) { return f.request(Op::Indirect, 0); }},
+    {"op_7", kNotSupp, [](RigFront &f) { return f.request(static_cast<Op>(7), 0); }},
+    {"op_255", kNotSupp, [](RigFront &f) { return f.request(static_cast<Op>(255), 0); }},
     /* blkif:flush (qemu:D13) */
-    {"flush", kOkay, [](RawFront &f) { return f.request(Op::FlushDiskcache, 0, 0); }},
-    {"flush_with_data", kError, [](RawFront &f) { return f.request(Op::FlushDiskcache, 0, 1); }},
+    {"flush", kOkay, [](RigFront &f) { return f.request(Op::FlushDiskcache, 0, 0); }},
+    {"flush_with_data", kError, [](RigFront &f) { return f.request(Op::FlushDiskcache, 0, 1); }},
     /* blkif:discard (qemu:D7, D8, D9) */
     {"discard", kOkay,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Discard, 8, 0);
          r.nr_sectors = 8184;
          return r;
      }},
-    {"discard_of_nothing", kError, [](RawFront &f) { return f.request(Op::Discard, 0, 0); }},
+    {"discard_of_nothing", kError, [](RigFront &f) { return f.request(Op::Discard, 0, 0); }},
     {"discard_off_the_granularity", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Discard, 4, 0);
          r.nr_sectors = 8;
          return r;
      }},
     {"discard_one_past_the_end", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Discard, 8, 0);
          r.nr_sectors = 8185;
          return r;
      }},
     {"discard_2_53", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Discard, 0, 0);
          r.nr_sectors = 1ull << 53;
          return r;
      }},
     {"discard_sum_wraps", kError,
-     [](RawFront &f) {
+     [](RigFront &f) {
          auto r = f.request(Op::Discard, 16, 0);
          r.nr_sectors = UINT64_MAX - 7;
          return r;
@@ -341,7 +341,7 @@ TEST_P(BackRequest, StatusFitsAndRefusalTouchesNothing)
     s.back.discard_granularity = 4096;
     Rig rig(s);
     rig.oracle_matters = false;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 11; i++)
         f.grant(i);
@@ -370,7 +370,7 @@ TEST(BackRequests, ReadOnlyDiskIsNeverWritten)
     RigSetup s;
     s.back.read_only = true;
     Rig rig(s);
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.grant(0);
     WireRequest discard = f.request(Op::Discard, 0, 0);
@@ -388,7 +388,7 @@ TEST(BackRequests, FeatureNotOfferedIsUnsupported)
     RigSetup s;
     s.back.flush = s.back.discard = false;
     Rig rig(s);
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kNotSupp);
     EXPECT_EQ(f.ask(f.request(Op::Discard, UINT64_MAX, 255)), kNotSupp);
@@ -403,7 +403,7 @@ TEST(BackRequests, LargeSectorsAreServedInEitherUnit)
         s.back.sector_size = 4096;
         s.back.units = units;
         Rig rig(s);
-        RawFront f(rig);
+        RigFront f(rig);
         ASSERT_TRUE(f.connect());
         f.grant(0);
         rig.fill_disk(16, 8, 5);
@@ -424,7 +424,7 @@ TEST(BackRequests, LargeSectorsAreServedInEitherUnit)
 TEST(BackRequests, I386FrontendIsServed)
 {
     Rig rig;
-    RawFront f(rig, Abi::X86_32);
+    RigFront f(rig, Abi::X86_32);
     ASSERT_TRUE(f.connect());
     for (uint32_t i = 0; i < 11; i++)
         f.grant(i);
@@ -438,7 +438,7 @@ TEST(BackRequests, I386FrontendIsServed)
 TEST(BackRequests, DiskErrorIsReported)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     f.grant(0);
     rig.hub.storage.fail = true;
@@ -451,7 +451,7 @@ TEST(BackRequests, DiskErrorIsReported)
 TEST(BackRequests, ResponsePaddingIsZero)
 {
     Rig rig;
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
     const std::byte *entry = rig.hub.memory.page(PageIndex(0)) + kSringHeader;
@@ -466,7 +466,7 @@ TEST(BackRingIndex, LyingProducerHaltsTheRing)
 {
     for (uint32_t jump : {33u, 34u, 1u << 31, UINT32_MAX}) {
         Rig rig;
-        RawFront f(rig);
+        RigFront f(rig);
         ASSERT_TRUE(f.connect());
         f.shared().store(SringField::ReqProd, RingIndex(jump));
         (void)rig.hub.events.notify(0);
@@ -491,7 +491,7 @@ TEST(BackRingIndex, UnansweredRequestsKeepTheirSlots)
     RigSetup s;
     s.knobs.hold = true;
     Rig rig(s);
-    RawFront f(rig);
+    RigFront f(rig);
     ASSERT_TRUE(f.connect());
     for (int i = 0; i < 32; i++)
         f.rings[0].stage(f.request(Op::FlushDiskcache, 0, 0));
@@ -512,7 +512,7 @@ TEST(BackKnobsTest, HeldRequestIsDoneOnceCompleted)
 {
     for (bool mapped : {false, true}) {
         Rig rig;
-        RawFront f(rig);
+        RigFront f(rig);
         rig.back->knobs().hold = true;
         rig.back->knobs().hold_mapped = mapped;
         ASSERT_TRUE(f.connect());

@@ -7,7 +7,7 @@
 namespace pvblk
 {
 
-struct RawShape {
+struct FrontShape {
     Abi abi{Abi::X86_64};
     uint32_t queues{1};
     uint32_t pages{1};
@@ -16,11 +16,11 @@ struct RawShape {
 
 /* A frontend without any scruples. Grant i gives frame i of guest RAM; the
  * rings lie in private pages from 0 on, and have the last grants. */
-class RawFront
+class RigFront
 {
 public:
-    explicit RawFront(Rig &r, Abi abi = Abi::X86_64) : RawFront(r, RawShape{abi, 1, 1, false}) {}
-    RawFront(Rig &r, RawShape s)
+    explicit RigFront(Rig &r, Abi abi = Abi::X86_64) : RigFront(r, FrontShape{abi, 1, 1, false}) {}
+    RigFront(Rig &r, FrontShape s)
         : rig(r), shape_(s), ring_grant_(r.hub.grants.count() - s.queues * s.pages)
     {
         rings.resize(s.queues);
@@ -34,7 +34,7 @@ public:
         if (s.persistent)
             node("feature-persistent", "1");
     }
-    ~RawFront()
+    ~RigFront()
     {
         state(XenbusState::Closing);
         state(XenbusState::Closed);
@@ -169,7 +169,7 @@ private:
         node(dir + "event-channel", std::to_string(rig.hub.events.open(q).value().value));
     }
 
-    RawShape shape_;
+    FrontShape shape_;
     uint32_t ring_grant_;
     std::vector<SharedRing> areas_;
     std::vector<uint32_t> granted_;
