@@ -2,7 +2,7 @@
 /* Target `back`: see back.h. */
 #include "back.h"
 
-#include "raw_front.h"
+#include "hostile_front.h"
 #include "support/check.h"
 #include "support/pattern.h"
 #include "support/watched_ports.h"
@@ -25,8 +25,8 @@ constexpr uint32_t kMaxMore = 8;
 HubConfig hub_config()
 {
     HubConfig c;
-    c.guest_pages = RawFront::kFrames;
-    c.private_pages = RawFront::kRingPages;
+    c.guest_pages = HostileFront::kFrames;
+    c.private_pages = HostileFront::kRingPages;
     c.disk_sectors = kDiskSectors;
     return c;
 }
@@ -35,7 +35,7 @@ HubConfig hub_config()
 const std::vector<std::byte> &image()
 {
     static const std::vector<std::byte> bytes = [] {
-        std::vector<std::byte> b(RawFront::kMaxSectors * kSectorSize);
+        std::vector<std::byte> b(HostileFront::kMaxSectors * kSectorSize);
         fill_pattern(b.data(), b.size(), 0);
         return b;
     }();
@@ -100,7 +100,7 @@ private:
     WatchedEvents events_;
     BackConfig config_{};
     WatchedStorage storage_;
-    RawFront front_;
+    HostileFront front_;
     std::unique_ptr<BlockBack> back_{};
     bool ours_{false}; /* the backend is connected to front_'s rings */
     uint32_t push_{0}, more_{0};
@@ -204,7 +204,7 @@ void BackScene::connect(const Step &s)
     ours_ = false;
     if (s.wrong(2) != 2)
         front_.close();
-    front_.set_up(Shape::of(s.a));
+    front_.set_up(shape_of(s.a));
     if (s.wrong(2) == 1) {
         front_.node(kNodeNames[s.b % std::size(kNodeNames)], node_text(s.c, s.c >> 6));
         front_.spoil();
@@ -261,14 +261,14 @@ void BackScene::act(uint32_t what, uint32_t queue, uint32_t value)
         front_.scribble_ring(queue, kSringHeader, std::string(kPageSize, static_cast<char>(value)));
         break;
     case 1: front_.move_index(queue, 0, value); break;
-    case 2: front_.revoke(value % RawFront::kFrames); break;
+    case 2: front_.revoke(value % HostileFront::kFrames); break;
     case 3: front_.doubt(), hub_.storage.fail = true; break;
     case 4: front_.move_index(queue, 0, 1); break;
     case 5: /* the list that the backend looks at, or has just looked at */
-        front_.write_frame(RawFront::kDataFrames + value % RawFront::kLists, value >> 2 & 127,
-                           static_cast<uint8_t>(value >> 9));
+        front_.write_frame(HostileFront::kDataFrames + value % HostileFront::kLists,
+                           value >> 2 & 127, static_cast<uint8_t>(value >> 9));
         break;
-    case 6: front_.revoke(RawFront::kDataFrames + value % RawFront::kLists); break;
+    case 6: front_.revoke(HostileFront::kDataFrames + value % HostileFront::kLists); break;
     default: hub_.storage.defer = true; break;
     }
 }
@@ -277,7 +277,7 @@ void BackScene::act(uint32_t what, uint32_t queue, uint32_t value)
 
 void BackScene::storage_step(const Step &s)
 {
-    constexpr uint64_t sizes[] = {kDiskSectors, 8, 64, RawFront::kMaxSectors};
+    constexpr uint64_t sizes[] = {kDiskSectors, 8, 64, HostileFront::kMaxSectors};
     front_.doubt();
     hub_.storage.fail = s.a % 4 == 1;
     hub_.storage.defer = s.a % 4 == 3;
@@ -350,7 +350,7 @@ void BackScene::play(const Step &s, Input &in)
         break;
     case BackOp::Node: node_step(s); break;
     case BackOp::Grant:
-        s.wrong(1) ? front_.revoke(s.a % RawFront::kFrames) : front_.grant(s.a, s.b & 1);
+        s.wrong(1) ? front_.revoke(s.a % HostileFront::kFrames) : front_.grant(s.a, s.b & 1);
         break;
     case BackOp::Data: front_.write_frame(s.a, s.b, static_cast<uint8_t>(s.c)); break;
     case BackOp::Meddle: meddle(s); break;

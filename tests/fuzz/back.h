@@ -23,9 +23,9 @@ namespace pvblk::fuzz
 
 enum class BackOp : uint8_t {
     Run,     /* deliver up to a queued events and watches; 0: all */
-    Connect, /* the frontend closes, and connects anew as Shape::of(a);
+    Connect, /* the frontend closes, and connects anew as shape_of(a);
                 wrong: with node b being c, or without closing before */
-    Request, /* a request that keeps all rules, see raw_front.cc; wrong: or not */
+    Request, /* a request that keeps all rules, see hostile_front.cc; wrong: or not */
     Publish, /* the producer of queue a - 1 is shown, 0: of all; wrong: without an event */
     State,   /* the frontend's state node is a % 9; wrong: text b */
     Node,    /* a node of the frontend's is text b or number c; wrong: removed */

@@ -11,7 +11,7 @@ namespace
 
 using O = BackOp;
 
-/* Bits of setup(), see BackScene::configure(); those of Shape::of() are above. */
+/* Bits of setup(), see BackScene::configure(); those of shape_of() are above. */
 constexpr uint32_t kLarge = 1, kDeviceUnits = 5, kReadOnly = 8, kNoFlush = 16, kNoDiscard = 32,
                    kGranularity = 64 | 128, kNotConnected = 0x100, kNoBarrier = 0x200,
                    kSecure = 0x400, kNoIndirect = 0x1000, kManySegments = 0x2000, kFewKept = 0x4000;
@@ -130,7 +130,7 @@ TEST(Back, ListOfTwoPages)
     EXPECT_EQ(o.counters.segments, 528u);
 }
 
-/* wrong: what RawFront::bend() makes of it, or of the list. */
+/* wrong: what HostileFront::bend() makes of it, or of the list. */
 TEST(Back, IndirectRequestThatBreaksARule)
 {
     for (uint32_t wrong : {1u, 2u, 3u, 11u, 12u, 13u})
@@ -300,7 +300,7 @@ TEST(Back, FrontendInThePlaceOfAnother)
     EXPECT_EQ(o.okays, 1u);
 }
 
-/* wrong: what RawFront::bend() makes of it. */
+/* wrong: what HostileFront::bend() makes of it. */
 TEST(Back, RequestThatBreaksARule)
 {
     for (uint32_t wrong : {2u, 3u, 8u, 11u, 12u})

@@ -1,38 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* A hand-made frontend, for tests of the backend: it may write anything. */
+/*
+ * A frontend without any scruples in a Rig, for unit tests of the backend: it
+ * may write anything, and expects that the backend lets go of its rings. Grant
+ * i gives frame i of guest RAM; the rings lie in private pages from 0 on, and
+ * have the last grants.
+ */
 #pragma once
 
+#include "support/raw_front.h"
 #include "support/rig.h"
 
 namespace pvblk
 {
 
-struct FrontShape {
-    Abi abi{Abi::X86_64};
-    uint32_t queues{1};
-    uint32_t pages{1};
-    bool persistent{false};
-};
-
-/* A frontend without any scruples. Grant i gives frame i of guest RAM; the
- * rings lie in private pages from 0 on, and have the last grants. */
-class RigFront
+class RigFront final : public RawFront
 {
 public:
-    explicit RigFront(Rig &r, Abi abi = Abi::X86_64) : RigFront(r, FrontShape{abi, 1, 1, false}) {}
+    explicit RigFront(Rig &r, Abi abi = Abi::X86_64) : RigFront(r, FrontShape{.abi = abi}) {}
     RigFront(Rig &r, FrontShape s)
-        : rig(r), shape_(s), ring_grant_(r.hub.grants.count() - s.queues * s.pages)
+        : RawFront(r.hub, r.hub.grants.count() - s.queues * s.pages), rig(r), shape_(s),
+          ring_grant_(r.hub.grants.count() - s.queues * s.pages)
     {
-        rings.resize(s.queues);
+        announce(s);
         for (uint32_t q = 0; q < s.queues; q++)
             add_ring(q);
-        node("protocol", abi_name(s.abi));
-        if (s.queues > 1)
-            node("multi-queue-num-queues", std::to_string(s.queues));
-        if (s.pages > 1)
-            node("num-ring-pages", std::to_string(s.pages));
-        if (s.persistent)
-            node("feature-persistent", "1");
     }
     ~RigFront()
     {
@@ -45,13 +36,10 @@ public:
         for (uint32_t i = 0; i < shape_.queues * shape_.pages; i++)
             EXPECT_TRUE(rig.hub.grants.revoke(ring_grant_ + i)) << "backend keeps the ring";
     }
-    void node(const std::string &name, const std::string &value)
-    {
-        rig.hub.put_node(rig.hub.config.frontend_path + "/" + name, value);
-    }
+    /* Written, and what comes of it is done. */
     void state(XenbusState s)
     {
-        node("state", std::to_string(static_cast<int>(s)));
+        write_state(s);
         rig.hub.run();
     }
     bool connect()
@@ -77,7 +65,7 @@ public:
     {
         WireRequest r;
         r.op = op;
-        r.id = RequestId(++ids_ * 0x1'0000'0001);
+        r.id = next_id();
         r.sector = sector;
         r.nr_segments = static_cast<uint8_t>(segments);
         for (uint32_t i = 0; i < segments && i < kMaxDirectSegments; i++)
@@ -140,11 +128,11 @@ public:
     void new_rings()
     {
         for (uint32_t q = 0; q < shape_.queues; q++) {
-            areas_[q].init();
-            rings[q] = FrontRing<SharedRing>(areas_[q]);
+            areas_[q].shared.init();
+            rings[q] = FrontRing<SharedRing>(areas_[q].shared);
         }
     }
-    SharedRing &shared(uint32_t queue = 0) { return areas_[queue]; }
+    SharedRing &shared(uint32_t queue = 0) { return areas_[queue].shared; }
 
     Rig &rig;
     std::vector<FrontRing<SharedRing>> rings;
@@ -152,28 +140,20 @@ public:
 private:
     void add_ring(uint32_t q)
     {
-        std::array<std::byte *, kMaxRingPages> pages{};
-        std::string dir = shape_.queues > 1 ? "queue-" + std::to_string(q) + "/" : "";
+        std::vector<uint32_t> pages(shape_.pages);
         for (uint32_t i = 0; i < shape_.pages; i++) {
             /* Backwards: pages of a ring are not contiguous. */
-            uint32_t page = q * shape_.pages + shape_.pages - 1 - i;
-            pages[i] = rig.hub.memory.page(PageIndex(page));
-            std::memset(pages[i], 0xaa, kPageSize); /* whoever used it before */
-            (void)rig.hub.grants.grant_page(ring_grant_ + page, PageIndex(page), false);
-            node(dir + (shape_.pages > 1 ? "ring-ref" + std::to_string(i) : "ring-ref"),
-                 std::to_string(rig.hub.grants.ref(ring_grant_ + page).value));
+            pages[i] = q * shape_.pages + shape_.pages - 1 - i;
+            (void)rig.hub.grants.grant_page(ring_grant_ + pages[i], PageIndex(pages[i]), false);
         }
-        areas_.emplace_back(shape_.abi, pages, shape_.pages);
-        areas_[q].init();
-        rings[q] = FrontRing<SharedRing>(areas_[q]);
-        node(dir + "event-channel", std::to_string(rig.hub.events.open(q).value().value));
+        areas_.push_back(make_ring(shape_, q, std::move(pages)).value());
+        rings.emplace_back(areas_[q].shared);
     }
 
     FrontShape shape_;
     uint32_t ring_grant_;
-    std::vector<SharedRing> areas_;
+    std::vector<Area> areas_;
     std::vector<uint32_t> granted_;
-    uint64_t ids_{0};
 };
 
 inline constexpr int kOkay = 0, kError = -1, kNotSupp = -2;

@@ -131,7 +131,8 @@ TEST(BackRings, RingSchemesHaveToAgree)
                      << (c.order ? c.order : "-") << ' ' << (c.pages ? c.pages : "-"));
         Rig rig(full());
         RigFront f(rig, {Abi::X86_64, 1, 2, false});
-        rig.hub.front_store.remove(rig.hub.config.frontend_path + "/num-ring-pages");
+        f.remove("ring-page-order");
+        f.remove("num-ring-pages");
         if (c.order)
             f.node("ring-page-order", c.order);
         if (c.pages)

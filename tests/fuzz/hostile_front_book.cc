@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A frontend without scruples: what has to come of its requests. The rules of
- * blkif.h once more, found out in another way than the backend does.
+ * blkif.h once more, found out in another way than the backend does: an oracle
+ * that shared the backend's checks would share their mistakes.
  */
-#include "raw_front.h"
+#include "hostile_front.h"
 #include "support/check.h"
 
 #include <algorithm>
@@ -26,32 +27,32 @@ std::span<const WireSegment> direct_segments(const WireRequest &req)
 }
 } // namespace
 
-uint32_t RawFront::unit() const
+uint32_t HostileFront::unit() const
 {
     return disk_.units == SectorUnits::Device ? disk_.sector_size : kSectorSize;
 }
 
-void RawFront::doubt()
+void HostileFront::doubt()
 {
     for (Ring &r : rings_)
         for (Waiting &w : r.waiting)
             w.expect = Expect::Any;
 }
 
-void RawFront::forget()
+void HostileFront::forget()
 {
     for (Ring &r : rings_)
         r.waiting.clear(), r.staged.clear();
 }
 
-void RawFront::spoil()
+void HostileFront::spoil()
 {
     strange = true;
     for (Ring &r : rings_)
         r.scribbled = true;
 }
 
-size_t RawFront::waiting() const
+size_t HostileFront::waiting() const
 {
     size_t n = 0;
     for (const Ring &r : rings_)
@@ -61,14 +62,14 @@ size_t RawFront::waiting() const
 
 /* ---- what a request deserves -------------------------------------------- */
 
-bool RawFront::in_range(uint64_t sector, uint64_t sectors) const
+bool HostileFront::in_range(uint64_t sector, uint64_t sectors) const
 {
     Wide end = (static_cast<Wide>(sector) + sectors) * unit();
     return static_cast<Wide>(sector) * unit() % disk_.sector_size == 0 &&
            end <= static_cast<Wide>(hub_.storage.sectors()) * kSectorSize;
 }
 
-Expect RawFront::judge(const WireRequest &req) const
+Expect HostileFront::judge(const WireRequest &req) const
 {
     if (hub_.storage.fail)
         return Expect::Any;
@@ -87,7 +88,7 @@ Expect RawFront::judge(const WireRequest &req) const
     }
 }
 
-Expect RawFront::judge_discard(const WireRequest &req) const
+Expect HostileFront::judge_discard(const WireRequest &req) const
 {
     bool secure = req.nr_segments & kDiscardSecure;
     if (!disk_.discard || (secure && !disk_.discard_secure) || disk_.read_only)
@@ -102,7 +103,7 @@ Expect RawFront::judge_discard(const WireRequest &req) const
     return aligned ? Expect::Okay : Expect::Refusal;
 }
 
-Expect RawFront::judge_grant(GrantRef ref, bool write) const
+Expect HostileFront::judge_grant(GrantRef ref, bool write) const
 {
     uint32_t i = ref.value - hub_.grants.ref(0).value;
     if (i >= grants_.size() || grants_[i].use == Use::Free)
@@ -115,7 +116,7 @@ Expect RawFront::judge_grant(GrantRef ref, bool write) const
     return write && grants_[i].readonly ? Expect::Refusal : Expect::Okay;
 }
 
-Expect RawFront::judge_indirect(const WireRequest &req) const
+Expect HostileFront::judge_indirect(const WireRequest &req) const
 {
     uint32_t count = req.nr_indirect_segments;
     if (count == 0 || count > disk_.max_indirect_segments)
@@ -138,7 +139,7 @@ Expect RawFront::judge_indirect(const WireRequest &req) const
     return known ? judge_data(req, segments) : Expect::Any;
 }
 
-Expect RawFront::judge_data(const WireRequest &req, std::span<const WireSegment> segments) const
+Expect HostileFront::judge_data(const WireRequest &req, std::span<const WireSegment> segments) const
 {
     bool read = (req.op == Op::Indirect ? req.indirect_op : req.op) == Op::Read;
     if (req.op != Op::Indirect && (req.nr_segments == 0 || req.nr_segments > kMaxDirectSegments))
@@ -167,7 +168,7 @@ Expect RawFront::judge_data(const WireRequest &req, std::span<const WireSegment>
 
 /* Sectors that a backend may write from now on. Of an indirect request it may
  * see any list, as long as it waits. */
-void RawFront::touch(const WireRequest &req)
+void HostileFront::touch(const WireRequest &req)
 {
     Wide length = 0;
     if (is_data(req) && req.op != Op::Read)
@@ -185,7 +186,7 @@ void RawFront::touch(const WireRequest &req)
 
 /* ---- what it got ----------------------------------------------------------- */
 
-void RawFront::answered(Ring &ring, const WireResponse &rsp)
+void HostileFront::answered(Ring &ring, const WireResponse &rsp)
 {
     /* blkif:indirect — answered as what it stands for; as what it is where the
      * backend does not know it. */
@@ -207,7 +208,7 @@ void RawFront::answered(Ring &ring, const WireResponse &rsp)
     ring.waiting.erase(it);
 }
 
-void RawFront::take_answers(Ring &ring, bool quiet)
+void HostileFront::take_answers(Ring &ring, bool quiet)
 {
     RingIndex end = ring.shared.load(SringField::RspProd);
     SharedRing::fence_acquire();
@@ -220,7 +221,7 @@ void RawFront::take_answers(Ring &ring, bool quiet)
     ring.shared.store(SringField::RspEvent, ring.cons + 1);
 }
 
-void RawFront::take_answers(bool quiet)
+void HostileFront::take_answers(bool quiet)
 {
     for (Ring &r : rings_)
         if (!r.scribbled)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A frontend without scruples: what it does. See raw_front.h. */
-#include "raw_front.h"
+/* A frontend without scruples: what it does. See hostile_front.h. */
+#include "hostile_front.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,10 +9,11 @@
 namespace pvblk::fuzz
 {
 
-Shape Shape::of(uint32_t bits)
+FrontShape shape_of(uint32_t bits)
 {
+    using Scheme = FrontShape::Scheme;
     constexpr uint32_t pages[] = {1, 2, 4, 3};
-    Shape s;
+    FrontShape s;
     s.abi = bits & 1 ? Abi::X86_32 : Abi::X86_64;
     s.queues = 1 + (bits >> 1 & 3) % 3;
     s.pages = pages[bits >> 3 & 3];
@@ -26,8 +27,8 @@ Shape Shape::of(uint32_t bits)
     return s;
 }
 
-RawFront::RawFront(LoopbackHub &hub, const BackConfig &disk)
-    : hub_(hub), disk_(disk), grants_(kRingGrant + kRingPages)
+HostileFront::HostileFront(LoopbackHub &hub, const BackConfig &disk)
+    : RawFront(hub, kRingGrant), disk_(disk), grants_(kRingGrant + kRingPages)
 {
     for (uint32_t i = kWritable; i < kFrames; i++)
         grants_[i].readonly = true;
@@ -39,7 +40,7 @@ RawFront::RawFront(LoopbackHub &hub, const BackConfig &disk)
     };
 }
 
-RawFront::~RawFront()
+HostileFront::~HostileFront()
 {
     hub_.front = {};
     for (uint32_t q = 0; q < kMaxQueues; q++)
@@ -48,29 +49,14 @@ RawFront::~RawFront()
         revoke(i);
 }
 
-RawFront::Ring *RawFront::ring(uint32_t queue)
+HostileFront::Ring *HostileFront::ring(uint32_t queue)
 {
     return rings_.empty() ? nullptr : &rings_[queue % rings_.size()];
 }
 
-/* ---- nodes and grants --------------------------------------------------- */
+/* ---- grants --------------------------------------------------- */
 
-void RawFront::node(const std::string &name, const std::string &value)
-{
-    hub_.put_node(hub_.config.frontend_path + "/" + name, value);
-}
-
-void RawFront::remove(const std::string &name)
-{
-    hub_.front_store.remove(hub_.config.frontend_path + (name.empty() ? "" : "/" + name));
-}
-
-void RawFront::state(XenbusState s)
-{
-    node("state", std::to_string(static_cast<int>(s)));
-}
-
-void RawFront::give(uint32_t i)
+void HostileFront::give(uint32_t i)
 {
     bool ring = i >= kRingGrant;
     Status given = ring ? hub_.grants.grant_page(i, PageIndex(i - kRingGrant), false)
@@ -80,7 +66,7 @@ void RawFront::give(uint32_t i)
 }
 
 /* A grant that ended is given again once nobody has it mapped. */
-void RawFront::grant(uint32_t i, bool other_access)
+void HostileFront::grant(uint32_t i, bool other_access)
 {
     Grant &g = grants_[i % kFrames];
     if (g.use == Use::Ended)
@@ -92,7 +78,7 @@ void RawFront::grant(uint32_t i, bool other_access)
     doubt();
 }
 
-void RawFront::revoke(uint32_t i)
+void HostileFront::revoke(uint32_t i)
 {
     if (grants_[i].use == Use::Free)
         return;
@@ -100,7 +86,7 @@ void RawFront::revoke(uint32_t i)
     doubt();
 }
 
-void RawFront::write_frame(uint32_t frame, uint32_t at, uint8_t value)
+void HostileFront::write_frame(uint32_t frame, uint32_t at, uint8_t value)
 {
     frame %= kFrames;
     if (frame >= kDataFrames)
@@ -110,7 +96,7 @@ void RawFront::write_frame(uint32_t frame, uint32_t at, uint8_t value)
 
 /* ---- rings ---------------------------------------------------------------- */
 
-void RawFront::close()
+void HostileFront::close()
 {
     for (XenbusState s : {XenbusState::Closing, XenbusState::Closed, XenbusState::Initialising}) {
         state(s);
@@ -118,7 +104,7 @@ void RawFront::close()
     }
 }
 
-void RawFront::set_up(const Shape &shape)
+void HostileFront::set_up(const FrontShape &shape)
 {
     rings_.clear();
     for (uint32_t i = 0; i < kRingPages; i++)
@@ -127,58 +113,31 @@ void RawFront::set_up(const Shape &shape)
     std::string was = hub_.node(hub_.config.frontend_path + "/state");
     remove("");
     node("state", was);
-    node("protocol", abi_name(shape.abi));
-    if (shape.persistent)
-        node("feature-persistent", "1");
-    if (shape.queues > 1)
-        node("multi-queue-num-queues", std::to_string(shape.queues));
-    bool both = shape.scheme == Shape::Scheme::Both && shape.pages > 1;
-    if (both || shape.scheme == Shape::Scheme::Order)
-        node("ring-page-order", std::to_string(std::countr_zero(shape.pages)));
-    if (both || shape.scheme == Shape::Scheme::Pages)
-        node("num-ring-pages", std::to_string(shape.pages));
-    for (uint32_t q = 0; q < shape.queues; q++) {
+    announce(shape);
+    for (uint32_t q = 0; q < shape.queues; q++)
         if (!add_ring(q, shape))
             return rings_.clear();
-        name_ring(q, shape);
-    }
 }
 
 /* Of pages that the backend does not map any more, or never did. */
-bool RawFront::add_ring(uint32_t queue, const Shape &shape)
+bool HostileFront::add_ring(uint32_t queue, const FrontShape &shape)
 {
-    Ring r;
-    std::array<std::byte *, kMaxRingPages> pages{};
-    for (uint32_t i = 0; i < kRingPages && r.pages.size() < shape.pages; i++) {
+    std::vector<uint32_t> pages;
+    for (uint32_t i = 0; i < kRingPages && pages.size() < shape.pages; i++) {
         if (grants_[kRingGrant + i].use != Use::Free)
             continue;
         give(kRingGrant + i);
-        pages[r.pages.size()] = hub_.memory.page(PageIndex(i));
-        std::memset(pages[r.pages.size()], 0xaa, kPageSize); /* whoever used it before */
-        r.pages.push_back(i);
+        pages.push_back(i);
     }
-    auto port = hub_.events.open(queue);
-    if (r.pages.size() < shape.pages || !port)
+    if (pages.size() < shape.pages)
         return false;
-    r.port = port.value();
-    r.shared = SharedRing(shape.abi, pages, shape.pages);
-    r.shared.init();
-    rings_.push_back(std::move(r));
-    return true;
+    auto area = make_ring(shape, queue, std::move(pages));
+    if (area)
+        rings_.push_back({std::move(*area)});
+    return area.has_value();
 }
 
-void RawFront::name_ring(uint32_t queue, const Shape &shape)
-{
-    const Ring &r = rings_[queue];
-    std::string dir = shape.queues > 1 ? "queue-" + std::to_string(queue) + "/" : "";
-    bool numbered = shape.pages > 1 || shape.scheme == Shape::Scheme::Order;
-    for (uint32_t i = 0; i < r.pages.size(); i++)
-        node(dir + "ring-ref" + (numbered ? std::to_string(i) : ""),
-             std::to_string(hub_.grants.ref(kRingGrant + r.pages[i]).value));
-    node(dir + "event-channel", std::to_string(r.port.value));
-}
-
-void RawFront::store_index(uint32_t queue, uint32_t field, uint32_t value)
+void HostileFront::store_index(uint32_t queue, uint32_t field, uint32_t value)
 {
     Ring *r = ring(queue);
     if (!r)
@@ -187,14 +146,14 @@ void RawFront::store_index(uint32_t queue, uint32_t field, uint32_t value)
     r->shared.store(static_cast<SringField>(field % 4 * 4), RingIndex(value));
 }
 
-void RawFront::move_index(uint32_t queue, uint32_t field, uint32_t by)
+void HostileFront::move_index(uint32_t queue, uint32_t field, uint32_t by)
 {
     if (Ring *r = ring(queue))
         store_index(queue, field,
                     r->shared.load(static_cast<SringField>(field % 4 * 4)).value + by);
 }
 
-void RawFront::scribble_ring(uint32_t queue, uint32_t at, const std::string &bytes)
+void HostileFront::scribble_ring(uint32_t queue, uint32_t at, const std::string &bytes)
 {
     Ring *r = ring(queue);
     if (!r || bytes.empty())
@@ -211,13 +170,13 @@ void RawFront::scribble_ring(uint32_t queue, uint32_t at, const std::string &byt
 /* a: operation (3 bits), segments - 1 (4), first sector (3), last (3), 512
  * segments more (bit 13), write (bit 14; both: indirect ones), secure (bit 15:
  * discards); b: sector on the disk; c: grant of the first segment. */
-WireRequest RawFront::request(const Step &s)
+WireRequest HostileFront::request(const Step &s)
 {
     constexpr Op ops[] = {Op::Read, Op::Write, Op::FlushDiskcache, Op::Discard,
                           Op::Read, Op::Write, Op::Indirect,       Op::WriteBarrier};
     WireRequest req;
     req.op = ops[s.a & 7];
-    req.id = RequestId(++ids_ * 0x1'0000'0001);
+    req.id = next_id();
     req.handle = s.c >> 8;
     uint64_t per = unit() / kSectorSize, align = disk_.sector_size / kSectorSize;
     uint64_t aligned = s.b % hub_.storage.sectors() / align * align;
@@ -234,7 +193,7 @@ WireRequest RawFront::request(const Step &s)
     return req;
 }
 
-void RawFront::fill_segments(WireRequest &req, const Step &s)
+void HostileFront::fill_segments(WireRequest &req, const Step &s)
 {
     bool indirect = req.op == Op::Indirect, many = indirect && s.a & 0x2000;
     uint32_t count = 1 + (s.a >> 3 & 15);
@@ -267,7 +226,7 @@ void RawFront::fill_segments(WireRequest &req, const Step &s)
 }
 
 /* Into the frames that were used longest ago. */
-void RawFront::fill_list(WireRequest &req, std::span<const WireSegment> segments)
+void HostileFront::fill_list(WireRequest &req, std::span<const WireSegment> segments)
 {
     list_changes();
     for (uint32_t p = 0; !segments.empty(); p++) {
@@ -280,7 +239,7 @@ void RawFront::fill_list(WireRequest &req, std::span<const WireSegment> segments
 }
 
 /* Nobody knows which list the backend sees of the requests that wait. */
-void RawFront::list_changes()
+void HostileFront::list_changes()
 {
     for (Ring &r : rings_)
         for (Waiting &w : r.waiting)
@@ -289,13 +248,13 @@ void RawFront::list_changes()
 }
 
 /* Where the list of an indirect request is one of ours. */
-std::byte *RawFront::list_frame(GrantRef ref) const
+std::byte *HostileFront::list_frame(GrantRef ref) const
 {
     uint32_t i = ref.value - hub_.grants.ref(kDataFrames).value;
     return i < kLists ? hub_.guest.host(uint64_t{kDataFrames + i} * kPageSize) : nullptr;
 }
 
-void RawFront::bend(WireRequest &req, const Step &s)
+void HostileFront::bend(WireRequest &req, const Step &s)
 {
     uint64_t capacity = hub_.storage.sectors() * kSectorSize / unit();
     switch (s.wrong(15)) {
@@ -318,7 +277,7 @@ void RawFront::bend(WireRequest &req, const Step &s)
 }
 
 /* One segment, wherever it is. */
-void RawFront::bend_segment(WireRequest &req, const Step &s)
+void HostileFront::bend_segment(WireRequest &req, const Step &s)
 {
     std::byte *list = list_frame(req.indirect[0]);
     if (req.op == Op::Indirect && !list)
@@ -337,7 +296,7 @@ void RawFront::bend_segment(WireRequest &req, const Step &s)
         put_segments(list + i * kSegmentSize, {&seg, 1});
 }
 
-void RawFront::stage(const WireRequest &req, uint32_t queue)
+void HostileFront::stage(const WireRequest &req, uint32_t queue)
 {
     Ring *r = ring(queue);
     if (!r || r->prod - r->cons >= r->shared.entries())
@@ -347,7 +306,7 @@ void RawFront::stage(const WireRequest &req, uint32_t queue)
     r->staged.push_back(req);
 }
 
-void RawFront::publish(uint32_t queue, bool notify)
+void HostileFront::publish(uint32_t queue, bool notify)
 {
     Ring *r = ring(queue);
     if (!r)

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "input.h"
-#include "pvblk/loopback.h"
+#include "support/raw_front.h"
 
 #include <bitset>
 #include <vector>
@@ -24,22 +24,11 @@ namespace pvblk::fuzz
 /* What an answer has to be. Any: the request may be served or refused. */
 enum class Expect : uint8_t { Okay, Refusal, Any };
 
-/* What a frontend says of its rings in its nodes. */
-struct Shape {
-    enum class Scheme : uint8_t { Both, Order, Pages, Neither };
+/* Bits: 0 the ABI, 1 and 2 the queues, 3 and 4 the pages, 5 and 6 the scheme,
+ * 7 persistent grants. 0: the simplest. */
+FrontShape shape_of(uint32_t bits);
 
-    Abi abi{Abi::X86_64};
-    uint32_t queues{1};
-    uint32_t pages{1}; /* of each ring */
-    Scheme scheme{Scheme::Both};
-    bool persistent{false};
-
-    /* Bits: 0 the ABI, 1 and 2 the queues, 3 and 4 the pages, 5 and 6 the
-     * scheme, 7 persistent grants. 0: the simplest. */
-    static Shape of(uint32_t bits);
-};
-
-class RawFront
+class HostileFront final : public RawFront
 {
 public:
     static constexpr uint64_t kMaxSectors = 640;
@@ -49,23 +38,19 @@ public:
                               kFrames = kDataFrames + kLists;
     static constexpr uint32_t kRingPages = 24;
 
-    RawFront(LoopbackHub &hub, const BackConfig &disk);
-    ~RawFront();
-    RawFront(const RawFront &) = delete;
-    RawFront &operator=(const RawFront &) = delete;
+    HostileFront(LoopbackHub &hub, const BackConfig &disk);
+    ~HostileFront();
 
-    void node(const std::string &name, const std::string &value);
-    void remove(const std::string &name);
-    void state(XenbusState s);
+    void state(XenbusState s) { write_state(s); }
     /* Leave the rings that there are, as closing asks for. */
     void close();
     /* Set up new rings and name them in our nodes; Initialised comes next. */
-    void set_up(const Shape &shape);
+    void set_up(const FrontShape &shape);
 
     /* Put a request on a ring; it waits for an answer from publish() on. */
     void stage(const WireRequest &req, uint32_t queue);
     void publish(uint32_t queue, bool notify);
-    /* What the step describes; wrong: see the switch in raw_front.cc. */
+    /* What the step describes; wrong: see the switch in hostile_front.cc. */
     WireRequest request(const Step &s);
     /* `quiet`: no event is on its way any more. */
     void take_answers(bool quiet);
@@ -104,10 +89,8 @@ private:
         WireRequest req{};
         Expect expect{Expect::Any};
     };
-    struct Ring {
-        std::vector<uint32_t> pages{}; /* private pages */
-        Port port{};
-        SharedRing shared{};
+    /* Indices of its own: FrontRing would refuse what is done here. */
+    struct Ring : Area {
         RingIndex prod{}, shown{}, cons{};
         bool event_lost{false};
         bool woken{false}; /* by an event */
@@ -116,10 +99,9 @@ private:
         std::vector<Waiting> waiting{};
     };
 
-    /* raw_front.cc: what it does */
+    /* hostile_front.cc: what it does */
     Ring *ring(uint32_t queue);
-    bool add_ring(uint32_t queue, const Shape &shape);
-    void name_ring(uint32_t queue, const Shape &shape);
+    bool add_ring(uint32_t queue, const FrontShape &shape);
     void give(uint32_t i);
     void fill_segments(WireRequest &req, const Step &s);
     void fill_list(WireRequest &req, std::span<const WireSegment> segments);
@@ -128,7 +110,7 @@ private:
     std::byte *list_frame(GrantRef ref) const;
     void list_changes();
 
-    /* raw_front_book.cc: what has to come of it */
+    /* hostile_front_book.cc: what has to come of it */
     uint32_t unit() const;
     Expect judge(const WireRequest &req) const;
     Expect judge_data(const WireRequest &req, std::span<const WireSegment> segments) const;
@@ -140,10 +122,8 @@ private:
     void answered(Ring &ring, const WireResponse &rsp);
     void take_answers(Ring &ring, bool quiet);
 
-    LoopbackHub &hub_;
     const BackConfig &disk_;
     bool persistent_{false}; /* agreed upon */
-    uint64_t ids_{0};
     uint32_t next_list_{0};
     std::vector<Grant> grants_{};
     std::vector<Ring> rings_{};
