@@ -161,7 +161,7 @@ TEST(KnownOvmfDefect, DriverDividesBySectorSizeZero)
 
 /* No power of two is asked for: 1536 passes. The first write that is not at
  * the disk's start then trips an ASSERT that takes it for one. */
-TEST(KnownOvmfDefect, DriverTakesASizeThatIsNoPowerOfTwo)
+TEST(KnownOvmfDefect, DriverTakesSectorsOf1536Bytes)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "1536";
@@ -395,7 +395,7 @@ TEST(KnownOvmfDefect, DriverWritesWhereTheIdPoints)
     EXPECT_NE(victim, before);
 }
 
-TEST(KnownOvmfDefect, DriverCrashesOnAnIdThatIsNoPointer)
+TEST(KnownOvmfDefect, DriverCrashesOnABadId)
 {
     auto crash = [] {
         World w;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a disk may hold, sector by sector, while requests overlap: the oracle of
- * contents. Knows nothing of rings.
+ * contents. Knows nothing of rings, and shares no code with what it judges.
  *
  * A sector is written as a whole, with a stamp that says which write it was; 0
  * is what was never written, or was discarded. Of a write that ended well and

@@ -3,6 +3,10 @@
  * What holds for a BlockFront on the loopback whatever its backend does: asked
  * after every step by the fuzz target `front` and by the simulator. Each
  * answers with a sentence for what is wrong, or nullptr.
+ *
+ * What is about data and requests is not here: the simulator's disk_model.h and
+ * the fuzz targets' books are oracles of their own, and find out in other ways
+ * than the code that they judge.
  */
 #pragma once
 

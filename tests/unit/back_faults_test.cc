@@ -1205,7 +1205,7 @@ TEST_F(BackFaultsInC, CountersCountEachRule)
 /* ---- the end of a plan ---------------------------------------------------------------- */
 
 /* The backend is given another plan in the middle of the old one's faults. */
-TEST(BackFaults, WhatThePlanPutOffIsDoneAtItsEnd)
+TEST(BackFaults, EndOfAPlanDoesWhatItPutOff)
 {
     for (const char *rule : {"at respond: response/late 1000", "at respond: response/reordered",
                              "at tick: lifecycle/stall"}) {

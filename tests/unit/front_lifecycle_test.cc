@@ -58,7 +58,7 @@ void leave_old_session(Rig &rig)
 }
 
 /* xenbus:hand-off (qemu:D24: a ring under a live backend is never looked at) */
-TEST(FrontLife, StartOverALiveBackendMakesANewRing)
+TEST(FrontLife, StartOverALiveBackendRenewsTheRing)
 {
     Rig rig;
     leave_old_session(rig);

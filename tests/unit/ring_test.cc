@@ -124,7 +124,7 @@ TEST_P(RingTest, RequestNotifiesASleepingBackendAlone)
 }
 
 /* ring:final-check — pushed between the backend's last look and its re-arm. */
-TEST_P(RingTest, BackendSeesARequestThatCameWhileItRearmed)
+TEST_P(RingTest, BackendSeesARequestMadeWhileItRearmed)
 {
     push(1);
     back.take();
@@ -145,7 +145,7 @@ TEST_P(RingTest, ResponseNotifiesASleepingFrontendAlone)
     EXPECT_TRUE(answer());
 }
 
-TEST_P(RingTest, FrontendSeesAResponseThatCameWhileItRearmed)
+TEST_P(RingTest, FrontendSeesAResponseMadeWhileItRearmed)
 {
     push(1);
     push(2);

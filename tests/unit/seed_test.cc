@@ -16,7 +16,7 @@ using namespace pvblk;
  * Waiting for a state fails on a state that nobody expected, and does not
  * wait for ever. OVMF compares numerically, and accepts 0 as "not yet". */
 
-TEST(Seed1WaitForState, BackendThatClosesWhileWeConnectIsAnError)
+TEST(Seed1WaitForState, CloseWhileWeConnectIsAnError)
 {
     for (const char *state : {"5", "6"}) {
         Rig rig;
