@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace pvblk::fuzz
+namespace pvblk
 {
 
 inline void check(bool holds, const char *defect)
@@ -19,4 +19,4 @@ inline void check(bool holds, const char *defect)
     std::abort();
 }
 
-} // namespace pvblk::fuzz
+} // namespace pvblk

@@ -14,7 +14,7 @@
 #include <map>
 #include <vector>
 
-namespace pvblk::fuzz
+namespace pvblk
 {
 
 /* Grants: knows what is mapped, and may act before a page is. */
@@ -154,4 +154,4 @@ private:
     std::map<StorageClient *, StorageOp> last_done_{};
 };
 
-} // namespace pvblk::fuzz
+} // namespace pvblk
