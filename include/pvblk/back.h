@@ -2,29 +2,67 @@
 /*
  * Layer `back`: BlockBack, a blkif backend. Publishes every node that blkif.h
  * of 2024 has for one, follows the frontend's state, and serves up to
- * kMaxQueues rings of up to 16 pages (queue.h). Knows nothing of QEMU.
+ * kMaxQueues rings of up to 16 pages. Knows nothing of QEMU, and nothing of
+ * faults: who wants to look at its decisions, or to make others, hands it
+ * hooks (BackFaults of fault.h has some).
  *
  * The frontend is hostile: one whose nodes break a clause is told so in the
  * node `error` and by Closing, and may start anew.
  *
- * A FaultPlan makes the backend itself hostile, at the points of the catalogue;
- * back_faults.h says how. BackKnobs bends what no plan can, for tests.
- *
- * Units: 512-byte sectors unless a name says otherwise; see back_config.h.
- * Threads: that of the ports, but for event_received() and what BackQueue
- * calls, which may be another one: BackEvents::pause() keeps them apart.
+ * Units: 512-byte sectors unless a name says otherwise; with
+ * BackConfig::units == Device (QEMU 10's reading) what lies on the wire and in
+ * the node `sectors` counts in sector-size instead.
+ * Threads: that of the ports, but for event_received() and the end of what the
+ * Storage was given, which may come from another one: BackEvents::pause() keeps
+ * them apart.
  * Errors: what the peer does is answered on the wire and counted; why a
  * connect or a ring failed is in last_error().
  */
 #pragma once
 
-#include "back/queue.h"
-#include "fault/back_faults.h"
-#include "pvblk/back_config.h"
+#include "pvblk/plan.h"
+#include "pvblk/ports.h"
 #include "pvblk/xenbus.h"
+
+#include <array>
+#include <memory>
+#include <string>
 
 namespace pvblk
 {
+
+/* What a backend is. */
+struct BackConfig {
+    std::string frontend_path;
+    std::string backend_path;
+    /* Nodes that a toolstack writes, and that some frontends want; "": none. */
+    std::string type{}, dev{}, params{};
+
+    uint32_t sector_size{kSectorSize}; /* bytes */
+    uint32_t physical_sector_size{0};  /* bytes; 0: do not publish */
+    SectorUnits units{SectorUnits::Bytes512};
+    /* Bytes of a sector on the wire and in the node `sectors`. */
+    uint32_t unit() const { return unit_bytes(units, sector_size); }
+    bool read_only{false};
+    bool cdrom{false};
+    bool removable{false};
+
+    bool flush{true};
+    bool barrier{true};
+    bool discard{true};
+    bool discard_secure{false};
+    uint32_t discard_granularity{0}; /* bytes; 0: sector_size */
+    uint32_t discard_alignment{0};   /* bytes */
+
+    uint32_t max_ring_page_order{4}; /* 0 … 4 */
+    uint32_t max_queues{4};          /* 1 … kMaxQueues */
+    /* 0: no indirect requests. Linux's blkback has 256, too. */
+    uint32_t max_indirect_segments{256};
+    bool persistent{true};
+    /* Pages of a queue that stay mapped. Enough for Linux's 32 requests of 32
+     * segments and their indirect pages. */
+    uint32_t max_persistent{1056};
+};
 
 /* Of all queues together, since the back was made. */
 struct BackCounters {
@@ -34,7 +72,14 @@ struct BackCounters {
     uint64_t persistent_hits{0}, persistent_kept{0};
     uint64_t events_received{0}, events_sent{0};
     uint64_t bytes_read{0}, bytes_written{0};
-    uint64_t faults{0}; /* that the plan of now made happen */
+};
+
+/* What the frontend's nodes say of a ring. */
+struct RingNodes {
+    std::array<GrantRef, kMaxRingPages> refs{};
+    uint32_t pages{0};
+    Port port{};
+    bool operator==(const RingNodes &) const = default;
 };
 
 /* What was agreed upon with the frontend. */
@@ -47,10 +92,14 @@ struct BackPlan {
     bool operator==(const BackPlan &) const = default;
 };
 
+class BackHooks;
+class BackLife;
+
 class BlockBack
 {
 public:
-    BlockBack(BackPorts ports, BackConfig config);
+    /* Ports and hooks outlive the backend. Without hooks it is honest. */
+    BlockBack(BackPorts ports, BackConfig config, BackHooks *hooks = nullptr);
     ~BlockBack();
     BlockBack(const BlockBack &) = delete;
     BlockBack &operator=(const BlockBack &) = delete;
@@ -62,7 +111,7 @@ public:
     Status watch();
     /* Ask the frontend to close (hot unplug): Closing. */
     void close();
-    /* Gone without a word: no nodes, no ring, no mappings but kept ones. */
+    /* Gone without a word: no nodes, no ring, no mappings. */
     void vanish();
     /* The storage changed its size: new `sectors`, Connected again. */
     void resized();
@@ -73,96 +122,16 @@ public:
     /* Only after BackEvents::later(). */
     void later();
 
-    /* From now on the backend obeys this plan. What the one before it put off
-     * is done or given up. Not from inside of another call. */
-    void set_faults(FaultPlan plan);
-    const FaultPlan &faults() const { return faults_.plan(); }
-
-    XenbusState state() const { return state_; }
+    XenbusState state() const;
     /* Of the connection that is; as it was, once it is no more. */
-    const BackPlan &plan() const { return plan_; }
+    const BackPlan &plan() const;
     BackCounters counters() const;
     const Error &last_error() const;
     /* Whether a ring stands still, for what its frontend did. */
     bool halted() const;
 
-    /* ---- bending it: test code only ------------------------------------- */
-    BackKnobs &knobs() { return knobs_; }
-    BackConfig &config() { return config_; }
-    /* Manual completion, any order; see BackKnobs::hold. */
-    size_t held() const { return queues_[0]->held(); }
-    const WireRequest &held_request(size_t i) const { return queues_[0]->held_request(i); }
-    void complete(size_t i) { queues_[0]->complete(i); }
-    void complete_all();
-    /* Unmap what keep_mapped and keep_ring kept. */
-    void let_go();
-    /* push_raw() writes a response at our producer and publishes it, whatever
-     * is in it; raw_ring() is the shared area itself. Of queue 0, which has
-     * to be up. */
-    void push_raw(const WireResponse &rsp) { queues_[0]->push_raw(rsp); }
-    SharedRing &raw_ring() { return queues_[0]->raw_ring(); }
-    void kick() { queues_[0]->kick(); }
-    BackQueue &queue(uint32_t i) { return *queues_[i]; }
-    void write_state_raw(std::string_view text) { write_state(text); }
-
 private:
-    struct Node {
-        const char *name;
-        std::optional<std::string> value;
-    };
-    std::vector<Node> nodes() const;
-    void look();
-    void publish_nodes();
-    void set_state(XenbusState state);
-    void write_state(XenbusState state);
-    void write_state(std::string_view text);
-    void remove_state();
-    void write(std::string_view name, std::string_view value);
-    void remove(std::string_view name);
-    void write_number(std::string_view name, uint64_t value);
-    bool allows(std::string_view name);
-
-    void frontend_ready();
-    void connect(const BackPlan &plan);
-    void disconnect();
-    void refuse(const Error &error);
-    void disappear();
-
-    /* back_faults.cc */
-    void bend_node(std::string_view name, const std::optional<std::string> &honest);
-    void bend_state(XenbusState before);
-    void write_late_nodes();
-    bool bend_connect();
-    void bend_tick(std::string_view what);
-    void bend_size(std::string_view node, uint64_t value);
-    void bend_life(FaultKind kind);
-    uint64_t faults_fired() const;
-
-    /* nodes.cc: the frontend's nodes */
-    Result<BackPlan> read_plan();
-    Result<uint64_t> read_number(std::string_view name);
-    Result<bool> read_flag(std::string_view name);
-    Result<Abi> read_abi();
-    Result<uint32_t> read_queues();
-    Result<uint32_t> read_ring_pages();
-    Result<RingNodes> read_ring(const std::string &dir, uint32_t pages);
-
-    BackPorts ports_;
-    BackConfig config_;
-    const bool offers_discard_; /* unless a toolstack forbids it */
-    BackKnobs knobs_{};
-    XenbusState state_{XenbusState::Unknown};
-    BackFaults faults_{ports_, state_};
-    BackPlan plan_{};
-    Error error_{};
-    uint64_t connects_{0}, connect_failures_{0};
-    bool connected_{false};
-    /* A change of the store, or later(), is being worked on; what came
-     * meanwhile: */
-    bool busy_{false};
-    bool look_{false}, resized_{false}, later_{false};
-    BarrierGate gate_{}; /* of the queues, which go before it */
-    std::vector<std::unique_ptr<BackQueue>> queues_{};
+    std::unique_ptr<BackLife> life_;
 };
 
 } // namespace pvblk

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `fault`: FaultPlan, the rules by which a backend goes wrong on
- * demand. The backend asks at() at each of its decisions; the answer is a
- * fault of the catalogue, or none. docs/faults.rst is the language that a
+ * demand, and BackFaults, by which BlockBack obeys one. Who bends a backend
+ * asks at() at each of its decisions; the answer is a fault of the catalogue,
+ * or none. docs/faults.rst is the language that a
  * plan is written in; parse() is the only way to make one, so that each run
  * can be told by its text.
  *
@@ -24,6 +25,7 @@
 #include "pvblk/xenbus.h"
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -107,6 +109,8 @@ public:
     size_t rules() const { return rules_.size(); }
     const FaultRule &rule(size_t i) const { return rules_[i].rule; }
     const FaultCounters &counters(size_t i) const { return rules_[i].counters; }
+    /* Of all rules together. */
+    uint64_t fired() const;
     uint64_t seed() const { return seed_; }
     /* As if nothing had happened yet. */
     void reset(uint64_t seed);
@@ -137,6 +141,38 @@ private:
     uint64_t seed_{0};
     std::vector<Entry> rules_{};
     std::array<uint16_t, kFaultPoints> first_{no_rules()};
+};
+
+class BackHooks;
+class Bender;
+
+/*
+ * A backend's faults. It is made before its backend, and outlives it:
+ *
+ *     BackFaults faults;
+ *     BlockBack back(ports, config, faults.hooks());
+ *     faults.obey(std::move(plan));
+ *
+ * Of no more than one backend at a time. Threads: that of the backend's ports,
+ * which has no other for I/O then.
+ */
+class BackFaults
+{
+public:
+    BackFaults();
+    ~BackFaults();
+    BackFaults(const BackFaults &) = delete;
+    BackFaults &operator=(const BackFaults &) = delete;
+
+    BackHooks *hooks();
+
+    /* From now on the backend obeys this plan. What the one before it put off
+     * is done or given up. Not from inside of a call of the backend. */
+    void obey(FaultPlan plan);
+    const FaultPlan &plan() const;
+
+private:
+    std::unique_ptr<Bender> bender_;
 };
 
 } // namespace pvblk

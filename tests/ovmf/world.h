@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "proto/wire.h"
 #include "pvblk/loopback.h"
 #include "seam.h"
 #include "support/pattern.h"

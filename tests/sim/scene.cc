@@ -139,7 +139,8 @@ void Scene::new_back(bool fresh)
         /* As a toolstack does, but for a backend that crashed and is run again. */
         if (fresh)
             hub_->back_store.remove(back_config_.backend_path);
-        back_ = std::make_unique<BlockBack>(hub_->back_ports(), back_config_);
+        faults_ = std::make_unique<BackFaults>();
+        back_ = std::make_unique<BlockBack>(hub_->back_ports(), back_config_, faults_->hooks());
         hub_->attach(back_.get());
     });
     trust_backend(true);
@@ -370,8 +371,8 @@ void Scene::new_plan()
     say("plan:\n%s", plan_.c_str());
     trust_backend(plan_.empty());
     fired_.clear();
-    in_back([&] { back_->set_faults(std::move(plan.value())); });
-    fired_.assign(back_->faults().rules(), 0);
+    in_back([&] { faults_->obey(std::move(plan.value())); });
+    fired_.assign(faults_->plan().rules(), 0);
 }
 
 void Scene::fail_port()
@@ -435,7 +436,7 @@ void Scene::recover()
     hub_->storage.fail = false;
     trust_backend(true);
     fired_.clear();
-    in_back([this] { back_->set_faults({}); });
+    in_back([this] { faults_->obey({}); });
     plan_.clear();
     say("faults stop");
     if (back_->state() == XenbusState::Unknown)
@@ -561,13 +562,13 @@ void Scene::in_back(const std::function<void()> &call)
 /* Which faults happened, and where the frontend was. */
 void Scene::note_faults()
 {
-    for (size_t i = 0; back_ && i < fired_.size() && i < back_->faults().rules(); i++) {
-        uint64_t fired = back_->faults().counters(i).fired, more = fired - fired_[i];
+    for (size_t i = 0; back_ && i < fired_.size() && i < faults_->plan().rules(); i++) {
+        uint64_t fired = faults_->plan().counters(i).fired, more = fired - fired_[i];
         if (!more)
             continue;
         fired_[i] = fired;
-        const FaultRule &rule = back_->faults().rule(i);
-        say("fault: %s", back_->faults().rule_text(i).c_str());
+        const FaultRule &rule = faults_->plan().rule(i);
+        say("fault: %s", faults_->plan().rule_text(i).c_str());
         tally_.faults += more;
         tally_.fired[static_cast<uint32_t>(rule.kind)] += more;
         if (front_)

@@ -27,6 +27,8 @@
 #include "support/paused_ports.h"
 #include "tally.h"
 
+#include "pvblk/fault.h"
+
 #include <deque>
 
 namespace pvblk::sim
@@ -133,6 +135,7 @@ private:
     std::unique_ptr<LoopbackHub> hub_{};
     std::unique_ptr<PausedStore> store_{};
     std::unique_ptr<PausedEvents> events_{};
+    std::unique_ptr<BackFaults> faults_{}; /* of the backend, which goes first */
     std::unique_ptr<BlockBack> back_{};
     std::unique_ptr<BlockFront> front_{};
     std::unique_ptr<DiskModel> disk_{};

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "proto/wire.h"
+#include "proto/ring.h"
 #include "pvblk/loopback.h"
 
 #include <bit>

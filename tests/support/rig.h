@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "../support/test_back.h"
 #include "pvblk/loopback.h"
 #include "support/pattern.h"
 
@@ -151,7 +152,7 @@ public:
     void new_back()
     {
         back.reset();
-        back = std::make_unique<BlockBack>(hub.back_ports(), setup.back);
+        back = std::make_unique<TestBack>(hub.back_ports(), setup.back);
         back->knobs() = setup.knobs;
         hub.attach(back.get());
     }
@@ -292,7 +293,7 @@ public:
     RigSetup setup;
     LoopbackHub hub;
     RigOwner owner;
-    std::unique_ptr<BlockBack> back;
+    std::unique_ptr<TestBack> back;
     std::unique_ptr<BlockFront> front;
     Error refusal{};
     bool oracle_matters{true};

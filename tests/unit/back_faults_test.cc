@@ -4,6 +4,7 @@
  * does what the sentence says, seen from a hand-made frontend; that it is an
  * honest backend again afterwards; and that our own frontend survives it.
  */
+#include "support/nesting_back.h"
 #include "support/rig_front.h"
 #include "support/spy_ports.h"
 
@@ -51,7 +52,7 @@ public:
     {
         rig.oracle_matters = false;
         BackPorts ports = rig.hub.back_ports();
-        rig.back = std::make_unique<BlockBack>(
+        rig.back = std::make_unique<TestBack>(
             BackPorts{store, ports.grants, events, ports.storage, nullptr}, rig.setup.back);
         rig.hub.attach(rig.back.get());
         rig.hub.front.event = [this](uint32_t queue) {
@@ -77,6 +78,13 @@ public:
         rig.back.reset();
     }
 
+    /* In the place of the one that has the plan. */
+    void new_back()
+    {
+        ended = true;
+        rig.new_back();
+    }
+
     RigFront &f() { return *front; }
     SharedRing &ring(uint32_t queue = 0) { return f().shared(queue); }
     /* The plan is taken with a look at the rings: faults of that come at once. */
@@ -88,7 +96,7 @@ public:
         if (point != FaultPoint::Tick && point != FaultPoint::Rearm)
             rig.hub.run();
     }
-    uint64_t fired() const { return rig.back->counters().faults; }
+    uint64_t fired() const { return rig.back->faults_fired(); }
     std::optional<WireResponse> ask(const WireRequest &r)
     {
         f().send(r);
@@ -126,6 +134,7 @@ public:
     std::optional<RigFront> front;
     std::array<uint64_t, kMaxQueues> seen{};
     std::function<void()> on_event;
+    bool ended{false}; /* the backend that has the plan is gone */
 };
 
 void expect_status(const std::optional<WireResponse> &rsp, const WireRequest &r, int status)
@@ -539,7 +548,7 @@ void map_for_ever(Bent &b)
     EXPECT_EQ(b.mapped(), 1u) << "the ring is gone, the page is not";
     b.f().state(XenbusState::Initialising);
     EXPECT_GE(b.fired(), 1u);
-    b.rig.new_back();
+    b.new_back();
     EXPECT_EQ(b.mapped(), 0u) << "it lives longer than its backend";
 }
 
@@ -551,7 +560,7 @@ void map_for_ever_persistent(Bent &b)
     EXPECT_EQ(b.mapped(), 1u + 3u);
     EXPECT_EQ(b.rig.back->counters().persistent_hits, 0u);
     EXPECT_GE(b.fired(), 3u);
-    b.rig.new_back();
+    b.new_back();
     EXPECT_EQ(b.mapped(), 0u);
 }
 
@@ -931,11 +940,11 @@ TEST(BackFaults, EachFaultDoesWhatItSaysAndEnds)
             ASSERT_TRUE(b.f().connect());
             b.events.sent = 0;
         }
-        BlockBack *bent = b.rig.back.get();
+        TestBack *bent = b.rig.back.get();
         b.obey();
         c.check(b);
-        if (b.rig.back.get() != bent)
-            continue; /* the check ended it */
+        if (b.ended)
+            continue; /* by the check */
         EXPECT_GE(b.fired(), 1u);
         b.on_event = nullptr;
         bent->set_faults({});
@@ -1224,13 +1233,41 @@ TEST(BackFaults, EndOfAPlanDoesWhatItPutOff)
     b.obey();
     ASSERT_TRUE(b.f().connect());
     b.obey();
-    b.rig.back->config().sector_size = 4096;
-    b.rig.back->config().units = SectorUnits::Device;
+    b.rig.hub.storage.data.resize(4096 * kSectorSize);
     b.rig.back->close();
     b.rig.back->resized(); /* no state is written after it */
     EXPECT_EQ(b.node("sectors"), "8192");
     b.rig.back->set_faults({});
-    EXPECT_EQ(b.node("sectors"), "1024");
+    EXPECT_EQ(b.node("sectors"), "4096");
+}
+
+/* A change that comes while it is a fault plan's doing that the backend waits. */
+TEST(BackFaults, NewSizeIsToldAfterTheDrain)
+{
+    Rig rig(full());
+    rig.oracle_matters = false;
+    RigFront f(rig, {Abi::X86_64, 1, 1, true});
+    BackFaults faults;
+    NestingBack nesting(rig, faults.hooks());
+    NestingStorage &storage = nesting.storage;
+    BlockBack &back = nesting.back;
+    faults.obey(plan_of("at take: lifecycle/closed-at-once"));
+    ASSERT_TRUE(back.start());
+    f.state(XenbusState::Initialised);
+    ASSERT_EQ(back.state(), XenbusState::Connected);
+    storage.meanwhile = [&] {
+        rig.hub.storage.data.resize(1024 * kSectorSize);
+        back.resized();
+        EXPECT_EQ(rig.back_node("sectors"), "8192") << "in the middle of something else";
+    };
+    f.grant(0);
+    f.send(f.request(Op::Read, 0), 0);
+    rig.hub.run();
+    EXPECT_EQ(back.state(), XenbusState::Closed);
+    EXPECT_EQ(rig.back_node("sectors"), "1024");
+    back.vanish();
+    back.resized();
+    EXPECT_EQ(rig.back_node("sectors"), "") << "of a backend that is gone";
 }
 
 /* As many are answered, and still mapped, as the ring has slots: the frontend
@@ -1327,7 +1364,7 @@ void survive(const std::string &rule)
     } else {
         EXPECT_STRNE(rig.refusal.what, "");
     }
-    EXPECT_GE(rig.back->counters().faults, 1u) << "it never happened";
+    EXPECT_GE(rig.back->faults_fired(), 1u) << "it never happened";
     /* Honest again, and says all anew: the front comes back, and what waited is
      * done. */
     rig.back->set_faults({});

@@ -5,6 +5,7 @@
  * Serves blkif.h "Backend XenBus Nodes", notes 3, 5, 6, 8 and struct
  * blkif_request_indirect.
  */
+#include "support/nesting_back.h"
 #include "support/pass_ports.h"
 #include "support/rig_front.h"
 
@@ -191,7 +192,8 @@ TEST(BackRings, OtherRingsOutliveAHaltedOne)
     f.shared(1).store(SringField::ReqProd, RingIndex(1000));
     (void)rig.hub.events.notify(1);
     rig.hub.run();
-    EXPECT_TRUE(rig.back->queue(1).halted());
+    EXPECT_TRUE(rig.back->halted());
+    EXPECT_EQ(f.ask(f.request(Op::Read, 0), 1), INT32_MAX);
     EXPECT_EQ(f.ask(f.request(Op::Read, 0), 0), kOkay);
 }
 
@@ -802,38 +804,6 @@ TEST(BackOrder, CloseWaitsForTheDisk)
     rig.hub.storage.defer = false;
 }
 
-/* A host's drain() may run whatever else there is: another change of the state,
- * and requests that the frontend pushed meanwhile. */
-class NestingStorage final : public PassStorage
-{
-public:
-    using PassStorage::PassStorage;
-    void drain() override
-    {
-        if (meanwhile)
-            std::exchange(meanwhile, nullptr)();
-        PassStorage::drain();
-    }
-    std::function<void()> meanwhile;
-};
-
-/* A backend over it, in the place of the rig's. */
-struct NestingBack {
-    explicit NestingBack(Rig &r)
-        : rig(r), storage(r.hub.storage), ports(r.hub.back_ports()),
-          back({ports.store, ports.grants, ports.events, storage, nullptr}, r.setup.back)
-    {
-        rig.back->vanish();
-        rig.hub.attach(&back);
-    }
-    ~NestingBack() { rig.hub.attach(static_cast<BlockBack *>(nullptr)); }
-
-    Rig &rig;
-    NestingStorage storage;
-    BackPorts ports;
-    BlockBack back;
-};
-
 TEST(BackOrder, StateIsFollowedAfterTheDrain)
 {
     Rig rig(full());
@@ -875,36 +845,6 @@ TEST(BackOrder, StateIsFollowedAfterTheDrain)
     f.state(XenbusState::Closed);
     EXPECT_EQ(rig.hub.grants.mapped(), 0u);
     back.vanish();
-}
-
-/* Also while it is a fault plan's doing that the backend waits. */
-TEST(BackOrder, NewSizeIsToldAfterTheDrain)
-{
-    Rig rig(full());
-    rig.oracle_matters = false;
-    RigFront f(rig, {Abi::X86_64, 1, 1, true});
-    NestingBack nesting(rig);
-    NestingStorage &storage = nesting.storage;
-    BlockBack &back = nesting.back;
-    back.set_faults(FaultPlan::parse("at take: lifecycle/closed-at-once").value());
-    ASSERT_TRUE(back.start());
-    f.state(XenbusState::Initialised);
-    ASSERT_EQ(back.state(), XenbusState::Connected);
-    std::string before = rig.back_node("sectors");
-    storage.meanwhile = [&] {
-        back.config().sector_size *= 8;
-        back.config().units = SectorUnits::Device;
-        back.resized();
-        EXPECT_EQ(rig.back_node("sectors"), before) << "in the middle of something else";
-    };
-    f.grant(0);
-    f.send(f.request(Op::Read, 0), 0);
-    rig.hub.run();
-    EXPECT_EQ(back.state(), XenbusState::Closed);
-    EXPECT_EQ(rig.back_node("sectors"), std::to_string(std::stoul(before) / 8));
-    back.vanish();
-    back.resized();
-    EXPECT_EQ(rig.back_node("sectors"), "") << "of a backend that is gone";
 }
 
 /* ring:bounded — requests that are refused after many pages were mapped cost

@@ -6,7 +6,7 @@
  */
 #include "support/counting_new.h"
 
-#include "fault/back_faults.h"
+#include "fault/plan_in_force.h"
 #include "pvblk/fault.h"
 
 #include <gtest/gtest.h>

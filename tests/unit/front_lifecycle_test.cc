@@ -573,7 +573,9 @@ TEST(FrontLife, ChangedSectorSizeBreaks)
 {
     Rig rig;
     rig.connect();
-    rig.back->config().sector_size = 4096;
+    rig.setup.back.sector_size = 4096;
+    rig.new_back();
+    (void)rig.back->start();
     rig.front->reconnect();
     rig.hub.run();
     EXPECT_EQ(rig.front->state(), FrontState::Broken);

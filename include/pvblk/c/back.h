@@ -76,7 +76,7 @@ struct pvblk_back_ops {
     void (*fault)(void *opaque, const char *text);
 };
 
-/* BackConfig of back_config.h. */
+/* BackConfig of pvblk/back.h. */
 struct pvblk_back_config {
     const char *frontend_path, *backend_path;
     const char *type, *dev, *params;                 /* NULL: none */

@@ -1,164 +1,111 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Layer `back`: what a frontend's nodes ask for. Serves blkif.h "Frontend
- * XenBus Nodes" and its notes 3, 5, 6 and 8. A node that breaks its clause
- * refuses the frontend; a default is taken only where there is no node.
- */
-#include "pvblk/back.h"
-
-#include <bit>
+/* Layer `back`: what the backend says of itself. */
+#include "back/nodes.h"
 
 namespace pvblk
 {
 
-namespace
+std::string BackNodes::path(std::string_view name) const
 {
-
-/* Not to be read is not to be missing: no default counts then. */
-Error no_node(const Error &error)
-{
-    if (error.kind == ErrorKind::Missing)
-        return {ErrorKind::Missing, "blkif:frontend-node", "a frontend node is missing", 0};
-    return {ErrorKind::Io, "blkif:frontend-node", "a frontend node could not be read", 0};
+    return config_.backend_path + "/" + std::string(name);
 }
 
-} // namespace
-
-Result<uint64_t> BlockBack::read_number(std::string_view name)
+void BackNodes::write(std::string_view name, std::string_view value)
 {
-    char text[32];
-    auto len = ports_.store.read(config_.frontend_path + "/" + std::string(name), text);
-    if (!len)
-        return no_node(len.error());
-    std::optional<uint64_t> v;
-    if (len.value() <= sizeof text)
-        v = parse_decimal({text, len.value()});
-    if (!v)
-        return Error{ErrorKind::Malformed, "blkif:frontend-node",
-                     "a frontend node is not a decimal number", 0};
-    return *v;
+    (void)ports_.store.write(path(name), value);
 }
 
-Result<bool> BlockBack::read_flag(std::string_view name)
+void BackNodes::remove(std::string_view name)
 {
-    auto v = read_number(name);
-    if (!v && v.error().kind == ErrorKind::Missing)
-        return false;
-    if (!v)
-        return v.error();
-    if (v.value() > 1)
-        return Error{ErrorKind::OutOfRange, "blkif:frontend-node",
-                     "a feature node of the frontend is neither 0 nor 1", v.value()};
-    return v.value() == 1;
+    ports_.store.remove(path(name));
 }
 
-Result<Abi> BlockBack::read_abi()
+bool BackNodes::allows(std::string_view name)
 {
-    char text[32];
-    auto len = ports_.store.read(config_.frontend_path + "/protocol", text);
-    if (!len && len.error().kind != ErrorKind::Missing)
-        return no_node(len.error());
-    if (!len)
-        return kNativeAbi; /* blkif.h: default of `protocol` */
-    std::string_view name{text, std::min(len.value(), sizeof text)};
-    if (name == abi_name(Abi::X86_32))
-        return Abi::X86_32;
-    if (name == abi_name(Abi::X86_64))
-        return Abi::X86_64;
-    return Error{ErrorKind::OutOfRange, "blkif:protocol",
-                 "frontend's protocol is none that we know", 0};
+    char text[4];
+    auto len = ports_.store.read(path(name), text);
+    return !len || len.value() != 1 || text[0] != '0';
 }
 
-Result<uint32_t> BlockBack::read_queues()
+void BackNodes::ask_toolstack()
 {
-    auto n = read_number("multi-queue-num-queues");
-    if (!n && n.error().kind == ErrorKind::Missing)
-        return 1u;
-    if (!n)
-        return n.error();
-    if (n.value() == 0 || n.value() > config_.max_queues)
-        return Error{ErrorKind::OutOfRange, "blkif:multi-queue-num-queues",
-                     "frontend's number of queues is 0, or more than we offer", n.value()};
-    return static_cast<uint32_t>(n.value());
+    config_.discard = offers_discard_ && allows("discard-enable");
+    if (!config_.discard)
+        for (const char *name : {"feature-discard", "discard-secure"})
+            remove(name);
 }
 
-/* Both schemes, and where a frontend uses both they have to agree. */
-Result<uint32_t> BlockBack::read_ring_pages()
+void BackNodes::write_state(std::string_view text)
 {
-    uint32_t max = 1u << config_.max_ring_page_order;
-    auto order = read_number("ring-page-order");
-    auto pages = read_number("num-ring-pages");
-    for (const auto *n : {&order, &pages})
-        if (!*n && n->error().kind != ErrorKind::Missing)
-            return n->error();
-    if (order && order.value() > config_.max_ring_page_order)
-        return Error{ErrorKind::OutOfRange, "blkif:ring-page-order",
-                     "frontend's ring is larger than what we offer", order.value()};
-    if (pages && (pages.value() == 0 || pages.value() > max))
-        return Error{ErrorKind::OutOfRange, "blkif:num-ring-pages",
-                     "frontend's ring has 0 pages, or more than we offer", pages.value()};
-    if (pages && !std::has_single_bit(pages.value()))
-        return Error{ErrorKind::OutOfRange, "blkif:num-ring-pages",
-                     "frontend's num-ring-pages is no power of two", pages.value()};
-    if (order && pages && pages.value() != 1u << order.value())
-        return Error{ErrorKind::Contradiction, "blkif:num-ring-pages",
-                     "frontend's ring-page-order and num-ring-pages differ", pages.value()};
-    if (order)
-        return 1u << order.value();
-    return pages ? static_cast<uint32_t>(pages.value()) : 1u;
+    (void)ports_.store.write_state(path("state"), text);
 }
 
-/* `dir`: "", or that of a queue with its slash. One page is ring-ref; some
- * frontends name it as the first of several. */
-Result<RingNodes> BlockBack::read_ring(const std::string &dir, uint32_t pages)
+void BackNodes::remove_state()
 {
-    RingNodes ring;
-    ring.pages = pages;
-    for (uint32_t i = 0; i < pages; i++) {
-        std::string numbered = dir + "ring-ref" + std::to_string(i);
-        auto ref = pages == 1 ? read_number(dir + "ring-ref") : read_number(numbered);
-        if (pages == 1 && !ref && ref.error().kind == ErrorKind::Missing)
-            ref = read_number(numbered);
-        if (!ref || ref.value() > UINT32_MAX)
-            return Error{ErrorKind::Malformed, "blkif:ring-ref",
-                         "frontend's ring-ref is no grant reference", i};
-        ring.refs[i] = GrantRef(static_cast<uint32_t>(ref.value()));
+    ports_.store.remove_state(path("state"));
+}
+
+/* All that there may be but `state`. */
+std::vector<BackNodes::Node> BackNodes::list() const
+{
+    const BackConfig &c = config_;
+    uint32_t info = (c.cdrom ? 1u : 0u) | (c.removable ? 2u : 0u) | (c.read_only ? 4u : 0u);
+    auto number = [](bool present, uint64_t value) {
+        return present ? std::optional(std::to_string(value)) : std::nullopt;
+    };
+    auto text = [](const std::string &value) {
+        return value.empty() ? std::nullopt : std::optional(value);
+    };
+    bool ring_pages = c.max_ring_page_order != 0;
+    uint64_t bytes = ports_.storage.sectors() * kSectorSize;
+    /* blkif.h: the size is a multiple of it, where there is one. */
+    bool physical = c.physical_sector_size != 0 && bytes % c.physical_sector_size == 0;
+    return {
+        {"sectors", number(true, bytes / c.unit())},
+        {"sector-size", number(true, c.sector_size)},
+        {"physical-sector-size", number(physical, c.physical_sector_size)},
+        {"info", number(true, info)},
+        {"removable", number(c.removable, 1)},
+        {"feature-flush-cache", number(c.flush, 1)},
+        {"feature-barrier", number(c.barrier, 1)},
+        {"feature-discard", number(c.discard, 1)},
+        {"discard-secure", number(c.discard && c.discard_secure, 1)},
+        /* Linux takes no discard where alignment is left to its default. */
+        {"discard-granularity",
+         number(c.discard, c.discard_granularity ? c.discard_granularity : c.sector_size)},
+        {"discard-alignment", number(c.discard, c.discard_alignment)},
+        {"max-ring-page-order", number(ring_pages, c.max_ring_page_order)},
+        {"max-ring-pages", number(ring_pages, uint64_t{1} << c.max_ring_page_order)},
+        {"multi-queue-max-queues", number(c.max_queues > 1, c.max_queues)},
+        {"feature-max-indirect-segments",
+         number(c.max_indirect_segments != 0, c.max_indirect_segments)},
+        {"feature-persistent", number(c.persistent, 1)},
+        {"mode", c.read_only ? "r" : "w"},
+        {"type", text(c.type)},
+        {"dev", text(c.dev)},
+        {"params", text(c.params)},
+    };
+}
+
+void BackNodes::publish()
+{
+    for (const auto &[name, value] : list()) {
+        /* Others come or stay away for good; a new size may take this one back. */
+        if (!value && std::string_view(name) == "physical-sector-size")
+            remove(name);
+        if (hooks_ && hooks_->publish_node(name, value))
+            continue;
+        if (value)
+            write(name, *value);
     }
-    auto port = read_number(dir + "event-channel");
-    if (!port || port.value() > UINT32_MAX)
-        return Error{ErrorKind::Malformed, "blkif:event-channel",
-                     "frontend's event-channel is no port", 0};
-    ring.port = Port(static_cast<uint32_t>(port.value()));
-    return ring;
 }
 
-Result<BackPlan> BlockBack::read_plan()
+void BackNodes::remove_all()
 {
-    BackPlan plan;
-    auto abi = read_abi();
-    if (!abi)
-        return abi.error();
-    auto queues = read_queues();
-    if (!queues)
-        return queues.error();
-    auto pages = read_ring_pages();
-    if (!pages)
-        return pages.error();
-    auto persistent = read_flag("feature-persistent");
-    if (!persistent)
-        return persistent.error();
-    plan.abi = abi.value();
-    plan.queues = queues.value();
-    plan.ring_pages = pages.value();
-    plan.persistent = persistent.value() && config_.persistent;
-    for (uint32_t i = 0; i < plan.queues; i++) {
-        std::string dir = plan.queues == 1 ? "" : "queue-" + std::to_string(i) + "/";
-        auto ring = read_ring(dir, plan.ring_pages);
-        if (!ring)
-            return ring.error();
-        plan.rings[i] = ring.value();
-    }
-    return plan;
+    for (const auto &[name, value] : list())
+        if (value)
+            remove(name);
+    remove_state();
 }
 
 } // namespace pvblk

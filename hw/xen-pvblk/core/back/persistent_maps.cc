@@ -2,7 +2,7 @@
 /* Layer `back`: a hash of grant references with an LRU list of the idle ones. */
 #include "back/persistent_maps.h"
 
-#include "pvblk/back.h"
+#include "pvblk/ports.h"
 
 namespace pvblk
 {

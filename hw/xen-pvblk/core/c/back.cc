@@ -4,7 +4,9 @@
 #include "pvblk/c/back.h"
 
 #include "c/host.h"
+#include "proto/wire.h"
 #include "pvblk/back.h"
+#include "pvblk/fault.h"
 
 #include <cstdio>
 
@@ -133,7 +135,7 @@ struct pvblk_back {
     pvblk_back(const pvblk_back_config &config, BackHost host)
         : store(host, "could not watch the frontend's state"), grants(host), events(host),
           storage(host), owner(host, config.backend_path),
-          back({store, grants, events, storage, &owner}, back_config(config))
+          back({store, grants, events, storage, &owner}, back_config(config), faults.hooks())
     {
     }
 
@@ -142,8 +144,9 @@ struct pvblk_back {
     BackHostEvents events;
     BackHostStorage storage;
     BackHostOwner owner;
+    BackFaults faults{};
     BlockBack back;
-    std::string faults{}; /* what pvblk_back_faults() gave */
+    std::string plan{}; /* what pvblk_back_faults() gave */
 };
 
 pvblk_back *pvblk_back_new(const pvblk_back_config *config, const pvblk_back_ops *ops, void *opaque)
@@ -226,7 +229,7 @@ void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
         {"events-sent", c.events_sent},
         {"bytes-read", c.bytes_read},
         {"bytes-written", c.bytes_written},
-        {"faults", c.faults},
+        {"faults", back->faults.plan().fired()},
     };
     for (const auto &[name, value] : rows) {
         pvblk_field f{name, pvblk_field::PVBLK_FIELD_U64, value, ""};
@@ -241,19 +244,19 @@ int pvblk_back_set_faults(pvblk_back *back, const char *text, char *error, size_
         std::snprintf(error, error_size, "%s", plan.error().what.c_str());
         return -EINVAL;
     }
-    back->back.set_faults(std::move(plan.value()));
+    back->faults.obey(std::move(plan.value()));
     return 0;
 }
 
 const char *pvblk_back_faults(pvblk_back *back)
 {
-    back->faults = back->back.faults().text();
-    return back->faults.c_str();
+    back->plan = back->faults.plan().text();
+    return back->plan.c_str();
 }
 
 void pvblk_back_fault_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
 {
-    const FaultPlan &plan = back->back.faults();
+    const FaultPlan &plan = back->faults.plan();
     for (size_t i = 0; i < plan.rules(); i++) {
         std::string name = std::to_string(plan.rule(i).line) + ": " + plan.rule_text(i);
         pvblk_field f{name.c_str(), pvblk_field::PVBLK_FIELD_U64, plan.counters(i).fired, ""};

@@ -89,7 +89,7 @@ void fill_events_and_clock(pvblk_front_ports &p)
 
 pvblk_loopback::pvblk_loopback(uint64_t disk_sectors)
     : hub(hub_config(disk_sectors)),
-      back(std::make_unique<BlockBack>(hub.back_ports(), back_config(hub.config)))
+      back(std::make_unique<BlockBack>(hub.back_ports(), back_config(hub.config), faults.hooks()))
 {
     hub.attach(back.get());
 }
@@ -156,7 +156,7 @@ int pvblk_loopback_set_faults(pvblk_loopback *loopback, const char *text, char *
         return -EINVAL;
     }
     if (loopback->back)
-        loopback->back->set_faults(std::move(plan.value()));
+        loopback->faults.obey(std::move(plan.value()));
     return 0;
 }
 

@@ -91,6 +91,14 @@ void FaultPlan::reset(uint64_t seed)
         e.counters = {};
 }
 
+uint64_t FaultPlan::fired() const
+{
+    uint64_t sum = 0;
+    for (const Entry &e : rules_)
+        sum += e.counters.fired;
+    return sum;
+}
+
 std::optional<Fault> FaultPlan::match(const FaultSite &site)
 {
     std::optional<Fault> fault;

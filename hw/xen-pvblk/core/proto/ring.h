@@ -126,7 +126,7 @@ public:
     }
 
     uint32_t size() const { return size_; }
-    uint32_t unanswered() const { return req_cons_ - answered(); }
+    uint32_t unanswered() const { return req_cons_ - rsp_prod_; }
 
     /*
      * How many requests wait. A producer that is more than a ring ahead of
@@ -137,7 +137,7 @@ public:
         RingIndex prod = shared_.load(SringField::ReqProd);
         /* Partner: fence_release() in FrontRing::publish(). */
         Shared::fence_acquire();
-        if (prod - answered() > size_ || prod - req_cons_ > size_)
+        if (prod - rsp_prod_ > size_ || prod - req_cons_ > size_)
             return Error{ErrorKind::PeerViolation, "ring:req-prod",
                          "frontend's request producer is more than a ring ahead", prod.value};
         return prod - req_cons_;
@@ -150,10 +150,9 @@ public:
         return req;
     }
 
-    /* `ahead`: what a fault plan adds to it. */
-    Result<uint32_t> rearm(uint32_t ahead = 0)
+    Result<uint32_t> rearm()
     {
-        shared_.store(SringField::ReqEvent, req_cons_ + 1 + ahead);
+        shared_.store(SringField::ReqEvent, req_cons_ + 1);
         /* Partner: fence_full() in FrontRing::publish(). */
         Shared::fence_full();
         return requests();
@@ -165,25 +164,15 @@ public:
         rsp_prod_ = rsp_prod_ + 1;
     }
 
-    /* A response to no request, for fault plans: requests() still counts right. */
-    void stage_unasked(const WireResponse &rsp)
-    {
-        stage(rsp);
-        unasked_++;
-    }
-
     /* How many wait for publish(). */
     uint32_t staged() const { return rsp_prod_ - published_; }
-    /* Where the next response goes. */
-    RingIndex rsp_prod() const { return rsp_prod_; }
 
-    /* `ahead`: what a fault plan adds to the producer. */
-    bool publish(uint32_t ahead = 0)
+    bool publish()
     {
         RingIndex old = published_;
         /* Partner: fence_acquire() in FrontRing::responses(). */
         Shared::fence_release();
-        shared_.store(SringField::RspProd, rsp_prod_ + ahead);
+        shared_.store(SringField::RspProd, rsp_prod_);
         published_ = rsp_prod_;
         /* Partner: fence_full() in FrontRing::rearm(). */
         Shared::fence_full();
@@ -192,15 +181,11 @@ public:
     }
 
 private:
-    /* Requests up to here have their response. */
-    RingIndex answered() const { return RingIndex(rsp_prod_.value - unasked_); }
-
     Shared shared_{};
     uint32_t size_{0};
     RingIndex req_cons_{};
     RingIndex rsp_prod_{};
     RingIndex published_{};
-    uint32_t unasked_{0};
 };
 
 } // namespace pvblk

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `back`: the shared area of a ring, as BackRing sees it: SharedRing, and
+ * beside it the hooks that may have a say in what is stored there. BackRing is
+ * the template that is proved; of hooks it knows nothing.
+ */
+#pragma once
+
+#include "back/hooks.h"
+
+namespace pvblk
+{
+
+class BackArea
+{
+public:
+    BackArea() = default;
+    /* Of a queue; `hooks` may be none. */
+    BackArea(SharedRing shared, HookedQueue &queue, BackHooks *hooks)
+        : shared_(shared), queue_(&queue), hooks_(hooks)
+    {
+    }
+
+    uint32_t entries() const { return shared_.entries(); }
+    RingIndex load(SringField f) const
+    {
+        RingIndex i = shared_.load(f);
+        if (hooks_)
+            hooks_->loaded(*queue_, f, i);
+        return i;
+    }
+    void store(SringField f, RingIndex i)
+    {
+        if (!hooks_ || !hooks_->store(*queue_, f, i))
+            shared_.store(f, i);
+    }
+    WireRequest get_request(RingIndex i) const { return shared_.get_request(i); }
+    void put_response(RingIndex i, const WireResponse &rsp)
+    {
+        if (!hooks_ || !hooks_->put_response(*queue_, rsp))
+            shared_.put_response(i, rsp);
+    }
+    static void fence_full() { SharedRing::fence_full(); }
+    static void fence_acquire() { SharedRing::fence_acquire(); }
+    static void fence_release() { SharedRing::fence_release(); }
+
+private:
+    SharedRing shared_{};
+    HookedQueue *queue_{nullptr};
+    BackHooks *hooks_{nullptr};
+};
+
+} // namespace pvblk

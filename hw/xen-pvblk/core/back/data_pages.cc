@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer `back`: segments, and the pages that they name. */
+#include "back/data_pages.h"
+
+#include <algorithm>
+
+namespace pvblk
+{
+
+DataPages::DataPages(BackGrants &grants, const BackConfig &config, QueueCounters &counters,
+                     HookedQueue &queue, BackHooks *hooks)
+    : config_(config), counters_(counters), grants_(grants, queue, hooks)
+{
+}
+
+uint32_t DataPages::max_segments() const
+{
+    return std::max(kMaxDirectSegments, config_.max_indirect_segments);
+}
+
+void DataPages::start(uint32_t slots, bool persistent)
+{
+    size_t all = size_t{slots} * max_segments();
+    slots_.assign(slots, Slot{});
+    segments_.resize(all);
+    mappings_.resize(all);
+    iov_.resize(all);
+    persistent_ = persistent;
+    maps_ = std::make_unique<PersistentMaps>(grants_, persistent ? config_.max_persistent : 0);
+}
+
+void DataPages::stop()
+{
+    slots_.clear();
+    maps_.reset();
+}
+
+std::span<WireSegment> DataPages::segments(uint32_t slot)
+{
+    return {&segments_[size_t{slot} * max_segments()], slots_[slot].segments};
+}
+
+std::span<struct iovec> DataPages::iov(uint32_t slot)
+{
+    return {&iov_[size_t{slot} * max_segments()], slots_[slot].mapped};
+}
+
+std::span<const Mapping> DataPages::mappings(uint32_t slot) const
+{
+    return {&mappings_[size_t{slot} * max_segments()], slots_[slot].mapped};
+}
+
+std::optional<RspStatus> DataPages::collect(uint32_t slot, const WireRequest &wire)
+{
+    slots_[slot].segments = 0;
+    if (wire.op == Op::Indirect)
+        return collect_indirect(slot, wire);
+    if (wire.nr_segments == 0 || wire.nr_segments > kMaxDirectSegments)
+        return RspStatus::Error;
+    slots_[slot].segments = wire.nr_segments;
+    std::copy_n(wire.seg.begin(), wire.nr_segments, segments(slot).begin());
+    return std::nullopt;
+}
+
+/* Copies the segments out of the frontend's pages, once. */
+std::optional<RspStatus> DataPages::collect_indirect(uint32_t slot, const WireRequest &wire)
+{
+    const PageUse use{"indirect", &wire};
+    uint32_t count = wire.nr_indirect_segments;
+    if (count == 0 || count > config_.max_indirect_segments)
+        return RspStatus::Error;
+    std::span<WireSegment> left{&segments_[size_t{slot} * max_segments()], count};
+    grants_.about(use);
+    for (uint32_t page = 0; !left.empty(); page++) {
+        auto m = maps_->take(wire.indirect[page], false);
+        if (!m)
+            return map_failed();
+        size_t n = std::min<size_t>(left.size(), kSegmentsPerPage);
+        get_segments(m.value().page, left.first(n));
+        grants_.give_back(use, m.value(), maps_.get());
+        left = left.subspan(n);
+    }
+    slots_[slot].segments = count;
+    return std::nullopt;
+}
+
+RspStatus DataPages::map_failed()
+{
+    counters_.map_failures++;
+    return grants_.map_failed();
+}
+
+/* What we write to the disk we only read from the frontend. */
+std::optional<RspStatus> DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
+{
+    Slot &s = slots_[slot];
+    size_t at = size_t{slot} * max_segments();
+    /* blkif.h feature-persistent: mapped for reading and writing, since both
+     * come to use the page for either. */
+    bool write = persistent_ || to_read;
+    uint64_t hits = maps_->hits();
+    grants_.about({"data", &wire});
+    for (const WireSegment &segment : segments(slot)) {
+        auto m = maps_->take(segment.gref, write);
+        if (!m) {
+            RspStatus answer = map_failed();
+            unmap(slot, wire);
+            return answer;
+        }
+        size_t bytes = size_t(segment.last_sect - segment.first_sect + 1u) * config_.unit();
+        iov_[at + s.mapped] = {m.value().page + segment.first_sect * config_.unit(), bytes};
+        mappings_[at + s.mapped++] = m.value();
+    }
+    counters_.persistent_hits.add(maps_->hits() - hits);
+    counters_.segments.add(s.segments);
+    return std::nullopt;
+}
+
+void DataPages::unmap(uint32_t slot, const WireRequest &wire)
+{
+    for (const Mapping &m : mappings(slot))
+        grants_.give_back({"data", &wire}, m, maps_.get());
+    slots_[slot].mapped = 0;
+}
+
+} // namespace pvblk

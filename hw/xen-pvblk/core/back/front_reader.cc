@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer `back`: reading a frontend's nodes. */
+#include "back/front_reader.h"
+
+#include <bit>
+
+namespace pvblk
+{
+
+void FrontReader::refuse(const Error &error)
+{
+    if (!error_)
+        error_ = error;
+}
+
+/* What fits of it. Not to be read is not to be missing: no default counts then. */
+std::optional<std::string_view> FrontReader::text(const std::string &name, std::span<char> buffer)
+{
+    auto len = store_.read(config_.frontend_path + "/" + name, buffer);
+    if (len)
+        return std::string_view{buffer.data(), std::min(len.value(), buffer.size())};
+    if (len.error().kind != ErrorKind::Missing)
+        refuse({ErrorKind::Io, "blkif:frontend-node", "a frontend node could not be read", 0});
+    return std::nullopt;
+}
+
+std::optional<uint64_t> FrontReader::number(const std::string &name)
+{
+    char buffer[33]; /* one that fills it may have been cut */
+    auto digits = text(name, buffer);
+    if (!digits)
+        return std::nullopt;
+    auto value = digits->size() < sizeof buffer ? parse_decimal(*digits) : std::nullopt;
+    if (!value)
+        refuse({ErrorKind::Malformed, "blkif:frontend-node",
+                "a frontend node is not a decimal number", 0});
+    return value;
+}
+
+XenbusState FrontReader::state()
+{
+    auto value = number("state");
+    return value && *value < kXenbusStates ? static_cast<XenbusState>(*value)
+                                           : XenbusState::Unknown;
+}
+
+bool FrontReader::flag(const std::string &name)
+{
+    uint64_t value = number(name).value_or(0);
+    if (value > 1)
+        refuse({ErrorKind::OutOfRange, "blkif:frontend-node",
+                "a feature node of the frontend is neither 0 nor 1", value});
+    return value == 1;
+}
+
+Abi FrontReader::abi()
+{
+    char buffer[32];
+    auto name = text("protocol", buffer);
+    if (!name)
+        return kNativeAbi; /* blkif.h: default of `protocol` */
+    if (*name == abi_name(Abi::X86_32))
+        return Abi::X86_32;
+    if (*name != abi_name(Abi::X86_64))
+        refuse({ErrorKind::OutOfRange, "blkif:protocol", "frontend's protocol is none that we know",
+                0});
+    return Abi::X86_64;
+}
+
+uint32_t FrontReader::queues()
+{
+    uint64_t n = number("multi-queue-num-queues").value_or(1);
+    if (n == 0 || n > config_.max_queues)
+        refuse({ErrorKind::OutOfRange, "blkif:multi-queue-num-queues",
+                "frontend's number of queues is 0, or more than we offer", n});
+    return static_cast<uint32_t>(n);
+}
+
+/* Both schemes, and where a frontend uses both they have to agree. */
+uint32_t FrontReader::ring_pages()
+{
+    uint32_t max = 1u << config_.max_ring_page_order;
+    auto order = number("ring-page-order");
+    auto pages = number("num-ring-pages");
+    if (order && *order > config_.max_ring_page_order)
+        refuse({ErrorKind::OutOfRange, "blkif:ring-page-order",
+                "frontend's ring is larger than what we offer", *order});
+    if (pages && (*pages == 0 || *pages > max))
+        refuse({ErrorKind::OutOfRange, "blkif:num-ring-pages",
+                "frontend's ring has 0 pages, or more than we offer", *pages});
+    if (pages && !std::has_single_bit(*pages))
+        refuse({ErrorKind::OutOfRange, "blkif:num-ring-pages",
+                "frontend's num-ring-pages is no power of two", *pages});
+    if (error_)
+        return 0;
+    if (order && pages && *pages != 1u << *order)
+        refuse({ErrorKind::Contradiction, "blkif:num-ring-pages",
+                "frontend's ring-page-order and num-ring-pages differ", *pages});
+    if (order)
+        return 1u << *order;
+    return static_cast<uint32_t>(pages.value_or(1));
+}
+
+/* One page is ring-ref; some frontends name it as the first of several. */
+std::optional<uint64_t> FrontReader::ring_ref(const std::string &dir, uint32_t page, uint32_t pages)
+{
+    if (pages == 1)
+        if (auto ref = number(dir + "ring-ref"); ref || error_)
+            return ref;
+    return number(dir + "ring-ref" + std::to_string(page));
+}
+
+/* `dir`: "", or that of a queue with its slash. */
+RingNodes FrontReader::ring(const std::string &dir, uint32_t pages)
+{
+    RingNodes ring;
+    ring.pages = pages;
+    for (uint32_t i = 0; i < pages && !error_; i++) {
+        auto ref = ring_ref(dir, i, pages);
+        if (!ref || *ref > UINT32_MAX)
+            error_ = Error{ErrorKind::Malformed, "blkif:ring-ref",
+                           "frontend's ring-ref is no grant reference", i};
+        else
+            ring.refs[i] = GrantRef(static_cast<uint32_t>(*ref));
+    }
+    if (error_)
+        return ring;
+    auto port = number(dir + "event-channel");
+    if (!port || *port > UINT32_MAX)
+        error_ = Error{ErrorKind::Malformed, "blkif:event-channel",
+                       "frontend's event-channel is no port", 0};
+    else
+        ring.port = Port(static_cast<uint32_t>(*port));
+    return ring;
+}
+
+Result<BackPlan> FrontReader::plan()
+{
+    BackPlan plan;
+    plan.abi = abi();
+    if (!error_)
+        plan.queues = queues();
+    if (!error_)
+        plan.ring_pages = ring_pages();
+    if (!error_)
+        plan.persistent = flag("feature-persistent") && config_.persistent;
+    for (uint32_t i = 0; !error_ && i < plan.queues; i++) {
+        std::string dir = plan.queues == 1 ? "" : "queue-" + std::to_string(i) + "/";
+        plan.rings[i] = ring(dir, plan.ring_pages);
+    }
+    if (error_)
+        return *error_;
+    return plan;
+}
+
+} // namespace pvblk

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer `back`: from one state to the next. */
+#include "back/life.h"
+
+#include "back/front_reader.h"
+
+#include <utility>
+
+namespace pvblk
+{
+
+namespace
+{
+
+/* A frontend that changes its state all the time has others wait no longer. */
+constexpr uint32_t kMaxLooks = 4;
+
+} // namespace
+
+BackLife::BackLife(BackPorts ports, BackConfig config, BackHooks *hooks)
+    : ports_(ports), config_(std::move(config)), hooks_(hooks), nodes_(ports, config_, hooks),
+      rings_(ports, config_, hooks)
+{
+    if (hooks_)
+        hooks_->attached(*this);
+}
+
+BackLife::~BackLife()
+{
+    ports_.store.unwatch();
+    disconnect();
+    if (hooks_)
+        hooks_->ended();
+}
+
+/* ---- what its owner asks for ------------------------------------------------ */
+
+void BackLife::publish()
+{
+    nodes_.ask_toolstack();
+    publish_nodes();
+    set_state(XenbusState::InitWait);
+}
+
+Status BackLife::watch()
+{
+    return ports_.store.watch(config_.frontend_path + "/state");
+}
+
+void BackLife::close()
+{
+    act(back_action(state_, BackEvent::Close));
+}
+
+void BackLife::vanish()
+{
+    ports_.store.unwatch();
+    disappear();
+}
+
+void BackLife::disappear()
+{
+    disconnect();
+    state_ = XenbusState::Unknown;
+    if (hooks_)
+        hooks_->gone();
+    nodes_.remove_directory();
+}
+
+void BackLife::resized()
+{
+    if (turn_.busy) {
+        turn_.resized = true;
+        return;
+    }
+    turn_.resized = false;
+    if (state_ == XenbusState::Unknown)
+        return; /* gone, or not there yet: publish() says it all */
+    publish_nodes();
+    /* blkif.h: how a frontend hears of it. Not where a toolstack says Closing. */
+    if (state_ == XenbusState::Connected && nodes_.allows("online"))
+        set_state(XenbusState::Connected);
+}
+
+/* ---- what happens ------------------------------------------------------------ */
+
+void BackLife::store_changed()
+{
+    turn_.look = true;
+    if (turn_.busy)
+        return;
+    turn_.busy = true;
+    for (uint32_t i = 0; i < kMaxLooks && std::exchange(turn_.look, false); i++)
+        look();
+    turn_.busy = false;
+    if (turn_.resized)
+        resized();
+    if (std::exchange(turn_.later, false) || turn_.look)
+        ports_.events.later();
+}
+
+void BackLife::later()
+{
+    if (turn_.busy) {
+        turn_.later = true;
+        return;
+    }
+    turn_.busy = true;
+    if (hooks_)
+        hooks_->later();
+    turn_.busy = false;
+    if (turn_.look)
+        store_changed();
+    else if (turn_.resized)
+        resized();
+}
+
+void BackLife::event_received(uint32_t queue)
+{
+    if (hooks_)
+        (void)hooks_->tick("event");
+    rings_.event(queue);
+}
+
+void BackLife::look()
+{
+    if (state_ == XenbusState::Unknown)
+        return;
+    if (hooks_ && hooks_->tick("store"))
+        return;
+    XenbusState seen = FrontReader(ports_.store, config_).state();
+    act(back_action(state_, front_event(seen)));
+}
+
+/* ---- from one state to the next ------------------------------------------------ */
+
+void BackLife::act(BackAction action)
+{
+    switch (action) {
+    case BackAction::None: break;
+    case BackAction::Restart: restart(); break;
+    case BackAction::Connect: connect(); break;
+    case BackAction::Renew: renew(); break;
+    case BackAction::Close: set_state(XenbusState::Closing); break;
+    case BackAction::End: end(); break;
+    }
+}
+
+void BackLife::restart()
+{
+    if (!nodes_.allows("online"))
+        return;
+    disconnect();
+    publish();
+}
+
+void BackLife::connect()
+{
+    connect(FrontReader(ports_.store, config_).plan());
+}
+
+void BackLife::renew()
+{
+    auto plan = FrontReader(ports_.store, config_).plan();
+    if (!plan || plan.value() != this->plan())
+        connect(plan);
+}
+
+void BackLife::connect(const Result<BackPlan> &plan)
+{
+    if (plan && hooks_ && hooks_->connect())
+        return;
+    disconnect();
+    if (!plan)
+        return refuse(plan.error());
+    remove("error");
+    if (auto s = rings_.start(plan.value()); !s)
+        return refuse(s.error());
+    connects_++;
+    if (hooks_)
+        hooks_->connected();
+    publish_nodes();
+    set_state(XenbusState::Connected);
+    rings_.kick();
+}
+
+/* As Linux's blkback does, but that it says why in its own directory. */
+void BackLife::refuse(const Error &error)
+{
+    error_ = error;
+    connect_failures_++;
+    if (ports_.owner)
+        ports_.owner->fault(error);
+    write("error", error.what);
+    set_state(XenbusState::Closing);
+}
+
+void BackLife::end()
+{
+    disconnect();
+    set_state(XenbusState::Closed);
+    if (hooks_ && hooks_->leaves())
+        disappear();
+}
+
+void BackLife::set_state(XenbusState state)
+{
+    XenbusState before = std::exchange(state_, state);
+    if (!hooks_ || !hooks_->set_state(before))
+        write_state(state);
+}
+
+void BackLife::write_state(XenbusState state)
+{
+    write_state(std::to_string(static_cast<uint32_t>(state)));
+}
+
+void BackLife::write_state(std::string_view text)
+{
+    nodes_.write_state(text);
+}
+
+void BackLife::write(std::string_view name, std::string_view value)
+{
+    nodes_.write(name, value);
+}
+
+/* ---- seen from outside ---------------------------------------------------------- */
+
+BackCounters BackLife::counters() const
+{
+    BackCounters sum;
+    sum.connects = connects_;
+    sum.connect_failures = connect_failures_;
+    rings_.add_to(sum);
+    return sum;
+}
+
+const Error &BackLife::last_error() const
+{
+    const BackQueue *halted = rings_.halted();
+    return halted ? halted->error() : error_;
+}
+
+} // namespace pvblk

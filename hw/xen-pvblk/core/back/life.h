@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `back`: the life of a backend: it follows the frontend's state by the
+ * table of back/states.h, connects and lets go. Serves blkif.h "STATE DIAGRAMS".
+ *
+ * pause(), drain() and bind() wait, and a host may let other things happen
+ * meanwhile. What comes then is noted, and done when that is over.
+ */
+#pragma once
+
+#include "back/nodes.h"
+#include "back/rings.h"
+#include "back/states.h"
+
+namespace pvblk
+{
+
+class BackLife final : private HookedBack
+{
+public:
+    BackLife(BackPorts ports, BackConfig config, BackHooks *hooks);
+    ~BackLife();
+    BackLife(const BackLife &) = delete;
+    BackLife &operator=(const BackLife &) = delete;
+
+    /* As in BlockBack. */
+    void publish() override;
+    Status watch();
+    void close() override;
+    void vanish();
+    void resized();
+    void store_changed();
+    void event_received(uint32_t queue);
+    void later() override;
+
+    XenbusState state() const override { return state_; }
+    const BackPlan &plan() const { return rings_.plan(); }
+    BackCounters counters() const;
+    const Error &last_error() const;
+    bool halted() const { return rings_.halted() != nullptr; }
+
+private:
+    /* Something is being worked on; what came meanwhile: */
+    struct Turn {
+        bool busy{false};
+        bool look{false}, resized{false}, later{false};
+    };
+
+    void look();
+    void act(BackAction action);
+    void restart();
+    void connect();
+    void renew();
+    void end();
+    void connect(const Result<BackPlan> &plan);
+    void refuse(const Error &error);
+
+    const BackPorts &ports() const override { return ports_; }
+    const BackConfig &config() const override { return config_; }
+    bool connected() const override { return rings_.up(); }
+    void write(std::string_view name, std::string_view value) override;
+    void remove(std::string_view name) override { nodes_.remove(name); }
+    void write_state(XenbusState state) override;
+    void write_state(std::string_view text) override;
+    void remove_state() override { nodes_.remove_state(); }
+    void set_state(XenbusState state) override;
+    void publish_nodes() override { nodes_.publish(); }
+    void disconnect() override { rings_.stop(); }
+    void disappear() override;
+    void remove_nodes() override { nodes_.remove_all(); }
+
+    BackPorts ports_;
+    BackConfig config_;
+    BackHooks *const hooks_;
+    BackNodes nodes_;
+    BackRings rings_;
+    XenbusState state_{XenbusState::Unknown};
+    Error error_{};
+    uint64_t connects_{0}, connect_failures_{0};
+    Turn turn_{};
+};
+
+} // namespace pvblk

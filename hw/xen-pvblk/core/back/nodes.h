@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `back`: the nodes of the backend's own directory. Serves blkif.h
+ * "Backend XenBus Nodes".
+ */
+#pragma once
+
+#include "back/hooks.h"
+
+#include <vector>
+
+namespace pvblk
+{
+
+class BackNodes
+{
+public:
+    /* `config` is the backend's; what a toolstack forbids goes from it. */
+    BackNodes(BackPorts ports, BackConfig &config, BackHooks *hooks)
+        : ports_(ports), config_(config), offers_discard_(config.discard), hooks_(hooks)
+    {
+    }
+
+    /* All but the state, as they are now. */
+    void publish();
+    /* Before the first of a new connection: what a toolstack wants. */
+    void ask_toolstack();
+    /* What a toolstack writes for us: 0 says no, and nothing says yes. */
+    bool allows(std::string_view name);
+    void remove_all();
+    void remove_directory() { ports_.store.remove(config_.backend_path); }
+
+    void write(std::string_view name, std::string_view value);
+    void remove(std::string_view name);
+    /* The state has operations of its own (ports.h). */
+    void write_state(std::string_view text);
+    void remove_state();
+
+private:
+    struct Node {
+        const char *name;
+        std::optional<std::string> value; /* none: there is no such node */
+    };
+    std::vector<Node> list() const;
+    std::string path(std::string_view name) const;
+
+    BackPorts ports_;
+    BackConfig &config_;
+    const bool offers_discard_; /* unless a toolstack forbids it */
+    BackHooks *const hooks_;
+};
+
+} // namespace pvblk

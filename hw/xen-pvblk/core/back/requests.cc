@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Layer `back`: the way of a request, from the ring to its answer. */
+#include "back/requests.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pvblk
+{
+
+BackRequests::BackRequests(BackPorts ports, const BackConfig &config, BackHooks *hooks,
+                           BarrierGate &gate, HookedQueue &queue, QueueCounters &counters)
+    : ports_(ports), config_(config), hooks_(hooks), gate_(gate), queue_(queue),
+      counters_(counters), pages_(ports.grants, config, counters, queue, hooks)
+{
+}
+
+void BackRequests::start(uint32_t slots, bool persistent)
+{
+    requests_.assign(slots, Request{});
+    free_.reserve(slots);
+    for (uint32_t i = slots; i-- > 0;)
+        free_.push_back(i);
+    pages_.start(slots, persistent);
+}
+
+void BackRequests::stop()
+{
+    for (uint32_t i = 0; i < requests_.size(); i++)
+        pages_.unmap(i, requests_[i].wire);
+    requests_.clear();
+    free_.clear();
+    pages_.stop();
+}
+
+uint32_t BackRequests::work(const WireRequest &wire) const
+{
+    uint32_t segments = wire.op == Op::Indirect ? wire.nr_indirect_segments : wire.nr_segments;
+    return 1 + std::min(segments, pages_.max_segments());
+}
+
+HookedRequest BackRequests::hooked(uint32_t slot)
+{
+    return {queue_, slot, requests_[slot].wire, pages_.iov(slot), pages_.mappings(slot)};
+}
+
+bool BackRequests::accept(const WireRequest &wire)
+{
+    if (free_.empty() && hooks_)
+        hooks_->no_slot(queue_);
+    /* As many as the ring has slots; one may have been answered too often. */
+    if (free_.empty())
+        return false;
+    uint32_t slot = free_.back();
+    free_.pop_back();
+    requests_[slot] = Request{wire};
+    begin(slot);
+    return true;
+}
+
+void BackRequests::begin(uint32_t slot)
+{
+    if (hooks_) {
+        HookStep step = hooks_->before_work(hooked(slot));
+        if (step.what == HookStep::Keep)
+            return;
+        if (step.what == HookStep::Answer)
+            return finish(slot, step.status);
+    }
+    if (auto answer = check(slot))
+        return finish(slot, *answer);
+    Request &r = requests_[slot];
+    r.step = r.task.barrier ? Step::BarrierWait : Step::Work;
+    r.gated = r.task.barrier;
+    if (r.gated && !gate_.close())
+        return; /* barrier_turn() goes on with it */
+    advance(slot);
+}
+
+/* nullopt: it keeps every rule, and its pages are mapped. Else the answer. */
+std::optional<RspStatus> BackRequests::check(uint32_t slot)
+{
+    Request &r = requests_[slot];
+    Disk disk{config_, ports_.storage.sectors()};
+    RspStatus status = check_request(disk, r.wire, r.task);
+    if (r.wire.op == Op::Indirect && status != RspStatus::EOpNotSupp)
+        counters_.indirect++;
+    if (status != RspStatus::Okay)
+        return status;
+    if (!r.task.data)
+        return std::nullopt;
+    if (auto answer = pages_.collect(slot, r.wire))
+        return answer;
+    status = check_segments(disk, r.wire, pages_.segments(slot), r.task);
+    if (status != RspStatus::Okay)
+        return status;
+    return pages_.map(slot, r.wire, r.task.op == StorageOp::Read);
+}
+
+/* The next step of a request that passed every check. */
+void BackRequests::advance(uint32_t slot)
+{
+    Request &r = requests_[slot];
+    if (r.step == Step::BarrierWait) {
+        r.step = Step::BarrierFlush;
+        return submit(slot, StorageOp::Flush);
+    }
+    if (r.step == Step::BarrierFlush)
+        r.step = Step::BarrierWrite;
+    submit(slot, r.task.op);
+}
+
+void BackRequests::submit(uint32_t slot, StorageOp op)
+{
+    const Task &task = requests_[slot].task;
+    StorageRequest req{op, Sector(task.sector), task.sectors, {}, slot};
+    if (op == StorageOp::Read || op == StorageOp::Write || op == StorageOp::WriteStable)
+        req.data = pages_.iov(slot);
+    if (hooks_) {
+        HookStep step = hooks_->data(hooked(slot), req);
+        if (step.what == HookStep::Keep)
+            return;
+        if (step.what == HookStep::Answer)
+            return finish(slot, step.status);
+    }
+    working_++;
+    gate_.begin();
+    ports_.storage.submit(req, *this);
+}
+
+void BackRequests::storage_done(uint64_t tag, bool ok)
+{
+    auto slot = static_cast<uint32_t>(tag);
+    const Request &r = requests_[slot];
+    working_--;
+    gate_.end();
+    bool keep = ok && hooks_ && hooks_->moved(hooked(slot)).what == HookStep::Keep;
+    if (ok && r.step == Step::BarrierFlush && r.task.data)
+        advance(slot);
+    else
+        finish(slot, ok ? RspStatus::Okay : RspStatus::Error, keep);
+    queue_.flush();
+    gate_.settle();
+}
+
+bool BackRequests::barrier_turn()
+{
+    for (uint32_t i = 0; i < requests_.size(); i++)
+        if (requests_[i].gated && requests_[i].step == Step::BarrierWait) {
+            advance(i);
+            return true;
+        }
+    return false;
+}
+
+/* `keep`: a hook has the slot and its pages, until release(). */
+void BackRequests::finish(uint32_t slot, RspStatus status, bool keep)
+{
+    Request &r = requests_[slot];
+    if (status == RspStatus::Okay && r.task.data)
+        (r.task.op == StorageOp::Read ? counters_.bytes_read : counters_.bytes_written)
+            .add(r.task.sectors << kSectorShift);
+    if (!keep)
+        pages_.unmap(slot, r.wire);
+    respond(r, status);
+    bool was_gated = std::exchange(r.gated, false);
+    if (!keep)
+        free_.push_back(slot);
+    if (was_gated)
+        gate_.open();
+}
+
+void BackRequests::respond(const Request &r, RspStatus status)
+{
+    if (status == RspStatus::Error)
+        counters_.refused++;
+    if (status == RspStatus::EOpNotSupp)
+        counters_.unsupported++;
+    /* An indirect request is answered as what it stands for: so does Linux's
+     * blkback, and its blkfront takes nothing else. */
+    bool indirect = r.wire.op == Op::Indirect && status != RspStatus::EOpNotSupp;
+    Op op = indirect ? r.wire.indirect_op : r.wire.op;
+    WireResponse rsp{r.wire.id, op, static_cast<int16_t>(status)};
+    if (!hooks_ || !hooks_->respond(queue_, r.wire, rsp))
+        queue_.stage(rsp);
+}
+
+/* ---- for hooks ------------------------------------------------------------- */
+
+void BackRequests::proceed(uint32_t slot)
+{
+    if (requests_[slot].step == Step::Check)
+        begin(slot);
+    else
+        advance(slot);
+    queue_.flush();
+}
+
+void BackRequests::release(uint32_t slot)
+{
+    pages_.unmap(slot, requests_[slot].wire);
+    free_.push_back(slot);
+}
+
+} // namespace pvblk

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layer `back`: the requests of one ring, from where they were taken to where
+ * they are answered. Each is checked in full, what it grants is mapped, and the
+ * frontend's own pages are handed to the Storage port.
+ *
+ * Life of a request: free → taken (copied) → checked → at the storage →
+ * answered → free. There are as many slots as the ring has.
+ *
+ * The frontend is hostile: a request, and the segments of an indirect one, are
+ * copied once; nothing of them is used before all of it was checked. One that
+ * breaks a clause is answered with that clause's status.
+ *
+ * Nothing is allocated between start() and stop(). Threads: as of BackQueue.
+ */
+#pragma once
+
+#include "back/barrier_gate.h"
+#include "back/check.h"
+#include "back/data_pages.h"
+
+namespace pvblk
+{
+
+class BackRequests final : private StorageClient
+{
+public:
+    /* `queue` publishes what is staged, soon after each answer. */
+    BackRequests(BackPorts ports, const BackConfig &config, BackHooks *hooks, BarrierGate &gate,
+                 HookedQueue &queue, QueueCounters &counters);
+
+    void start(uint32_t slots, bool persistent);
+    /* What was kept is forgotten. */
+    void stop();
+
+    /* False: there is no slot for it. */
+    bool accept(const WireRequest &wire);
+    /* The turn of a barrier that waits. False: there is none. */
+    bool barrier_turn();
+    /* For hooks: see HookedQueue. */
+    void proceed(uint32_t slot);
+    void release(uint32_t slot);
+
+    /* Nothing is at the storage. */
+    bool idle() const { return working_ == 0; }
+    /* What it costs to look at a request, in segments. */
+    uint32_t work(const WireRequest &wire) const;
+    uint32_t persistent_kept() const { return pages_.kept(); }
+
+private:
+    /* What is still to be done. A barrier is: all before it, then a flush, then
+     * its data, stable; an empty one needs no data. */
+    enum class Step : uint8_t { Check, Work, BarrierWait, BarrierFlush, BarrierWrite };
+
+    struct Request {
+        WireRequest wire{};
+        Task task{};
+        Step step{Step::Check};
+        bool gated{false}; /* the gate is closed for it */
+    };
+
+    void begin(uint32_t slot);
+    std::optional<RspStatus> check(uint32_t slot);
+    void advance(uint32_t slot);
+    void submit(uint32_t slot, StorageOp op);
+    void storage_done(uint64_t tag, bool ok) override;
+    void finish(uint32_t slot, RspStatus status, bool keep = false);
+    void respond(const Request &r, RspStatus status);
+    HookedRequest hooked(uint32_t slot);
+
+    BackPorts ports_;
+    const BackConfig &config_;
+    BackHooks *const hooks_;
+    BarrierGate &gate_;
+    HookedQueue &queue_;
+    QueueCounters &counters_;
+    DataPages pages_;
+    std::vector<Request> requests_{};
+    std::vector<uint32_t> free_{};
+    uint32_t working_{0}; /* at the storage */
+};
+
+} // namespace pvblk
