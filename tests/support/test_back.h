@@ -49,6 +49,7 @@ public:
     {
         back_ = &back;
         TestHooksBase::attached(back);
+        back.ask_hooks();
     }
     void ended() override
     {

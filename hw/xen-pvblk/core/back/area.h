@@ -15,9 +15,8 @@ class BackArea
 {
 public:
     BackArea() = default;
-    /* Of a queue; `hooks` may be none. */
-    BackArea(SharedRing shared, HookedQueue &queue, BackHooks *hooks)
-        : shared_(shared), queue_(&queue), hooks_(hooks)
+    BackArea(SharedRing shared, HookedQueue &queue, HooksPointer hooks)
+        : shared_(shared), queue_(&queue), hooks_(&hooks)
     {
     }
 
@@ -25,19 +24,19 @@ public:
     RingIndex load(SringField f) const
     {
         RingIndex i = shared_.load(f);
-        if (hooks_)
-            hooks_->loaded(*queue_, f, i);
+        if (*hooks_)
+            (*hooks_)->loaded(*queue_, f, i);
         return i;
     }
     void store(SringField f, RingIndex i)
     {
-        if (!hooks_ || !hooks_->store(*queue_, f, i))
+        if (!*hooks_ || !(*hooks_)->store(*queue_, f, i))
             shared_.store(f, i);
     }
     WireRequest get_request(RingIndex i) const { return shared_.get_request(i); }
     void put_response(RingIndex i, const WireResponse &rsp)
     {
-        if (!hooks_ || !hooks_->put_response(*queue_, rsp))
+        if (!*hooks_ || !(*hooks_)->put_response(*queue_, rsp))
             shared_.put_response(i, rsp);
     }
     static void fence_full() { SharedRing::fence_full(); }
@@ -47,7 +46,7 @@ public:
 private:
     SharedRing shared_{};
     HookedQueue *queue_{nullptr};
-    BackHooks *hooks_{nullptr};
+    BackHooks *const *hooks_{nullptr};
 };
 
 } // namespace pvblk

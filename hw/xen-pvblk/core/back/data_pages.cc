@@ -8,7 +8,7 @@ namespace pvblk
 {
 
 DataPages::DataPages(BackGrants &grants, const BackConfig &config, QueueCounters &counters,
-                     HookedQueue &queue, BackHooks *hooks)
+                     HookedQueue &queue, HooksPointer hooks)
     : config_(config), counters_(counters), grants_(grants, queue, hooks)
 {
 }

@@ -21,7 +21,7 @@ class DataPages
 {
 public:
     DataPages(BackGrants &grants, const BackConfig &config, QueueCounters &counters,
-              HookedQueue &queue, BackHooks *hooks);
+              HookedQueue &queue, HooksPointer hooks);
 
     void start(uint32_t slots, bool persistent);
     /* Unmaps what persistent grants kept; each slot's pages were given back. */

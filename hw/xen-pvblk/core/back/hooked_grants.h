@@ -10,7 +10,7 @@ namespace pvblk
 class HookedGrants final : public BackGrants
 {
 public:
-    HookedGrants(BackGrants &grants, HookedQueue &queue, BackHooks *hooks)
+    HookedGrants(BackGrants &grants, HookedQueue &queue, HooksPointer hooks)
         : grants_(grants), queue_(queue), hooks_(hooks)
     {
     }
@@ -42,7 +42,7 @@ public:
 private:
     BackGrants &grants_;
     HookedQueue &queue_;
-    BackHooks *hooks_;
+    HooksPointer hooks_;
     PageUse use_{};
 };
 

@@ -2,8 +2,8 @@
 /*
  * Layer `back`: where somebody else may look at a decision of the backend, or
  * make another one in its place. One function a decision; each of them does
- * nothing by itself and lets the backend be honest. A backend without hooks has
- * a null pointer, and asks nobody.
+ * nothing by itself and lets the backend be honest. A backend without hooks, or
+ * whose hooks do not want to be asked yet, has a null pointer, and asks nobody.
  *
  * HookedBack and HookedQueue are what a hook may have the backend do.
  *
@@ -49,6 +49,9 @@ protected:
 class HookedBack
 {
 public:
+    /* From now on the hooks are asked. Not from inside of another call. */
+    virtual void ask_hooks() = 0;
+
     virtual const BackPorts &ports() const = 0;
     virtual const BackConfig &config() const = 0;
     virtual XenbusState state() const = 0;
@@ -106,6 +109,7 @@ class BackHooks
 {
 public:
     /* ---- the backend's life */
+    /* These two come also to hooks that are not asked anything. */
     virtual void attached(HookedBack &) {}
     virtual void ended() {}
     /* BackEvents::later() was called; from inside of no other call. */
@@ -129,8 +133,9 @@ public:
      * frontend's state nothing is to be seen. */
     virtual bool tick(std::string_view) { return false; }
 
-    /* ---- a ring's life */
-    /* `at`: rsp_prod, as the backend found it. */
+    /* ---- a ring's life. Of one that is up already when the backend begins to
+     * ask, opened() comes then */
+    /* `at`: where the next response goes. */
     virtual void opened(HookedQueue &, RingIndex /* at */) {}
     virtual void closed(HookedQueue &) {}
     /* True: nothing is taken from the ring now. */
@@ -182,5 +187,9 @@ public:
 protected:
     ~BackHooks() = default;
 };
+
+/* The backend's one pointer to its hooks, as its parts have it: null, and
+ * nobody is asked, before HookedBack::ask_hooks(). */
+using HooksPointer = BackHooks *const &;
 
 } // namespace pvblk

@@ -18,19 +18,26 @@ constexpr uint32_t kMaxLooks = 4;
 } // namespace
 
 BackLife::BackLife(BackPorts ports, BackConfig config, BackHooks *hooks)
-    : ports_(ports), config_(std::move(config)), hooks_(hooks), nodes_(ports, config_, hooks),
-      rings_(ports, config_, hooks)
+    : ports_(ports), config_(std::move(config)), offered_(hooks), nodes_(ports, config_, hooks_),
+      rings_(ports, config_, hooks_)
 {
-    if (hooks_)
-        hooks_->attached(*this);
+    if (offered_)
+        offered_->attached(*this);
 }
 
 BackLife::~BackLife()
 {
     ports_.store.unwatch();
     disconnect();
-    if (hooks_)
-        hooks_->ended();
+    if (offered_)
+        offered_->ended();
+}
+
+void BackLife::ask_hooks()
+{
+    if (std::exchange(hooks_, offered_))
+        return;
+    rings_.tell_hooks();
 }
 
 /* ---- what its owner asks for ------------------------------------------------ */

@@ -55,6 +55,7 @@ private:
     void connect(const Result<BackPlan> &plan);
     void refuse(const Error &error);
 
+    void ask_hooks() override;
     const BackPorts &ports() const override { return ports_; }
     const BackConfig &config() const override { return config_; }
     bool connected() const override { return rings_.up(); }
@@ -71,7 +72,8 @@ private:
 
     BackPorts ports_;
     BackConfig config_;
-    BackHooks *const hooks_;
+    BackHooks *const offered_;
+    BackHooks *hooks_{nullptr}; /* those, once they want to be asked */
     BackNodes nodes_;
     BackRings rings_;
     XenbusState state_{XenbusState::Unknown};

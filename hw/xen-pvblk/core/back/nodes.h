@@ -16,7 +16,7 @@ class BackNodes
 {
 public:
     /* `config` is the backend's; what a toolstack forbids goes from it. */
-    BackNodes(BackPorts ports, BackConfig &config, BackHooks *hooks)
+    BackNodes(BackPorts ports, BackConfig &config, HooksPointer hooks)
         : ports_(ports), config_(config), offers_discard_(config.discard), hooks_(hooks)
     {
     }
@@ -47,7 +47,7 @@ private:
     BackPorts ports_;
     BackConfig &config_;
     const bool offers_discard_; /* unless a toolstack forbids it */
-    BackHooks *const hooks_;
+    HooksPointer hooks_;
 };
 
 } // namespace pvblk

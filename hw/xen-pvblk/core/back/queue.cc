@@ -17,8 +17,8 @@ constexpr uint32_t kMaxWork = 4096;
 
 } // namespace
 
-BackQueue::BackQueue(BackPorts ports, const BackConfig &config, BackHooks *hooks, BarrierGate &gate,
-                     uint32_t index)
+BackQueue::BackQueue(BackPorts ports, const BackConfig &config, HooksPointer hooks,
+                     BarrierGate &gate, uint32_t index)
     : ports_(ports), hooks_(hooks), gate_(gate), index_(index), memory_(ports.grants, *this, hooks),
       requests_(ports, config, hooks, gate, *this, counters_)
 {
@@ -32,19 +32,23 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     if (auto s = memory_.map(abi, nodes); !s)
         return s;
     /* Where an earlier backend stopped; 0 for a ring that is new. */
-    RingIndex at = area().load(SringField::RspProd);
-    ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), at);
+    ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), area().load(SringField::RspProd));
     halted_ = false;
     requests_.start(ring_.size(), persistent);
-    if (hooks_)
-        hooks_->opened(*this, at);
     up_ = true; /* an event may come from inside of bind() */
+    tell_hooks();
     if (auto s = ports_.events.bind(index_, nodes.port); !s) {
         up_ = false;
         stop();
         return s;
     }
     return Ok{};
+}
+
+void BackQueue::tell_hooks()
+{
+    if (up_ && hooks_)
+        hooks_->opened(*this, ring_.rsp_prod());
 }
 
 /* What is held or at the ring is forgotten. */

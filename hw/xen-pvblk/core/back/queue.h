@@ -27,13 +27,15 @@ class BackQueue final : public HookedQueue, private BarrierGate::Ring
 {
 public:
     /* `gate`: of all queues of the backend. */
-    BackQueue(BackPorts ports, const BackConfig &config, BackHooks *hooks, BarrierGate &gate,
+    BackQueue(BackPorts ports, const BackConfig &config, HooksPointer hooks, BarrierGate &gate,
               uint32_t index);
     BackQueue(const BackQueue &) = delete;
     BackQueue &operator=(const BackQueue &) = delete;
 
     Status start(Abi abi, const RingNodes &nodes, bool persistent);
     void stop();
+    /* That it is up, if it is. */
+    void tell_hooks();
 
     void event();
 
@@ -67,7 +69,7 @@ private:
     void halt(const Error &error);
 
     BackPorts ports_;
-    BackHooks *const hooks_;
+    HooksPointer hooks_;
     BarrierGate &gate_;
     const uint32_t index_;
     QueueCounters counters_{};

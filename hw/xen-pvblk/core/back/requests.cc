@@ -8,7 +8,7 @@
 namespace pvblk
 {
 
-BackRequests::BackRequests(BackPorts ports, const BackConfig &config, BackHooks *hooks,
+BackRequests::BackRequests(BackPorts ports, const BackConfig &config, HooksPointer hooks,
                            BarrierGate &gate, HookedQueue &queue, QueueCounters &counters)
     : ports_(ports), config_(config), hooks_(hooks), gate_(gate), queue_(queue),
       counters_(counters), pages_(ports.grants, config, counters, queue, hooks)

@@ -26,7 +26,7 @@ class BackRequests final : private StorageClient
 {
 public:
     /* `queue` publishes what is staged, soon after each answer. */
-    BackRequests(BackPorts ports, const BackConfig &config, BackHooks *hooks, BarrierGate &gate,
+    BackRequests(BackPorts ports, const BackConfig &config, HooksPointer hooks, BarrierGate &gate,
                  HookedQueue &queue, QueueCounters &counters);
 
     void start(uint32_t slots, bool persistent);
@@ -70,7 +70,7 @@ private:
 
     BackPorts ports_;
     const BackConfig &config_;
-    BackHooks *const hooks_;
+    HooksPointer hooks_;
     BarrierGate &gate_;
     HookedQueue &queue_;
     QueueCounters &counters_;

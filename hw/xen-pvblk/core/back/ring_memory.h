@@ -12,7 +12,7 @@ namespace pvblk
 class RingMemory
 {
 public:
-    RingMemory(BackGrants &grants, HookedQueue &queue, BackHooks *hooks)
+    RingMemory(BackGrants &grants, HookedQueue &queue, HooksPointer hooks)
         : grants_(grants, queue, hooks)
     {
     }

@@ -7,7 +7,7 @@
 namespace pvblk
 {
 
-BackRings::BackRings(BackPorts ports, const BackConfig &config, BackHooks *hooks)
+BackRings::BackRings(BackPorts ports, const BackConfig &config, HooksPointer hooks)
     : ports_(ports), hooks_(hooks)
 {
     for (uint32_t i = 0; i < config.max_queues; i++)
@@ -49,6 +49,12 @@ void BackRings::stop()
     }
     if (hooks_)
         hooks_->disconnected();
+}
+
+void BackRings::tell_hooks()
+{
+    for (auto &queue : queues_)
+        queue->tell_hooks();
 }
 
 void BackRings::add_to(BackCounters &sum) const

@@ -12,7 +12,7 @@ namespace pvblk
 class BackRings
 {
 public:
-    BackRings(BackPorts ports, const BackConfig &config, BackHooks *hooks);
+    BackRings(BackPorts ports, const BackConfig &config, HooksPointer hooks);
 
     /* All or none. Nothing is taken from them before kick(). */
     Status start(const BackPlan &plan);
@@ -25,6 +25,9 @@ public:
     /* Of the connection that is; as it was, once it is no more. */
     const BackPlan &plan() const { return plan_; }
 
+    /* Those that are up, to hooks that are asked from now on. */
+    void tell_hooks();
+
     void event(uint32_t queue) { queues_[queue]->event(); }
 
     /* What they counted is added. */
@@ -34,7 +37,7 @@ public:
 
 private:
     BackPorts ports_;
-    BackHooks *const hooks_;
+    HooksPointer hooks_;
     BackPlan plan_{};
     bool up_{false};
     BarrierGate gate_{}; /* of the queues, which go before it */

@@ -10,8 +10,16 @@ namespace pvblk
 
 Bender::Bender()
 {
+    queues_.reserve(kMaxQueues);
     for (uint32_t i = 0; i < kMaxQueues; i++)
         queues_.emplace_back(plan_, kept_);
+}
+
+void Bender::attached(HookedBack &back)
+{
+    plan_.attach(&back);
+    if (plan_.any())
+        back.ask_hooks();
 }
 
 void Bender::ended()
@@ -25,11 +33,13 @@ void Bender::ended()
 void Bender::obey(FaultPlan plan)
 {
     bool lied = plan_.any();
-    if (plan_.attached())
-        settle();
+    if (!plan_.attached())
+        return take(std::move(plan));
+    /* From the first plan on, also without one: what that did to a ring stays. */
+    plan_.back().ask_hooks();
+    settle();
     take(std::move(plan));
-    if (plan_.attached())
-        look_again(lied);
+    look_again(lied);
 }
 
 void Bender::take(FaultPlan plan)

@@ -13,7 +13,7 @@
 #include "fault/bent_pages.h"
 #include "fault/bent_ring.h"
 
-#include <deque>
+#include <vector>
 
 namespace pvblk
 {
@@ -30,7 +30,7 @@ public:
     void obey(FaultPlan plan);
     const FaultPlan &plan() const { return plan_.plan(); }
 
-    void attached(HookedBack &back) override { plan_.attach(&back); }
+    void attached(HookedBack &back) override;
     void ended() override;
     void later() override;
     bool publish_node(std::string_view name, const std::optional<std::string> &honest) override;
@@ -78,7 +78,7 @@ private:
     PlanInForce plan_{};
     KeptPages kept_{};
     BentNodes nodes_{plan_};
-    std::deque<Queue> queues_{}; /* kMaxQueues */
+    std::vector<Queue> queues_{}; /* kMaxQueues */
 };
 
 } // namespace pvblk

@@ -166,6 +166,8 @@ public:
 
     /* How many wait for publish(). */
     uint32_t staged() const { return rsp_prod_ - published_; }
+    /* Where the next response goes. */
+    RingIndex rsp_prod() const { return rsp_prod_; }
 
     bool publish()
     {
