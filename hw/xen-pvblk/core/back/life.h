@@ -15,7 +15,7 @@
 namespace pvblk
 {
 
-class BackLife final : private HookedBack
+class BackLife final : public HookedBack
 {
 public:
     BackLife(BackPorts ports, BackConfig config, BackHooks *hooks);
@@ -39,6 +39,22 @@ public:
     const Error &last_error() const;
     bool halted() const { return rings_.halted() != nullptr; }
 
+    /* As in HookedBack. */
+    void ask_hooks() override;
+    const BackPorts &ports() const override { return ports_; }
+    const BackConfig &config() const override { return config_; }
+    bool connected() const override { return rings_.up(); }
+    void write(std::string_view name, std::string_view value) override;
+    void remove(std::string_view name) override { nodes_.remove(name); }
+    void write_state(XenbusState state) override;
+    void write_state(std::string_view text) override;
+    void remove_state() override { nodes_.remove_state(); }
+    void set_state(XenbusState state) override;
+    void publish_nodes() override { nodes_.publish(); }
+    void disconnect() override { rings_.stop(); }
+    void disappear() override;
+    void remove_nodes() override { nodes_.remove_all(); }
+
 private:
     /* Something is being worked on; what came meanwhile: */
     struct Turn {
@@ -54,21 +70,6 @@ private:
     void end();
     void connect(const Result<BackPlan> &plan);
     void refuse(const Error &error);
-
-    void ask_hooks() override;
-    const BackPorts &ports() const override { return ports_; }
-    const BackConfig &config() const override { return config_; }
-    bool connected() const override { return rings_.up(); }
-    void write(std::string_view name, std::string_view value) override;
-    void remove(std::string_view name) override { nodes_.remove(name); }
-    void write_state(XenbusState state) override;
-    void write_state(std::string_view text) override;
-    void remove_state() override { nodes_.remove_state(); }
-    void set_state(XenbusState state) override;
-    void publish_nodes() override { nodes_.publish(); }
-    void disconnect() override { rings_.stop(); }
-    void disappear() override;
-    void remove_nodes() override { nodes_.remove_all(); }
 
     BackPorts ports_;
     BackConfig config_;

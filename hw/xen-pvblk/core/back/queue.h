@@ -48,7 +48,7 @@ public:
     const QueueCounters &counters() const { return counters_; }
     uint32_t persistent_kept() const { return requests_.persistent_kept(); }
 
-private:
+    /* As in HookedQueue. */
     uint32_t index() const override { return index_; }
     SharedRing &area() override { return memory_.shared(); }
     void stage(const WireResponse &rsp) override;
@@ -57,6 +57,8 @@ private:
     void send_event(uint32_t to) override;
     void proceed(uint32_t slot) override { requests_.proceed(slot); }
     void release(uint32_t slot) override { requests_.release(slot); }
+
+private:
     bool barrier_turn() override { return requests_.barrier_turn(); }
     void look_again() override { ports_.events.again(index_); }
 
