@@ -6,12 +6,8 @@
  * alone, so a run repeats exactly. Others may test their frontend or backend
  * against ours with it.
  *
- *     LoopbackHub hub;
- *     BlockBack back(hub.back_ports(), …);
- *     hub.attach(&back);
- *     auto front = BlockFront::create(hub.front_ports(), …);
- *     hub.attach(front.value().get());
- *     hub.run();
+ * examples/read.cc is a READ on it from beginning to end; examples/frontend_test.cc
+ * a frontend of somebody else's against our backend, with fault plans.
  *
  * Nothing calls back from inside a port call: events and watches queue, and
  * run() delivers them in order until all is quiet. advance() moves the clock.
