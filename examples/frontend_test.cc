@@ -29,7 +29,7 @@ constexpr Case kCases[] = {
     {"at notify: notify/lost", Frontend::Result::Done},
     {"at respond: response/lost", Frontend::Result::Waiting},
 };
-/* [case] */
+/* [end of case] */
 
 /* What no frontend does, however its backend behaves. */
 static uint64_t broken_rules(const HubOracle &o)
@@ -67,7 +67,7 @@ static bool run(const Case &c)
     hub.attach(static_cast<BlockBack *>(nullptr));
     return ok;
 }
-/* [run] */
+/* [end of run] */
 
 int main()
 {
