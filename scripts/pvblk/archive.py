@@ -8,8 +8,7 @@ import os
 import shutil
 import subprocess
 
-import paths
-import ui
+from . import paths, ui
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # A mirror may answer 404 for single files of a suite; the next one then serves.

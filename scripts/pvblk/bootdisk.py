@@ -4,11 +4,7 @@
 import os
 import struct
 
-import guest
-import images
-import paths
-import qemu
-import ui
+from . import guest, images, paths, qemu, ui
 
 SOURCE = paths.GUEST_SCRIPTS / "boot" / "boot.S"
 DATA_OFFSET = 2048 * 512
@@ -19,7 +15,7 @@ SIZE = 8 * images.MIB
 
 def assemble(folder):
     """Boot sector and stage two, 1024 bytes."""
-    log = paths.LOGS / "boot.log"
+    log = paths.LOGS / f"{folder.name}.boot.log"
     log.unlink(missing_ok=True)
     ui.run(["as", "--32", "-o", folder / "boot.o", SOURCE], log, "boot: assembling")
     ui.run(["ld", "-m", "elf_i386", "--oformat", "binary", "-Ttext", "0x7c00", "-e", "start",

@@ -5,11 +5,7 @@ import os
 import shutil
 import subprocess
 
-import archive
-import host
-import paths
-import stamp
-import ui
+from . import archive, host, paths, stamp, ui
 
 # QEMU 10.x refuses an older one; Debian 12 has 1.0.
 MESON_MINIMUM = (1, 5)

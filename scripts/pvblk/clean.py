@@ -3,11 +3,11 @@
 
 import shutil
 
-import paths
-import ui
+from . import paths, ui
 
 BUILT = ("qemu-src", "qemu-src.orig", "qemu-src.part", "qemu", "firmware", "firmware.work", "kernel", "kernel.work",
-         "guest", "core", "core-asan", "edk2-src", "ovmf", "ovmf-asan", "logs", "stamps", "tools", "qemu-src.choice")
+         "guest", "core", "core-asan", "core-cov", "edk2-src", "ovmf", "ovmf-asan", "proof", "fuzz", "fuzz-seeds",
+         "qemu-asan", "pytest", ".machine.lock", "logs", "stamps", "tools", "qemu-src.choice")
 DOWNLOADED = ("dl",)
 
 

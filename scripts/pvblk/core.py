@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The C++ core and its unit tests, built on their own by Meson; with sanitizers in a second folder."""
+"""The C++ core and its tests, built on their own by Meson: a folder for each set of options."""
 
 import json
 
-import buildtools
-import host
-import paths
-import stamp
-import ui
+from . import buildtools, edk2, host, paths, stamp, ui
 
 # -O1: instrumented code takes twice as long to compile at -O2, and finds the same.
 SANITIZERS = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
@@ -15,12 +11,41 @@ SANITIZERS = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimizat
 COVERAGE = ["-Db_coverage=true", "-Doptimization=0"]
 
 
+# The proofs have a folder of their own: Meson looks for their tools once, and only tests need them.
+NO_PROOF = ["-Dproof=disabled"]
+SIM = "tests/sim/pvblk-sim"
+OVMF = ["tests/ovmf/ovmf_io_test", "tests/ovmf/ovmf_defects_test"]
+
+
 def ensure():
-    build(paths.CORE, [])
+    build(paths.CORE, NO_PROOF)
 
 
 def ensure_asan():
     build(paths.CORE_ASAN, SANITIZERS)
+
+
+def ensure_sim():
+    build(paths.CORE, NO_PROOF, [SIM])
+
+
+def ensure_sim_asan():
+    build(paths.CORE_ASAN, SANITIZERS, [SIM])
+
+
+def ensure_ovmf():
+    edk2.ensure()
+    build(paths.OVMF, [*NO_PROOF, f"-Dedk2={paths.EDK2_SOURCE}"], OVMF)
+
+
+def ensure_ovmf_asan():
+    edk2.ensure()
+    build(paths.OVMF_ASAN, [*SANITIZERS, f"-Dedk2={paths.EDK2_SOURCE}"], OVMF)
+
+
+def ensure_proof():
+    host.ensure(host.PROOF)
+    build(paths.PROOF, ["-Dproof=enabled"], ["tests/proof/ring_proof"])
 
 
 def ensure_coverage():
@@ -62,24 +87,27 @@ def build(builddir, options, targets=(), sources=(), compiler="gcc"):
         buildtools.ninja(builddir, targets, _log(builddir), builddir.name)
 
 
-def run_tests(builddir, names=()):
-    """Runs Meson's tests, or those with these names; returns how many passed, raises if one failed or none ran."""
-    log = paths.LOGS / f"{builddir.name}-test.log"
+def run_tests(builddir, suite, *names):
+    """Runs a suite of Meson's tests, or some of it; (how many passed, what the last of them printed last).
+
+    Raises if one failed or none ran.
+    """
+    label = "-".join([builddir.name, suite, *names])
+    log = paths.LOGS / f"{label}.log"
     log.unlink(missing_ok=True)
-    results = builddir / "meson-logs" / "testlog.json"
+    # Results of their own, as two runs in one folder may go on at a time.
+    results = builddir / "meson-logs" / f"{label}.json"
     results.unlink(missing_ok=True)
     env = buildtools.environment()
     env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-    ui.run(["meson", "test", "-C", builddir, "--no-rebuild", "--print-errorlogs", *names], log, builddir.name, env=env)
-    return _count(results, log)
+    ui.run(["meson", "test", "-C", builddir, "--no-rebuild", "--print-errorlogs", "--logbase", label, "--suite", suite,
+            *names], log, label, env=env)
+    return _judge(results, log)
 
 
-def _count(results, log):
-    passed = 0
-    if results.exists():
-        for line in results.read_text().splitlines():
-            if line.strip() and json.loads(line).get("result") == "OK":
-                passed += 1
+def _judge(results, log):
+    ran = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    passed = [test for test in ran if test.get("result") == "OK"]
     if not passed:
-        raise ui.Problem("not one unit test ran", log)
-    return passed
+        raise ui.Problem("not one test ran", log)
+    return len(passed), passed[-1].get("stdout", "").strip().rpartition("\n\n")[2]

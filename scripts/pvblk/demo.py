@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The main job: a Linux guest that knows only virtio-blk uses two disks through the hosted blkfront."""
 
-import guest
-import images
-import initramfs
-import paths
-import setup
-import ui
+from . import guest, images, initramfs, paths, setup, ui
 
 SIZE = 64 * images.MIB
 GROWN = 96 * images.MIB

@@ -3,12 +3,7 @@
 
 import shutil
 
-import archive
-import buildtools
-import paths
-import qemu
-import stamp
-import ui
+from . import archive, buildtools, paths, qemu, stamp, ui
 
 NEEDED = ("bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin")
 WORK = paths.BUILD / "firmware.work"

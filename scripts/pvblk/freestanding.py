@@ -4,18 +4,7 @@
 Each is a folder of C++ and assembly beside tests/guest/freestanding, and becomes an ELF file that `-kernel` boots.
 """
 
-import re
-import time
-
-import guest
-import host
-import images
-import nested
-import paths
-import qemu
-import stamp
-import ui
-import xenguest
+from . import host, paths, stamp, ui
 
 GUESTS = ("mini-blkfront", "refusals", "fuzz")
 COMMON = paths.GUEST_SCRIPTS / "freestanding"
@@ -26,24 +15,6 @@ FLAGS = ["-std=c++20", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Werror", "
          "-mgeneral-regs-only", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fno-stack-protector", "-fno-pic",
          "-fno-pie", "-fno-asynchronous-unwind-tables", "-fno-threadsafe-statics", f"-I{COMMON}"]
 LINK = ["-m", "elf_x86_64", "-nostdlib", "-static", "-z", "noexecstack", "--build-id=none", "-T", COMMON / "link.ld"]
-UPCALLS = {"vector": "each vCPU's own upcall vector", "callback": "the callback vector", "gsi": "a GSI",
-           "intx": "PCI INTx"}
-# How mini-blkfront runs.
-WAYS = {"pc": [*xenguest.ACCEL, "-smp", "1"],
-        "q35-single": ["-machine", "q35", "-accel", "tcg,xen-version=0x40011,thread=single", "-smp", "2"],
-        "icount": [*xenguest.ACCEL, "-smp", "1", "-icount", "shift=auto"]}
-# Bytes of memory whose checksum takes the monitor longer than the guest needs to react: a third of a second.
-LONG_SUM = 16 << 20
-# The hostile guest: seeds 1, 2, 3 … for a minute in all, each for a few seconds.
-FUZZ_SECONDS = 60
-SEED_SECONDS = 5
-# Until a guest that goes on for SEED_SECONDS is taken to be stuck: sanitizers are slow.
-PATIENCE = 25
-# Of the sanitizers. QEMU leaks at its end, which is nobody's fault; that it grows meanwhile would be the guest's.
-# The quarantine is of small pieces, and its own tables would be most of it.
-SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=0:hard_rss_limit_mb=2000:quarantine_size_mb=32",
-              "UBSAN_OPTIONS": "print_stacktrace=1"}
-COMPLAINTS = ("runtime error:", "ERROR: AddressSanitizer", "hard rss limit")
 
 
 def build(name):
@@ -70,107 +41,3 @@ def build(name):
     ui.run(["ld", *LINK, "-o", image, *objects], LOG, f"{name}: linking")
     mark.write()
     return image
-
-
-def arguments(name, image, options):
-    """QEMU's words, all but the accelerator: one disk for the guest, whose image is made anew."""
-    disk = images.raw(images.folder(name) / "own.raw", nested.SIZE)
-    return ["-m", "64", "-kernel", image, "-append", options, *guest.raw_disk("own", disk),
-            "-device", "xen-disk,drive=own,vdev=xvda"]
-
-
-def run_mini(name, upcall, way):
-    """mini-blkfront connects, writes, reads back, runs code that it read, tests timers, closes, and powers off."""
-    words = [*WAYS[way], *arguments(name, build("mini-blkfront"), f"upcall={upcall} timers")]
-    with guest.Guest(name, words) as machine:
-        machine.wait_for("finished", 60)
-        machine.power_off()
-    said = machine.console.read_text(errors="replace")
-    for line in (f"upcall={upcall}: ok", "wrote and read back 704 sectors: ok", "and ran it: ok"):
-        if line not in said:
-            raise machine.problem(f"mini-blkfront does not say '{line}'")
-
-
-def run_refusals(name, way):
-    """What the emulation and the block backend must refuse, one check after the other."""
-    words = [*WAYS[way], *arguments(name, build("refusals"), "")]
-    # Its image may be written to, for it is the device that is read-only.
-    cdrom = images.raw(images.folder(f"{name}-cdrom") / "cdrom.raw", nested.SIZE)
-    # It is slow, so that requests can be caught at the disk.
-    words += [*guest.raw_disk("cdrom", cdrom), "-object", "throttle-group,id=slow,x-iops-total=5",
-              "-blockdev", "driver=throttle,node-name=slow-cdrom,throttle-group=slow,file=cdrom",
-              "-device", "xen-cdrom,drive=slow-cdrom,vdev=xvdb"]
-    late = images.raw(images.folder(f"{name}-late") / "late.raw", nested.SIZE)
-    # The size is said, for a frontend that comes too early is refused for another reason while it is unknown.
-    words += [*guest.raw_disk("late", late), "-global", "xen-disk.logical_block_size=512"]
-    leaving = images.raw(images.folder(f"{name}-leaving") / "leaving.raw", nested.SIZE)
-    words += [*guest.raw_disk("leaving", leaving), "-blockdev",
-              "driver=throttle,node-name=slow-leaving,throttle-group=slow,file=leaving"]
-    with guest.Guest(name, words) as machine:
-        machine.wait_for("finished", 120, lambda text: _plug(machine, text))
-        machine.power_off()
-    done = re.search(r"^refusals: (\d+) checks: ok\s*$", machine.console.read_text(errors="replace"), re.MULTILINE)
-    if not done or not int(done.group(1)):
-        raise machine.problem("refusals does not say how many checks were ok")
-
-
-def _plug(machine, asked):
-    """The operator's part."""
-    what, _, driver = asked.partition(" ")
-    if what == "hotplug":
-        machine.qmp("device_add", driver="xen-disk", id="late", drive="late", vdev="xvdc")
-    elif what == "plug":
-        machine.qmp("device_add", driver=driver, id="leaving", drive="slow-leaving", vdev="xvdd")
-    elif what == "unplug":
-        # What the guest does while QEMU is at the first comes together with the second.
-        machine.qmp_in_a_row(("human-monitor-command", {"command-line": f"sum 0 {LONG_SUM}"}),
-                             ("device_del", {"id": "leaving"}))
-        machine.wait_event("DEVICE_DELETED")
-
-
-def run_fuzz(name):
-    """The hostile guest, with one seed after the other, on the QEMU that sanitizers watch.
-
-    It may break itself: what it asks for can put a page of Xen's over its own code. QEMU has to go on in any case.
-    """
-    image = build("fuzz")
-    log = paths.LOGS / f"{name}.log"
-    begin, seed, ended, counted = time.monotonic(), 0, 0, [0, 0]
-    with open(log, "w") as out:
-        while time.monotonic() - begin < FUZZ_SECONDS:
-            seed += 1
-            said = _fuzz_once(name, image, seed)
-            out.write(f"seed {seed}: {said}\n")
-            done = re.search(r": (\d+) calls, (\d+) ring-3 calls refused, .* ok$", said)
-            if done:
-                ended += 1
-                counted = [total + int(number) for total, number in zip(counted, done.groups())]
-        out.write(f"{seed} seeds, {ended} came to their end, with {counted[0]} calls, {counted[1]} refused in ring 3\n")
-    if not ended or not all(counted):
-        raise ui.Problem(f"none of {seed} hostile guests came to its end", log)
-
-
-def _fuzz_once(name, image, seed):
-    """One guest; returns its last line. A Problem if QEMU did not survive it, or let ring 3 call."""
-    words = [*xenguest.ACCEL, "-smp", "2", *arguments(name, image, f"seed={seed} seconds={SEED_SECONDS}")]
-    with guest.Guest(name, words, program=qemu.SANITIZED, environment=SANITIZERS) as machine:
-        try:
-            try:
-                machine.wait_end(SEED_SECONDS + PATIENCE)
-            except ui.Problem:
-                # Stuck, or lost in what it did to itself. QEMU must still do as it is told.
-                machine.qmp("quit", seconds=PATIENCE)
-            machine.power_off()
-        finally:
-            _look_for_complaints(machine)
-        said = machine.console.read_text(errors="replace")
-        if "from ring 3 gave" in said:
-            raise machine.problem("a hypercall from ring 3 was not refused")
-        return (said.splitlines() or ["nothing"])[-1]
-
-
-def _look_for_complaints(machine):
-    """What the sanitizers said counts for more than how it ended."""
-    for line in machine.errors.read_text(errors="replace").splitlines():
-        if any(complaint in line for complaint in COMPLAINTS):
-            raise ui.Problem(f"{machine.name}: {line.strip()[:200]}", machine.errors)

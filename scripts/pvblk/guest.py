@@ -13,10 +13,7 @@ import socket
 import subprocess
 import time
 
-import kernel
-import paths
-import qemu
-import ui
+from . import kernel, paths, qemu, ui
 
 MARK = "PVBLK: "
 # Where QEMU's emulation has it.

@@ -9,12 +9,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-import archive
-import buildtools
-import host
-import paths
-import stamp
-import ui
+from . import archive, buildtools, host, paths, stamp, ui
 
 LOG = paths.LOGS / "guest-tools.log"
 BUSYBOX = "usr/bin/busybox"

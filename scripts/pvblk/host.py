@@ -5,8 +5,7 @@ import os
 import shutil
 import subprocess
 
-import paths
-import ui
+from . import paths, ui
 
 # What each part of the set-up needs of the system. Guests, firmware and kernels are unpacked below
 # build/ instead, so they are not here.
@@ -22,6 +21,7 @@ FREESTANDING = ["g++", "binutils", "libxen-dev"]
 # llvm-symbolizer names the lines in a sanitizer's report. libFuzzer itself: see fuzzer_runtime().
 FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]
 DEBUGGER = ["gdb"]
+TEST = ["python3-pytest", "python3-pytest-xdist"]
 CHECK = ["e2fsprogs"]
 
 _updated = False

@@ -4,10 +4,7 @@
 import os
 import subprocess
 
-import host
-import paths
-import qemu
-import ui
+from . import host, paths, qemu, ui
 
 MIB = 1 << 20
 

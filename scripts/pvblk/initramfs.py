@@ -4,9 +4,7 @@
 import os
 import stat
 
-import guesttools
-import kernel
-import paths
+from . import guesttools, kernel, paths
 
 FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "mnt", "lib", "lib/modules")
 

@@ -12,11 +12,7 @@ import shutil
 import struct
 from dataclasses import dataclass
 
-import archive
-import buildtools
-import paths
-import stamp
-import ui
+from . import archive, buildtools, paths, stamp, ui
 
 # Of a package's modules: block devices, their buses and file systems, KVM, and what those may depend on.
 KEPT = ("arch/x86/crypto", "arch/x86/kvm", "block", "crypto", "drivers/block", "drivers/virtio", "drivers/xen",

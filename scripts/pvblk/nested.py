@@ -10,14 +10,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import guest
-import images
-import initramfs
-import kernel
-import paths
-import qemu
-import stamp
-import ui
+from . import guest, images, initramfs, kernel, paths, qemu, stamp, ui
 
 OUTER_MODULES = ["virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"]
 # Left to itself, `max` is a family 6: an AMD that knew neither SVM nor, says 32-bit Linux, more than one processor.
@@ -115,7 +108,7 @@ def compare_sums(inner, disks):
 
 def _outer(inner, which, arguments):
     image = initramfs.linux("outer.sh", OUTER_MODULES, fio=False)
-    image.add_file("nested/qemu", _stripped_qemu())
+    image.add_file("nested/qemu", STRIPPED)
     image.add_libraries(_host_libraries(qemu.program("qemu-system-x86_64")))
     for name in FIRMWARE:
         image.add_file(f"nested/fw/{name}", paths.FIRMWARE / name)
@@ -126,15 +119,14 @@ def _outer(inner, which, arguments):
     return image
 
 
-def _stripped_qemu():
-    """Debug information is three quarters of the binary, and would have to be loaded into the guest."""
+def ensure():
+    """A QEMU without debug information: that is three quarters of the binary, and would be loaded into the guest."""
     program = qemu.program("qemu-system-x86_64")
     status = program.stat()
     mark = stamp.Stamp("nested-qemu", [str(program), status.st_size, status.st_mtime_ns], [STRIPPED])
     if not mark.fresh():
         ui.run(["strip", "-o", STRIPPED, program], paths.LOGS / "nested.log", "nested: stripping QEMU")
         mark.write()
-    return STRIPPED
 
 
 def _host_libraries(program):

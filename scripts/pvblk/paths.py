@@ -21,6 +21,7 @@ EDK2_SOURCE = BUILD / "edk2-src"
 OVMF = BUILD / "ovmf"
 OVMF_ASAN = BUILD / "ovmf-asan"
 CORE_COVERAGE = BUILD / "core-cov"
+PROOF = BUILD / "proof"
 FUZZ = BUILD / "fuzz"
 # Seeds are written anew each time; what was found is kept: inputs that reached something new, and those that failed.
 FUZZ_SEEDS = BUILD / "fuzz-seeds"

@@ -5,12 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import buildtools
-import host
-import paths
-import qemusource
-import stamp
-import ui
+from . import buildtools, host, paths, qemusource, stamp, ui
 
 PROGRAMS = ["qemu-system-x86_64", "qemu-img", "qemu-io"]
 OPTIONS = ["--target-list=x86_64-softmmu", "--without-default-features", "--enable-system", "--enable-tcg",

@@ -5,11 +5,7 @@ import os
 import shutil
 import tarfile
 
-import archive
-import paths
-import series
-import stamp
-import ui
+from . import archive, paths, series, stamp, ui
 
 # Debian's own, whatever is newest of it; `build --qemu-src` remembers another one here.
 DEBIAN = "debian"

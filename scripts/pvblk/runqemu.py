@@ -3,9 +3,7 @@
 
 import os
 
-import firmware
-import paths
-import qemu
+from . import firmware, paths, qemu
 
 MACHINE_OPTIONS = ("-machine", "--machine", "-M", "--M")
 ACCEL_OPTIONS = ("-accel", "--accel", "-enable-kvm", "--enable-kvm")

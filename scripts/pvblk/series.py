@@ -10,8 +10,7 @@ import os
 import shutil
 import subprocess
 
-import paths
-import ui
+from . import paths, ui
 
 
 def patches():

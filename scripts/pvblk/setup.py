@@ -1,36 +1,34 @@
 # SPDX-License-Identifier: MIT
 """The steps of the set-up, by name. Each runs at most once in a command, and does only what is not done yet."""
 
-import core
-import coverage
-import firmware
-import freestanding
-import guesttools
-import host
-import kernel
-import ovmftests
-import prooftests
-import qemu
-import qtests
-import simtests
-import ui
-import upstreamtests
+from pathlib import Path
 
+from . import core, coverage, firmware, freestanding, guesttools, host, kernel, nested, qemu, qtest, ui
+
+# None for a step that is done, what it failed with for others.
 _outcome = {}
 
 
-def _qemu():
-    qemu.ensure()
+def outcome():
+    """For another process: (sentence, log) of each step that was tried, None where it is done."""
+    return {name: problem and (str(problem), problem.log and str(problem.log)) for name, problem in _outcome.items()}
+
+
+def remember(outcome):
+    """What another process came to."""
+    for name, failure in outcome.items():
+        _outcome[name] = failure and ui.Problem(failure[0], failure[1] and Path(failure[1]))
 
 
 def _qtests():
-    qemu.ensure(tests=[*qtests.PROGRAMS, *upstreamtests.PROGRAMS])
+    qemu.ensure(tests=qtest.PROGRAMS)
     # It built the other's targets as well.
     _outcome["qemu"] = None
 
 
 def _guest():
     host.require_x86()
+    host.ensure(host.CHECK)
     firmware.ensure()
     kernel.ensure()
     guesttools.ensure()
@@ -52,23 +50,30 @@ def _guest_kernels():
     guesttools.ensure_kexec()
 
 
+def _nested():
+    ensure("qemu", "guest")
+    nested.ensure()
+
+
 STEPS = {
     "core": core.ensure,
     "core-asan": core.ensure_asan,
-    "sim": simtests.ensure,
-    "sim-asan": simtests.ensure_asan,
-    "ovmf": ovmftests.ensure,
-    "ovmf-asan": ovmftests.ensure_asan,
+    "sim": core.ensure_sim,
+    "sim-asan": core.ensure_sim_asan,
+    "ovmf": core.ensure_ovmf,
+    "ovmf-asan": core.ensure_ovmf_asan,
     "coverage": coverage.ensure,
-    "proof": prooftests.ensure,
+    "proof": core.ensure_proof,
     "fuzz": core.ensure_fuzz,
-    "qemu": _qemu,
+    "qemu": qemu.ensure,
     "qemu-asan": qemu.ensure_sanitized,
     "qtests": _qtests,
     "guest": _guest,
     "guest-kernels": _guest_kernels,
+    "nested": _nested,
     "freestanding": _freestanding,
     "firmware": firmware.ensure,
+    "debugger": lambda: host.ensure(host.DEBUGGER),
 }
 
 

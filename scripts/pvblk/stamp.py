@@ -4,7 +4,7 @@
 import hashlib
 import json
 
-import paths
+from . import paths
 
 
 def digest(inputs):

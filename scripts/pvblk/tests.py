@@ -1,102 +1,170 @@
 # SPDX-License-Identifier: MIT
-"""`pvblk test`: all tests, one line each, and a summary."""
+"""`pvblk test`: chooses tests by name, sets up what they need, has pytest run them, and sums up.
 
-import os
+pytest runs Meson's tests as well (tests/test_core.py), so that its options mean the same for all. It is imported where
+it is used: on a new machine it is installed first.
+"""
+
+import importlib.util
+import io
 import sys
-import time
-import traceback
+from contextlib import redirect_stdout
 
-import core
-import coverage
-import fuzztests
-import guesttests
-import ovmftests
-import paths
-import prooftests
-import qtests
-import setup
-import simtests
-import styletests
-import ui
-import upstreamtests
-from registry import Family, Skip, Test, family_matches, matches
+from . import host, paths, setup, ui
+
+# Tests that are known only after a build: one stands for all of them until then, and its name ends so.
+NOT_BUILT = "/*"
 
 
-def catalogue():
-    """Everything there is, the quick ones first."""
-    return [
-        *styletests.tests(),
-        Test("unit", "the C++ core keeps every clause", lambda: core.run_tests(paths.CORE), ("core",)),
-        Test("unit-asan", "... and so it does under AddressSanitizer and UndefinedBehaviorSanitizer",
-             lambda: core.run_tests(paths.CORE_ASAN), ("core-asan",)),
-        *ovmftests.tests(),
-        *coverage.tests(),
-        *prooftests.tests(),
-        *simtests.tests(),
-        *fuzztests.tests(),
-        *qtests.qos_tests(),
-        qtests.ours(),
-        *upstreamtests.tests(),
-        *guesttests.tests(),
-    ]
+class Catalogue:
+    """A plugin of pytest's: the tests that are chosen."""
+
+    def __init__(self):
+        self.items = []
+        self.errors = []
+        self.processes = None
+
+    def pytest_collection_finish(self, session):
+        self.items = session.items
+        self.processes = session.config.getoption("numprocesses", default=None)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.errors.append(report.longreprtext)
+
+    def needs(self):
+        markers = [marker for item in self.items for marker in item.iter_markers("needs")]
+        return list(dict.fromkeys(step for marker in markers for step in marker.args))
+
+    def names(self):
+        return {item.nodeid: item.name_and_claim[0] for item in self.items}
 
 
-def show(patterns):
+class Reporter:
+    """A plugin of pytest's: a line a test, and what a failure says as soon as it is there.
+
+    It is in the process that the user started; where xdist has others, these run the tests.
+    """
+
+    def __init__(self, names):
+        self.names = names
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.running = {}
+
+    def pytest_configure_node(self, node):
+        node.workerinput["set-up"] = setup.outcome()
+
+    def pytest_internalerror(self, excrepr):
+        self.failed(str(excrepr))
+
+    def pytest_runtest_logstart(self, nodeid):
+        self.running[nodeid] = self.names.get(nodeid, nodeid)
+        self._show_running()
+
+    def pytest_runtest_logfinish(self, nodeid):
+        self.running.pop(nodeid, None)
+        self._show_running()
+
+    def _show_running(self):
+        if self.running:
+            done = sum(self.counts.values())
+            ui.status(f"{ui.bar(done, len(self.names))} {', '.join(self.running.values())}")
+
+    def pytest_runtest_logreport(self, report):
+        if report.passed and report.when != "call":
+            return
+        self.counts[report.outcome] += 1
+        name = dict(report.user_properties).get("name", report.nodeid)
+        if report.passed:
+            ui.say(f"ok {name} ({report.duration:.1f} s)")
+            for line in report.capstdout.splitlines():
+                ui.say(f"    {line}")
+        elif report.skipped:
+            ui.say(f"skip {name}: {report.longrepr[-1].removeprefix('Skipped: ')}")
+        else:
+            # A sentence of tests/conftest.py's; else what pytest or xdist have to say.
+            text = report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
+            ui.say(f"FAILED {name}: {text}")
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.failed(report.longreprtext)
+
+    def failed(self, text):
+        self.counts["failed"] += 1
+        ui.say(f"FAILED {text}")
+
+    def summary(self):
+        return ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
+
+
+def _pytest(words, plugin):
+    """One run of pytest in this process; its exit status."""
+    try:
+        import pytest
+    except ImportError as error:
+        raise ui.Problem(f"{sys.executable} has no pytest. Debian's /usr/bin/python3 has, with python3-pytest") from error
+    options = ["-p", "pvblk.testnames", "--rootdir", str(paths.ROOT), "-c", str(paths.ROOT / "pytest.ini"),
+               "-o", f"cache_dir={paths.BUILD / 'pytest'}"]
+    return pytest.main([*options, *words], plugins=[plugin])
+
+
+def _collect(words):
+    """What is chosen; what pytest prints is of use only where there is an error in the words or the tests."""
+    catalogue = Catalogue()
+    output = io.StringIO()
+    with redirect_stdout(output):
+        status = _pytest(["--collect-only", *words], catalogue)
+    if catalogue.errors:
+        raise ui.Problem("the tests cannot be collected: " + "\n".join(catalogue.errors))
+    if status not in (0, 5):
+        raise ui.Problem(output.getvalue().strip() or f"pytest ended with status {int(status)}")
+    return catalogue
+
+
+def _collect_here(words):
+    if not all(map(importlib.util.find_spec, ("pytest", "xdist"))):
+        host.ensure(host.TEST)
+        importlib.invalidate_caches()
+    return _collect(words)
+
+
+def show(words):
     """`--list`: name and claim."""
-    for entry in catalogue():
-        if isinstance(entry, Family):
-            for test in _listed(entry, patterns):
-                print(f"{test.name:<28} {test.claim}")
-        elif matches(entry.name, patterns):
-            print(f"{entry.name:<28} {entry.claim}")
+    for item in _collect_here(words).items:
+        name, claim = item.name_and_claim
+        print(f"{name:<28} {claim}")
     return 0
 
 
-def _listed(family, patterns):
-    """The family's tests, or where it is not built yet a line for all of them."""
-    if not family_matches(family, patterns):
-        return []
-    try:
-        return [test for test in family.expand() if matches(test.name, patterns)]
-    except ui.Problem:
-        return [Test(f"{family.name}/*", f"{family.claim} (listed singly once built)", None)]
-
-
-class Summary:
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-
-    def line(self):
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
-
-
-def command(patterns):
+def command(words):
     """Runs the chosen tests; the exit status. The summary is the last line."""
-    summary = Summary()
+    reporter = Reporter({})
     try:
-        chosen = _choose(patterns)
-        _set_up(chosen)
-        for test in _expanded(chosen, patterns, summary):
-            _run(test, summary)
+        catalogue = _collect_here(words)
+        if catalogue.items:
+            _set_up(catalogue.needs())
+            if any(name.endswith(NOT_BUILT) for name in catalogue.names().values()):
+                catalogue = _collect(words)
+            reporter.names = catalogue.names()
+            _run(words, catalogue, reporter)
+        else:
+            print("no test has such a name; ./pvblk test --list shows them")
+    except ui.Problem as problem:
+        ui.explain(problem)
+        reporter.counts["failed"] += 1
     except KeyboardInterrupt:
         ui.clear_status()
         print("interrupted")
-        summary.failed += 1
-    if not summary.passed + summary.failed + summary.skipped:
-        print("no test has such a name: " + " ".join(patterns) + " (./pvblk test --list shows them)")
+        reporter.counts["failed"] += 1
+    ui.clear_status()
     sys.stdout.flush()
-    print(summary.line(), flush=True)
-    return 1 if summary.failed or not summary.passed else 0
+    print(reporter.summary(), flush=True)
+    return 0 if reporter.counts["passed"] and not reporter.counts["failed"] else 1
 
 
-def _choose(patterns):
-    return [entry for entry in catalogue()
-            if (family_matches(entry, patterns) if isinstance(entry, Family) else matches(entry.name, patterns))]
-
-
-def _set_up(chosen):
+def _set_up(needs):
     """All steps that the chosen tests need, before the first test; one that fails fails its tests later."""
-    needs = list(dict.fromkeys(need for entry in chosen for need in entry.needs))
     if needs:
         ui.say("set-up")
     for need in needs:
@@ -107,55 +175,11 @@ def _set_up(chosen):
     ui.say("tests")
 
 
-def _expanded(chosen, patterns, summary):
-    for entry in chosen:
-        if isinstance(entry, Test):
-            yield entry
-            continue
-        try:
-            setup.ensure(*entry.needs)
-            yield from (test for test in entry.expand() if matches(test.name, patterns))
-        except ui.Problem as problem:
-            _failed(entry.name, problem, summary)
-
-
-def _run(test, summary):
-    ui.status(f"running {test.name}")
-    begin = time.monotonic()
-    try:
-        try:
-            setup.ensure(*test.needs)
-        except ui.Problem as problem:
-            raise ui.Problem(f"set-up: {problem}", problem.log) from problem
-        test.run()
-    except Skip as skip:
-        _skipped(test.name, str(skip), summary)
-    except ui.Problem as problem:
-        _failed(test.name, problem, summary)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        # A mistake in a test must not hide the tests after it.
-        log = paths.LOGS / "harness-error.log"
-        log.write_text(traceback.format_exc())
-        _failed(test.name, ui.Problem(f"{type(error).__name__}: {error}", log), summary)
-    else:
-        summary.passed += 1
-        ui.say(f"ok {test.name} ({time.monotonic() - begin:.1f} s)")
-
-
-def _skipped(name, reason, summary):
-    """Where CI says that it is CI, everything should have been there."""
-    if os.environ.get("CI") == "true":
-        _failed(name, ui.Problem(f"skipped, which CI does not accept: {reason}"), summary)
-        return
-    summary.skipped += 1
-    ui.say(f"skip {name}: {reason}")
-
-
-def _failed(name, problem, summary):
-    summary.failed += 1
-    ui.say(f"FAILED {name}: {problem}")
-    if problem.log:
-        end = ui.tail(problem.log)
-        if end:
-            ui.say(end)
-        ui.say(f"    log: {paths.shown(problem.log)}")
+def _run(words, catalogue, reporter):
+    processes = []
+    if catalogue.processes is None and len(catalogue.items) > 1 and host.processors() > 1:
+        # Guests have up to four vCPUs: more than two at a time would need a much larger machine.
+        processes = ["-n", "2"]
+    status = _pytest([*processes, *words], reporter)
+    if status and not reporter.counts["failed"]:
+        reporter.failed("interrupted" if status == 2 else f"pytest ended with status {int(status)}")

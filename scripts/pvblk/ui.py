@@ -8,10 +8,9 @@ import sys
 import time
 from contextlib import contextmanager
 
-import paths
+from . import paths
 
-TTY = sys.stdout.isatty()
-_stream = sys.stdout
+_to_standard_error = False
 # Without a terminal, a line this often shows that a long step is alive.
 HEARTBEAT_SECONDS = 30
 
@@ -26,14 +25,26 @@ class Problem(Exception):
 
 def to_standard_error():
     """From now on nothing of ours goes to standard output."""
-    global TTY, _stream
-    _stream = sys.stderr
-    TTY = sys.stderr.isatty()
+    global _to_standard_error
+    _to_standard_error = True
+
+
+def _stream():
+    """Asked for each time: pytest keeps what a test says, and shows it afterwards."""
+    return sys.stderr if _to_standard_error else sys.stdout
+
+
+def _on_terminal():
+    return _stream().isatty()
+
+
+def _kept():
+    return _stream() not in (sys.__stdout__, sys.__stderr__)
 
 
 def say(text=""):
     clear_status()
-    print(text, file=_stream, flush=True)
+    print(text, file=_stream(), flush=True)
 
 
 _status_width = 0
@@ -42,24 +53,24 @@ _status_width = 0
 def status(text):
     """One line that the next one overwrites; only on a terminal."""
     global _status_width
-    if not TTY:
+    if not _on_terminal():
         return
     columns = terminal_columns()
     text = text.replace("\t", " ")[: columns - 1]
-    print("\r" + text.ljust(_status_width), end="", file=_stream, flush=True)
+    print("\r" + text.ljust(_status_width), end="", file=_stream(), flush=True)
     _status_width = len(text)
 
 
 def clear_status():
     global _status_width
-    if TTY and _status_width:
-        print("\r" + " " * _status_width + "\r", end="", file=_stream, flush=True)
+    if _status_width and _on_terminal():
+        print("\r" + " " * _status_width + "\r", end="", file=_stream(), flush=True)
         _status_width = 0
 
 
 def terminal_columns():
     try:
-        return os.get_terminal_size(_stream.fileno()).columns or 80
+        return os.get_terminal_size(_stream().fileno()).columns or 80
     except OSError:
         return 80
 
@@ -115,7 +126,7 @@ class Progress:
 
     def tick(self):
         now = time.monotonic()
-        if not TTY and now - self.spoke >= HEARTBEAT_SECONDS:
+        if not _on_terminal() and not _kept() and now - self.spoke >= HEARTBEAT_SECONDS:
             self.spoke = now
             say(f"    {self.label}: {now - self.begin:.0f} s, {self.last[:100]}")
 

@@ -3,25 +3,12 @@
 
 import subprocess
 
-import paths
-import qemu
-import qtests
-import ui
-from registry import Test
+import pytest
 
-QTESTS = {
-    "boot-order-test": "the machine resets and boots in the order asked for",
-    "cpu-plug-test": "vCPUs are plugged and unplugged",
-    "device-plug-test": "devices are plugged and unplugged, over resets",
-    "fw_cfg-test": "the firmware's tables",
-    "i440fx-test": "the pc machine's memory map",
-    "ide-test": "interrupts through the PIC",
-    "q35-test": "the q35 machine's memory map",
-    "rtc-test": "interrupts of the clock through the PIC",
-    "tco-test": "q35's watchdog and its interrupts",
-    "test-x86-cpuid-compat": "CPUID of the CPU models",
-}
-PROGRAMS = ["tests/qtest/" + name for name in QTESTS] + ["tests/unit/test-xs-node"]
+from pvblk import images, paths, qemu, qtest, ui
+
+pytestmark = pytest.mark.needs("qtests", "firmware")
+
 # TCG's system tests, and how they run: with and without Xen in the guest's sight.
 GUESTS = {"hello": "boots", "memory": "loads and stores of every size", "interrupt": "takes interrupts"}
 ACCELERATORS = {"tcg": "tcg", "tcg-single": "tcg,thread=single", "xen": "tcg,xen-version=0x40011",
@@ -30,28 +17,20 @@ DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
 SECONDS = 120
 
 
-def tests():
-    needs = ("qtests", "firmware")
-    yield from (Test(f"upstream/{name}", f"QEMU's own {name}: {claim}", lambda name=name: _qtest(name), needs)
-                for name, claim in QTESTS.items())
-    yield Test("upstream/test-xs-node", "QEMU's own unit test of the XenStore", _unit, needs)
-    yield from (Test(f"upstream/guest-{program}-{kind}", f"TCG's own system test under {accel}: {claim}",
-                     lambda program=program, kind=kind, accel=accel: _guest(program, kind, accel), needs)
-                for program, claim in GUESTS.items() for kind, accel in ACCELERATORS.items())
+@pytest.mark.claim("upstream/{program}", "QEMU's own {program}: {claim}")
+@pytest.mark.parametrize(("program", "claim"), qtest.UPSTREAM.items(), ids=qtest.UPSTREAM)
+def test_qtest(name, program, claim):
+    passes(f"tests/qtest/{program}", paths.LOGS / f"{name}.log")
 
 
-def _qtest(name):
-    log = paths.LOGS / f"upstream-{name}.log"
-    _count(qtests.run_program("tests/qtest/" + name, [], log), log)
+@pytest.mark.claim("upstream/test-xs-node", "QEMU's own unit test of the XenStore")
+def test_unit(name):
+    passes(qtest.UNIT, paths.LOGS / f"{name}.log")
 
 
-def _unit():
-    log = paths.LOGS / "upstream-test-xs-node.log"
-    _count(qtests.run_program("tests/unit/test-xs-node", [], log), log)
-
-
-def _count(status, log):
+def passes(program, log):
     """All cases passed, and there were some."""
+    status = qtest.run(program, [], log)
     lines = log.read_text(errors="replace").splitlines()
     passed = sum(line.startswith("ok ") for line in lines)
     failed = [line for line in lines if line.startswith(("not ok ", "Bail out!"))]
@@ -59,12 +38,15 @@ def _count(status, log):
         raise ui.Problem(failed[0][:200] if failed else f"status {status}, {passed} cases passed", log)
 
 
-def _guest(program, kind, accel):
+@pytest.mark.claim("upstream/guest-{program}-{kind}", "TCG's own system test under {accel}: {claim}")
+@pytest.mark.parametrize(("kind", "accel"), ACCELERATORS.items(), ids=ACCELERATORS)
+@pytest.mark.parametrize(("program", "claim"), GUESTS.items(), ids=GUESTS)
+def test_guest(name, program, claim, kind, accel):
     """Compiled as QEMU's makefile does it, then run until it ends QEMU with its own status."""
-    log = paths.LOGS / f"upstream-guest-{program}-{kind}.log"
+    log = paths.LOGS / f"{name}.log"
     log.unlink(missing_ok=True)
-    image = _compile(program, log)
-    output = paths.LOGS / f"upstream-guest-{program}-{kind}.output.log"
+    image = compiled(program, images.folder(name), log)
+    output = paths.LOGS / f"{name}.output.log"
     command = [qemu.program("qemu-system-x86_64"), "-L", paths.FIRMWARE, "-accel", accel, "-monitor", "none",
                "-display", "none", "-chardev", f"file,path={output},id=output",
                "-device", "isa-debugcon,chardev=output", *DEBUG_EXIT, "-kernel", image]
@@ -78,10 +60,9 @@ def _guest(program, kind, accel):
         raise ui.Problem(f"it ended with status {status}", log)
 
 
-def _compile(program, log):
+def compiled(program, folder, log):
     source = qemu.source() / "tests" / "tcg"
-    image = paths.GUEST / f"upstream-{program}"
-    image.parent.mkdir(parents=True, exist_ok=True)
+    image = folder / program
     ui.run(["gcc", "-m64", "-mcx16", "-nostdlib", "-static", "-g", "-O0", "-ffreestanding", "-fno-pie",
             "-fno-stack-protector", "-DCHECK_UNALIGNED=1", f"-I{source}/minilib", "-Wa,--noexecstack",
             source / "multiarch" / "system" / f"{program}.c", source / "x86_64" / "system" / "boot.S",

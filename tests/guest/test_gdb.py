@@ -12,14 +12,11 @@ import subprocess
 import tempfile
 import time
 
-import bootdisk
-import guest
-import host
-import images
-import initramfs
-import paths
-import ui
-import xenguest
+import pytest
+
+from pvblk import bootdisk, freestanding, guest, images, initramfs, kernel, paths, ui, xenguest
+
+pytestmark = pytest.mark.needs("debugger", "qemu", "firmware")
 
 COMMANDS = paths.ROOT / "scripts" / "gdb" / "pvblk.py"
 PAGE = 4096
@@ -160,9 +157,11 @@ def check_untouched(gdb):
 
 # ---- a frontend of the guest's --------------------------------------------------------------------------------------
 
-def run_own(name, program):
-    """mini-blkfront (`program`, with symbols) is stopped where a request leaves and where its response arrives."""
-    host.ensure(host.DEBUGGER)
+@pytest.mark.claim("gdb/own", "gdb in mini-blkfront: ring, grants, ports and nodes are shown as they are known otherwise")
+@pytest.mark.needs("freestanding")
+def test_own(name):
+    """mini-blkfront is stopped where a request leaves and where its response arrives."""
+    program = freestanding.build("mini-blkfront")
     disk = images.raw(images.folder(name) / "own.raw", 16 * images.MIB)
     words = [*xenguest.ACCEL, "-m", "64", "-S", *STUB, "-kernel", program,
              "-blockdev", f"driver=file,node-name=own-file,filename={guest.escaped(disk)}",
@@ -313,9 +312,9 @@ def _show(gdb, page, abi):
 
 # ---- a frontend that QEMU hosts -------------------------------------------------------------------------------------
 
-def run_hosted(name):
+@pytest.mark.claim("gdb/hosted", "gdb and the hosted frontend, after SeaBIOS has booted from its disk")
+def test_hosted(name):
     """SeaBIOS and the boot sector have read and written through virtio-blk; the guest knows nothing of Xen."""
-    host.ensure(host.DEBUGGER)
     folder = images.folder(name)
     disk = bootdisk.make(folder / "ours.raw", bootdisk.assemble(folder), os.urandom(bootdisk.DATA_BYTES))
     words = ["-machine", "pc,xen-emu=on", "-accel", "tcg", "-m", "64", *STUB,
@@ -361,9 +360,11 @@ def check_hosted(gdb, machine, device, operation, sector):
 
 # ---- Linux: virtual addresses are no physical ones, and a 32-bit one has its own layouts -----------------------------
 
-def run_linux(name, which):
-    """Linux's xen-blkfront and a hosted disk side by side; `which` kernel decides the layouts."""
-    host.ensure(host.DEBUGGER)
+@pytest.mark.claim("gdb/linux-{which.name}", "gdb in {which.title}: both frontends, virtual addresses, two vCPUs")
+@pytest.mark.needs("guest-kernels")
+@pytest.mark.parametrize("which", [kernel.CLOUD, kernel.DEBIAN12_PAE], ids=lambda which: which.name)
+def test_linux(name, which):
+    """Linux's xen-blkfront and a hosted disk side by side; the kernel decides the layouts."""
     folder = images.folder(name)
     image = initramfs.linux("gdb.sh", xenguest.MODULES, kernel=which, fio=False)
     image.write(folder / "initrd")

@@ -3,11 +3,9 @@
 
 from dataclasses import dataclass
 
-import guest
-import images
-import kernel
-import ui
-import xenguest
+import pytest
+
+from pvblk import guest, images, kernel, ui, xenguest
 
 OWN = "/machine/peripheral/own"
 
@@ -40,9 +38,12 @@ TORTURES = {
 }
 
 
-def run(name, group):
-    """One guest; raises unless the faults happened, the guest lived, and its disk fared as it should."""
-    torture = TORTURES[group]
+@pytest.mark.claim("xen/torture-{group}", "Linux's own frontend under a fault plan of the group {group}: its guest lives, "
+                   "and its disk fares as is known")
+@pytest.mark.needs("qemu", "guest")
+@pytest.mark.parametrize(("group", "torture"), TORTURES.items(), ids=TORTURES)
+def test_torture(name, group, torture):
+    """One guest; fails unless the faults happened, the guest lived, and its disk fared as it should."""
     folder = images.folder(name)
     xenguest.initrd("xen-torture.sh", kernel.CLOUD, fio=False).write(folder / "initrd")
     plan = folder / "plan.faults"
@@ -68,4 +69,4 @@ def run(name, group):
             or honest not in torture.honest:
         raise ui.Problem(f"{said}; there should have been {torture.bent}, then {torture.honest}; {trouble}",
                          machine.console)
-    ui.say(f"    {said}")
+    ui.say(said)

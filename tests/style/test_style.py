@@ -6,26 +6,17 @@ import re
 import shutil
 import subprocess
 
-import archive
-import paths
-import ui
-from registry import Test
+import pytest
+
+from pvblk import archive, paths, ui
+
 
 SOURCE_SUFFIXES = (".py", ".sh", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".build", ".fio")
 SOURCE_NAMES = ("Kconfig", "meson.build", "meson_options.txt", "pvblk")
-TAG = "SPDX-License-Identifier: "
+TAG = "SPDX-License-Identifier:"
 REGISTER = paths.ROOT / "docs" / "protocol.rst"
 CODE = ("hw/xen-pvblk/", "include/pvblk/", "patches/qemu/")
-TESTS = ("tests/", "scripts/pvblk/")
-
-
-def tests():
-    return [Test("style/spdx", "every source file says its licence in its first lines", _spdx),
-            Test("style/no-machine-path", "no file names a path or a mirror of the machine it was written on",
-                 _no_machine_path),
-            Test("style/clauses", "every clause that errors of the core and tests cite is in the register", _clauses),
-            Test("style/register", "all code and tests that the register names exist, and its counts are right",
-                 _register)]
+TESTS = ("tests/",)
 
 
 def checkout():
@@ -47,7 +38,7 @@ def is_source(path, text):
     return path.suffix in SOURCE_SUFFIXES or path.name in SOURCE_NAMES or text.startswith("#!")
 
 
-def _texts():
+def texts():
     for path in checkout():
         try:
             yield path, path.read_text()
@@ -55,20 +46,22 @@ def _texts():
             continue
 
 
-def _spdx():
+@pytest.mark.claim("style/spdx", "every source file says its licence in its first lines")
+def test_spdx():
     seen, bad = 0, []
-    for path, text in _texts():
+    for path, text in texts():
         if is_source(path, text):
             seen += 1
             if not any(TAG in line for line in text.splitlines()[:6]):
                 bad.append(str(path.relative_to(paths.ROOT)))
-    _report(seen, bad, f"files without '{TAG}...'")
+    report(seen, bad, f"files without '{TAG}...'")
 
 
-def _no_machine_path():
-    words = _machine_words()
+@pytest.mark.claim("style/no-machine-path", "no file names a path or a mirror of the machine it was written on")
+def test_no_machine_path():
+    words = machine_words()
     seen, bad = 0, []
-    for path, text in _texts():
+    for path, text in texts():
         seen += 1
         for word in words:
             # As a whole: /src must not be found inside /usr/src/linux.
@@ -76,10 +69,10 @@ def _no_machine_path():
             if found:
                 line = text.count("\n", 0, found.start()) + 1
                 bad.append(f"{path.relative_to(paths.ROOT)}:{line}")
-    _report(seen, bad, "files naming this checkout's place or this machine's mirror")
+    report(seen, bad, "files naming this checkout's place or this machine's mirror")
 
 
-def _machine_words():
+def machine_words():
     """The checkout's place, the home folder, and the hosts of apt's mirrors."""
     # A path of one component, such as /root or /src, is nobody's in particular.
     words = [path for path in (str(paths.ROOT), os.path.expanduser("~")) if path.count("/") >= 2]
@@ -89,16 +82,17 @@ def _machine_words():
     return sorted(set(words))
 
 
-def _clauses():
-    register = set(_entries(REGISTER.read_text()))
+@pytest.mark.claim("style/clauses", "every clause that errors of the core and tests cite is in the register")
+def test_clauses():
+    register = set(entries(REGISTER.read_text()))
     cited = set()
-    for path, text in _texts():
+    for path, text in texts():
         if path.suffix in (".cc", ".h"):
             cited |= set(re.findall(r"\b((?:blkif|ring|xenbus|grant|evtchn):[a-z][a-z0-9-]*)\b(?!-?\*)", text))
-    _report(len(cited), sorted(cited - register), "clauses missing in docs/protocol.rst")
+    report(len(cited), sorted(cited - register), "clauses missing in docs/protocol.rst")
 
 
-def _entries(text):
+def entries(text):
     """The register's clauses, each with what is said about it."""
     entries = re.findall(r"^``([a-z]+:[a-z0-9-]+)``\n((?: {4}.*\n)+)", text, re.M)
     if len(dict(entries)) != len(entries):
@@ -106,42 +100,44 @@ def _entries(text):
     return dict(entries)
 
 
-def _references(text):
+def references(text):
     """``file: name, name``, as pairs."""
     return [(file, name) for file, names in re.findall(r"``([\w./-]+):\s+([^`]+)``", text)
             for name in re.split(r",\s+", names)]
 
 
-def _register():
+@pytest.mark.claim("style/register", "all code and tests that the register names exist, and its counts are right")
+def test_register():
     text = REGISTER.read_text()
     files = [(path.relative_to(paths.ROOT).as_posix(), path) for path in checkout()]
-    references = _references(text)
-    bad = [f"{file}: {name}" for file, name in references if not _is_there(files, file, name)]
-    _report(len(references), bad + _miscounted(text), "names and counts in docs/protocol.rst that are wrong")
+    named = references(text)
+    bad = [f"{file}: {name}" for file, name in named if not is_there(files, file, name)]
+    report(len(named), bad + miscounted(text), "names and counts in docs/protocol.rst that are wrong")
 
 
-def _is_there(files, file, name):
+def is_there(files, file, name):
     """A file of code has its suffix, and its room before it; a patch its number alone, a file of tests neither."""
     patch, code = file.isdigit(), "." in file
     word = re.compile(rf"(?<!\w){re.escape(name.removesuffix('()'))}(?!\w)")
     return any(place.startswith(CODE if patch or code else TESTS)
-               and (place.endswith("/" + file) if code else path.name.startswith(file + "-") if patch else path.stem == file)
+               and (place.endswith("/" + file) if code
+                    else path.name.startswith(file + "-") if patch else path.stem == file)
                and word.search(path.read_text()) for place, path in files)
 
 
-def _miscounted(text):
+def miscounted(text):
     """The last section has the counts, and names all that is not served, or not as the headers have it."""
     end = text[text.rindex("\n---"):]
-    entries = _entries(text)
-    served = {clause for clause, body in entries.items() if all(map(_references, body.partition("Tests:")[::2]))}
-    named = set(entries) - served | {clause for clause, body in entries.items() if "*Departs*" in body}
-    ours = sum("*Ours*" in body for body in entries.values())
-    counts = f"{len(entries)} clauses, {len(entries) - ours} of the headers and {ours} of ours; {len(served)} have"
+    known = entries(text)
+    served = {clause for clause, body in known.items() if all(map(references, body.partition("Tests:")[::2]))}
+    named = set(known) - served | {clause for clause, body in known.items() if "*Departs*" in body}
+    ours = sum("*Ours*" in body for body in known.values())
+    counts = f"{len(known)} clauses, {len(known) - ours} of the headers and {ours} of ours; {len(served)} have"
     return [f"'{counts}'"] * (counts not in " ".join(end.split())) + sorted(
         clause for clause in named if f"``{clause}``" not in end)
 
 
-def _report(seen, bad, what):
+def report(seen, bad, what):
     if not seen:
         raise ui.Problem("no file was looked at")
     if bad:

@@ -3,18 +3,19 @@
 
 import re
 
-import guest
-import images
-import kernel
-import ui
-import xenguest
+import pytest
+
+from pvblk import guest, images, kernel, ui, xenguest
 
 SECTORS = 16384
 # What the guest has discarded.
 GONE = range(2056, 2056 + 6160)
 
 
-def run(name):
+@pytest.mark.claim("xen/secure-discard", "xen-blkfront on xen-pvblk-backend over qcow2: what was discarded securely is "
+                   "nowhere in the image")
+@pytest.mark.needs("qemu", "guest")
+def test_secure_discard(name):
     folder = images.folder(name)
     xenguest.initrd("xen-erase.sh", kernel.CLOUD, fio=False).write(folder / "initrd")
     disk = images.qcow2(folder / "own.qcow2", 16 * images.MIB)
@@ -26,17 +27,17 @@ def run(name):
              *guest.linux(folder / "initrd", f"{xenguest.CLOCK} {xenguest.KEYS}", kernel.CLOUD)]
     with guest.Guest(name, words) as machine:
         machine.wait_for("written", 60)
-        _expect(machine, disk, set(range(SECTORS)), "written")
+        expect(machine, disk, set(range(SECTORS)), "written")
         machine.tell("go")
         machine.wait_for("erased", 60)
-        _expect(machine, disk, set(range(SECTORS)) - set(GONE), "erased")
+        expect(machine, disk, set(range(SECTORS)) - set(GONE), "erased")
         machine.tell("go")
         machine.wait_for("finished", 60)
         machine.power_off()
-    ui.say(f"    {images.check_qcow2(disk)}")
+    ui.say(f"{images.check_qcow2(disk)}")
 
 
-def _expect(machine, disk, sectors, when):
+def expect(machine, disk, sectors, when):
     """The image, whatever its format: which sectors' secrets are anywhere in it."""
     found = {int(number) for number in re.findall(rb"secret of sector (\d{6})", disk.read_bytes())}
     if found != sectors:
