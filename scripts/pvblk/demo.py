@@ -70,7 +70,7 @@ def run(accel="tcg", name="demo", say=ui.say):
     def ask(machine):
         facts.update({disk: _read_properties(machine, device) for disk, device in HOSTED.items()})
 
-    measured = _run(name, machine_words, HOSTED, disks, ["drivers/block/virtio_blk"], say,
+    measured = _run(name, machine_words, HOSTED, disks, ["virtio_blk"], say,
                     "Linux" + (" under TCG" if accel == "tcg" else ""), ask)
     say("")
     for line in table(facts):
@@ -83,7 +83,7 @@ def run(accel="tcg", name="demo", say=ui.say):
 def run_xen(name="demo-xen", say=ui.say):
     """The same by a Xen HVM guest under TCG, with Linux's own xen-blkfront; returns what was measured."""
     disks = {disk: [f"xen-disk,id={device},drive={NODES[device]},vdev={disk}"] for disk, device in OWN.items()}
-    return _run(name, ["-accel", "tcg,xen-version=0x40011"], OWN, disks, ["drivers/block/xen-blkfront"], say,
+    return _run(name, ["-accel", "tcg,xen-version=0x40011"], OWN, disks, ["xen_blkfront"], say,
                 "Linux as a Xen guest under TCG")
 
 

@@ -16,7 +16,7 @@ QEMU = FETCH + COMPILE + ["libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "zl
 CORE = COMPILE + ["libgtest-dev", "libxen-dev"]
 COVERAGE = CORE + ["gcovr"]
 PROOF = ["g++", "gcc", "libc6-dev", "ccache", "relacy-dev", "spin"]
-GUEST = FETCH + ["gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
+GUEST = FETCH + ["kmod", "gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
 FREESTANDING = ["g++", "binutils", "libxen-dev"]
 # llvm-symbolizer names the lines in a sanitizer's report. libFuzzer itself: see fuzzer_runtime().
 FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Initial RAM file systems for the guests, written as cpio archives ("newc") without needing root or cpio."""
 
+import lzma
 import os
 import stat
 
@@ -46,9 +47,10 @@ class Initramfs:
         self.add_file(f"sbin/{program.name}", program)
         self.add_libraries(packages.libraries(program))
 
-    def add_modules(self, modules, kernel=kernel.CLOUD):
-        for module in modules:
-            self.add(f"lib/modules/{module.rpartition('/')[2]}.ko", kernel.module(module))
+    def add_modules(self, files):
+        for file in files:
+            content = file.read_bytes()
+            self.add(f"lib/modules/{_module(file)}.ko", lzma.decompress(content) if file.suffix == ".xz" else content)
 
     def write(self, path):
         """Written beside and renamed, so that a half-written archive is never booted."""
@@ -60,6 +62,10 @@ class Initramfs:
             _entry(out, 0, "TRAILER!!!", 0, b"")
         part.rename(path)
         return path
+
+
+def _module(file):
+    return file.name.partition(".ko")[0]
 
 
 def _entry(out, number, name, mode, content):
@@ -80,7 +86,7 @@ def linux(script, modules, fio=True, ext4=False, libraries=(), kernel=kernel.CLO
     modules = kernel.load_order(modules)
     image = Initramfs()
     image.add_file("bin/busybox", userland.find(guesttools.BUSYBOX))
-    image.add_modules(modules, kernel)
+    image.add_modules(modules)
     if fio:
         image.add_file("bin/fio", guesttools.fio(kernel.architecture))
     if ext4:
@@ -97,5 +103,5 @@ def init_script(modules, before, after):
     def text(names):
         return "".join((paths.GUEST_SCRIPTS / name).read_text() for name in names)
 
-    loads = "".join(f"load {module.rpartition('/')[2]}\n" for module in modules)
+    loads = "".join(f"load {_module(file)}\n" for file in modules)
     return text(before) + loads + text(after)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import guest, images, initramfs, kernel, paths, qemu, stamp, ui
 
-OUTER_MODULES = ["virt/lib/irqbypass", "arch/x86/kvm/kvm", "arch/x86/kvm/kvm-amd"]
+OUTER_MODULES = ["kvm_amd"]
 # Left to itself, `max` is a family 6: an AMD that knew neither SVM nor, says 32-bit Linux, more than one processor.
 OUTER_CPU = "max,+svm,-la57,family=15,model=107,stepping=1"
 HOSTED = ["-blockdev", "driver=file,node-name=hosted-file,filename=hosted.raw",

@@ -8,7 +8,7 @@ reports as facts must be the same.
 from . import guest, images, initramfs, nested, paths
 
 ACCEL = ["-accel", "tcg,xen-version=0x40011"]
-MODULES = ["drivers/block/virtio_blk", "fs/ext4/ext4", "drivers/block/xen-blkfront"]
+MODULES = ["virtio_blk", "ext4", "xen_blkfront"]
 GROWN = 96 * images.MIB
 # There is no pvclock. On a busy host, Linux's calibration of the TSC may be wrong by an order of magnitude; then its time
 # races, and it takes a moment for a lockup.

@@ -36,6 +36,6 @@ def test_boot_seabios(name):
 @pytest.mark.needs("nested")
 @pytest.mark.alone
 def test_kvm_xen_hosted(name):
-    inner = initramfs.linux("xen-hosted.sh", ["drivers/block/virtio_blk"], libraries=["disk-lib.sh"])
+    inner = initramfs.linux("xen-hosted.sh", ["virtio_blk"], libraries=["disk-lib.sh"])
     end = nested.run(name, inner, nested.HOSTED, lambda machine: machine.wait_for("finished", 300))
     nested.compare_sums(end, ["hosted"])
