@@ -5,15 +5,15 @@ Both lines are socket pairs that QEMU inherits, so no path can clash or be too l
 is an event. The guest's script writes `PVBLK: word ...` on its second serial port; the first one is its console.
 """
 
-import json
 import os
 import re
 import select
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 
-from . import kernel, paths, qemu, ui
+from . import kernel, paths, qemu, qmp, ui
 
 MARK = "PVBLK: "
 # Where QEMU's emulation has it.
@@ -87,9 +87,8 @@ class Guest:
         control_far.close()
         monitor_far.close()
         self.control = Line(control)
-        self.monitor = Line(monitor)
-        self.negotiated = False
-        self.events = []
+        self.monitor_socket = monitor
+        self.monitor = None
         return self
 
     def __exit__(self, *_):
@@ -97,7 +96,9 @@ class Guest:
             self.process.kill()
         self.process.wait()
         self.control.socket.close()
-        self.monitor.socket.close()
+        if self.monitor:
+            self.monitor.close()
+        self.monitor_socket.close()
 
     def problem(self, text, kind=ui.Problem):
         """A failure with the log that most likely tells why."""
@@ -175,46 +176,32 @@ class Guest:
         self.control.write(text)
 
     def qmp(self, command, seconds=60, **arguments):
-        """Executes a QMP command; events are kept for wait_event()."""
+        """Executes a QMP command; returns its answer."""
         words = {key.replace("_", "-"): value for key, value in arguments.items()}
         return self.qmp_in_a_row((command, words), seconds=seconds)[0]
 
     def qmp_in_a_row(self, *commands, seconds=60):
         """Executes (command, arguments)s that QEMU gets at once: there is nothing between them. Their answers."""
-        if not self.negotiated:
-            self.negotiated = True
-            # With this, QEMU takes the next command while it is still at the one before.
-            self.qmp("qmp_capabilities", enable=["oob"])
-        self.monitor.write("\n".join(json.dumps({"execute": command, "arguments": words}) for command, words in commands))
-        deadline = time.monotonic() + seconds
-        return [self._answer(command, deadline) for command, _ in commands]
-
-    def _answer(self, command, deadline):
-        while True:
-            answer = self._monitor_line(deadline, f"QMP {command}")
-            if "error" in answer:
-                raise self.problem(f"QMP {command}: {answer['error'].get('desc')}")
-            if "return" in answer:
-                return answer["return"]
+        with self._monitor(f"QMP {commands[0][0]}") as monitor:
+            return monitor.execute(commands, seconds)
 
     def wait_event(self, name, seconds=60):
         """Returns once QMP has told of the event, now or since the last time."""
-        deadline = time.monotonic() + seconds
-        while name not in self.events:
-            self._monitor_line(deadline, f"event {name}")
-        self.events.remove(name)
+        with self._monitor(f"event {name}") as monitor:
+            monitor.wait_event(name, seconds)
 
-    def _monitor_line(self, deadline, what):
+    @contextmanager
+    def _monitor(self, what):
+        """The QMP session, begun where it is first used; what goes wrong with it meanwhile is a Problem."""
         try:
-            line = self.monitor.read(deadline)
+            self.monitor = self.monitor or qmp.Monitor(self.monitor_socket)
+            yield self.monitor
         except TimeoutError:
             raise self.problem(f"{what}: nothing from QMP in time") from None
-        if line is None:
-            raise self.problem(f"QEMU ended with status {self.process.wait()} while waiting for {what}")
-        answer = json.loads(line)
-        if "event" in answer:
-            self.events.append(answer["event"])
-        return answer
+        except qmp.Refused as refused:
+            raise self.problem(f"{what}: {refused}") from refused
+        except qmp.Gone as gone:
+            raise self.problem(f"QEMU ended with status {self.process.wait()} while waiting for {what}") from gone
 
     def wait_end(self, seconds=60):
         """The exit status, once QEMU ends by itself."""
