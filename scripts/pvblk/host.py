@@ -22,6 +22,7 @@ FREESTANDING = ["g++", "binutils", "libxen-dev"]
 FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]
 DEBUGGER = ["gdb"]
 TEST = ["python3-pytest", "python3-pytest-xdist"]
+STYLE = ["clang-format-19", "reuse"]
 CHECK = ["e2fsprogs"]
 
 _updated = False

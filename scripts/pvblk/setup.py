@@ -56,6 +56,7 @@ def _nested():
 
 
 STEPS = {
+    "style": lambda: host.ensure(host.STYLE),
     "core": core.ensure,
     "core-asan": core.ensure_asan,
     "sim": core.ensure_sim,

@@ -10,6 +10,7 @@ import pytest
 
 from pvblk import archive, paths, ui
 
+pytestmark = pytest.mark.needs("style")
 
 SOURCE_SUFFIXES = (".py", ".sh", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".build", ".fio")
 SOURCE_NAMES = ("Kconfig", "meson.build", "meson_options.txt", "pvblk")
@@ -135,6 +136,33 @@ def miscounted(text):
     counts = f"{len(known)} clauses, {len(known) - ours} of the headers and {ours} of ours; {len(served)} have"
     return [f"'{counts}'"] * (counts not in " ".join(end.split())) + sorted(
         clause for clause in named if f"``{clause}``" not in end)
+
+
+CXX = ("include/", "hw/xen-pvblk/core/", "tests/", "examples/")
+
+
+@pytest.mark.claim("style/clang-format", "clang-format 19 would change nothing in the C++")
+def test_clang_format():
+    files = [path for path in checkout() if path.suffix in (".cc", ".h")
+             and path.relative_to(paths.ROOT).as_posix().startswith(CXX)]
+    answer = subprocess.run(["clang-format-19", "--dry-run", "-Werror", *files], capture_output=True, text=True,
+                            cwd=paths.ROOT)
+    bad = sorted(set(re.findall(r"^(\S+?):\d+", answer.stderr, re.M)))
+    report(len(files), [os.path.relpath(file, paths.ROOT) for file in bad],
+           "files that `clang-format-19 -i` would change")
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.claim("style/licences", "reuse lint: licence and copyright of each file are known, and the licences' texts "
+                   "are here")
+def test_licences(tmp_path):
+    # A copy: without git, reuse would take build/ for a part of the project.
+    for path in checkout():
+        copy = tmp_path / path.relative_to(paths.ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    answer = subprocess.run(["reuse", "--root", tmp_path, "lint"], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def report(seen, bad, what):
