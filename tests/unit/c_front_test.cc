@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -126,12 +127,14 @@ public:
         .batch_done = [](void *o) { of(o).batches++; },
         .disk_changed = [](void *o) { of(o).changes++; },
         .log = [](void *o, const char *text) { of(o).logs.emplace_back(text); },
+        .trace = [](void *o, const pvblk_trace *t) { of(o).traces.push_back(*t); },
     };
     pvblk_front *front{nullptr};
     char error[256]{};
     std::optional<int> ended;
     uint32_t queue{0}, batches{0}, changes{0};
     std::vector<std::string> logs;
+    std::vector<pvblk_trace> traces;
 
 private:
     static Program &of(void *opaque) { return *static_cast<Program *>(opaque); }
@@ -316,6 +319,23 @@ TEST(CFront, BreaksAtItsDeadline)
     EXPECT_FALSE(p.logs.empty());
 }
 
+TEST(CFront, TellsOfItsWork)
+{
+    Program p;
+    p.connect();
+    auto state = std::find_if(p.traces.rbegin(), p.traces.rend(),
+                              [](const pvblk_trace &t) { return t.kind == PVBLK_TRACE_STATE; });
+    ASSERT_NE(state, p.traces.rend());
+    EXPECT_STREQ(state->state.to, "connected");
+    p.traces.clear();
+    EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, 8)), 0);
+    ASSERT_GE(p.traces.size(), 2u);
+    EXPECT_EQ(p.traces[0].kind, PVBLK_TRACE_REQUEST);
+    EXPECT_EQ(p.traces[0].request.sector, 8u);
+    EXPECT_EQ(p.traces[0].request.segments, 1u);
+    EXPECT_EQ(p.traces[1].kind, PVBLK_TRACE_PUBLISH);
+}
+
 TEST(CFront, SaysWhyItIsRefused)
 {
     Program p;
@@ -348,6 +368,7 @@ TEST(CFront, NeedsNoUpcallButTheEndOfARequest)
     Program p;
     p.owner.batch_done = p.owner.disk_changed = nullptr;
     p.owner.log = nullptr;
+    p.owner.trace = nullptr;
     p.connect();
     EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, 0)), 0);
     p.hub().put_node(p.hub().config.backend_path + "/sectors", "4096");

@@ -15,6 +15,7 @@
 #ifndef PVBLK_C_FRONT_H
 #define PVBLK_C_FRONT_H
 
+#include "pvblk/c/trace.h"
 #include "pvblk/c/types.h"
 
 #ifdef __cplusplus
@@ -79,6 +80,7 @@ struct pvblk_front_owner {
     void (*disk_changed)(void *opaque);
     /* One sentence for a person; not more often than a log can bear. */
     void (*log)(void *opaque, const char *text);
+    void (*trace)(void *opaque, const struct pvblk_trace *trace);
 };
 
 /* ---- what it is made like -------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "c/fields.h"
 #include "c/front_host.h"
+#include "c/trace.h"
 
 using namespace pvblk;
 
@@ -44,7 +45,13 @@ public:
         if (o_.log)
             o_.log(o_.opaque, text);
     }
-    void trace(const Trace &) override {}
+    void trace(const Trace &t) override
+    {
+        if (!o_.trace)
+            return;
+        pvblk_trace out = c_trace(t);
+        o_.trace(o_.opaque, &out);
+    }
 
 private:
     const pvblk_front_owner o_;
