@@ -16,6 +16,9 @@ SUITES = [
     suite("unit", paths.CORE, "core", "the C++ core keeps every clause"),
     suite("unit-asan", paths.CORE_ASAN, "core-asan",
           "... and so it does under AddressSanitizer and UndefinedBehaviorSanitizer"),
+    suite("examples", paths.CORE, "core", "the programs that docs quote do what docs say"),
+    suite("library", paths.CORE, "core", "what is installed is enough: each header compiles alone, programs build by "
+          "pkg-config, and a project has it as a subproject"),
     suite("ovmf/io", paths.OVMF, "ovmf", "OVMF's own block frontend, unchanged, connects to our backend, reads, writes, "
           "flushes and leaves", "ovmf-io"),
     suite("ovmf/defects", paths.OVMF, "ovmf", "... each defect known of it shows, and our backend takes no harm",
