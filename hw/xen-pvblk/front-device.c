@@ -25,6 +25,11 @@ static QTAILQ_HEAD(, XenPvblkFrontend) all_devices =
 
 /* ---- configuration and state ------------------------------------------ */
 
+/*
+ * virtio goes on with the device after it has called these. So there is no
+ * leave(), which may deliver what is done, and end the device by that.
+ */
+
 static void get_config(VirtIODevice *vdev, uint8_t *config)
 {
     pvblk_device_read_config(XEN_PVBLK_FRONTEND(vdev)->dev, config);
@@ -34,9 +39,8 @@ static void set_config(VirtIODevice *vdev, const uint8_t *config)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
 
-    if (xen_pvblk_front_enter(s)) {
+    if (s->dev && !s->gone) {
         pvblk_device_write_wce(s->dev, config[PVBLK_VIRTIO_WCE_OFFSET] != 0);
-        xen_pvblk_front_leave(s);
     }
 }
 
@@ -50,10 +54,9 @@ static PvblkSetStatus set_status(VirtIODevice *vdev, uint8_t status)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
 
-    if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && xen_pvblk_front_enter(s)) {
+    if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && s->dev && !s->gone) {
         trace_xen_pvblk_driver_ok(s, vdev->guest_features);
         pvblk_device_driver_ok(s->dev, vdev->guest_features);
-        xen_pvblk_front_leave(s);
     }
     return PVBLK_SET_STATUS_OK;
 }

@@ -6,9 +6,10 @@
  * Giving an element back unmaps it, and an interrupt is a write to memory:
  * both go wherever the guest directs them, to this device's registers or to
  * those that unplug it. So the core's upcalls only note what to do, and it is
- * done when the outermost call into the core has returned. Every call on a
- * pvblk_device that is not const stands between enter() and leave(), but for
- * the last one, pvblk_device_free(): enter() fails by then.
+ * done when the outermost call into the core has returned. Every call that
+ * has upcalls stands between enter() and leave(). Without go those that only
+ * read, pvblk_device_driver_ok() and write_wce(), after which virtio still
+ * needs the device, and the last one, pvblk_device_free().
  */
 #ifndef HW_XEN_PVBLK_FRONT_QUEUES_H
 #define HW_XEN_PVBLK_FRONT_QUEUES_H
