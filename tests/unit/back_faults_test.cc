@@ -1270,6 +1270,42 @@ TEST(BackFaults, NewSizeIsToldAfterTheDrain)
     EXPECT_EQ(rig.back_node("sectors"), "") << "of a backend that is gone";
 }
 
+/* Faults are of one backend after another: what began with the first does not
+ * silence the second. */
+TEST(BackFaults, NextBackendBeginsAnew)
+{
+    LoopbackHub hub;
+    const std::string state = hub.config.frontend_path + "/state";
+    BackFaults faults;
+    faults.obey(plan_of("at tick name=store: lifecycle/vanish"));
+    auto new_back = [&] {
+        BackConfig c;
+        c.frontend_path = hub.config.frontend_path;
+        c.backend_path = hub.config.backend_path;
+        return std::make_unique<BlockBack>(hub.back_ports(), c, faults.hooks());
+    };
+    auto back = new_back();
+    hub.attach(back.get());
+    ASSERT_TRUE(back->start());
+    ASSERT_TRUE(hub.run_line(HubLine::BackStore)) << "the watch; vanishing is put off";
+    hub.attach(static_cast<BlockBack *>(nullptr));
+    back.reset();
+    hub.run(); /* nobody is there to vanish */
+    back = new_back();
+    hub.attach(back.get());
+    ASSERT_TRUE(back->start());
+    hub.run();
+    EXPECT_EQ(back->state(), XenbusState::InitWait);
+    hub.put_node(state, "5");
+    hub.run();
+    EXPECT_EQ(back->state(), XenbusState::Closing);
+    faults.obey(plan_of("at tick name=store: lifecycle/vanish"));
+    hub.put_node(state, "6");
+    hub.run();
+    EXPECT_EQ(back->state(), XenbusState::Unknown) << "later() is called again";
+    hub.attach(static_cast<BlockBack *>(nullptr));
+}
+
 /* As many are answered, and still mapped, as the ring has slots: the frontend
  * may send as many again. */
 TEST(BackFaults, RingGoesOnBesideLingeringPages)

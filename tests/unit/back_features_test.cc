@@ -804,6 +804,32 @@ TEST(BackOrder, CloseWaitsForTheDisk)
     rig.hub.storage.defer = false;
 }
 
+/* back/hooks.h: a ring is theirs from opened() to closed(), also where the
+ * connection fails half-way. */
+class Balance final : public BackHooks
+{
+public:
+    void attached(HookedBack &back) override { back.ask_hooks(); }
+    void opened(HookedQueue &queue, RingIndex) override { open[queue.index()]++; }
+    void closed(HookedQueue &queue) override { open[queue.index()]--; }
+    std::array<int, kMaxQueues> open{};
+};
+
+TEST(BackOrder, HooksCloseWhatWasOpened)
+{
+    Rig rig(full());
+    RigFront f(rig, {Abi::X86_64, 4, 1, true});
+    Balance balance;
+    NestingBack nesting(rig, &balance);
+    rig.hub.events.close(1);
+    ASSERT_TRUE(nesting.back.start());
+    f.state(XenbusState::Initialised);
+    EXPECT_EQ(nesting.back.state(), XenbusState::Closing) << "the second ring cannot be bound";
+    for (int open : balance.open)
+        EXPECT_EQ(open, 0);
+    nesting.back.vanish();
+}
+
 TEST(BackOrder, StateIsFollowedAfterTheDrain)
 {
     Rig rig(full());

@@ -36,10 +36,14 @@ public:
     virtual void flush() = 0;
     /* Send one event on the channel of queue `to`. */
     virtual void send_event(uint32_t to) = 0;
-    /* The request in this slot was kept before it was answered: it goes on. */
+    /* The request in this slot was kept before it was answered: the step that
+     * it was kept from is taken. Until then it is not at the storage, and no
+     * barrier waits for it. */
     virtual void proceed(uint32_t slot) = 0;
     /* It was kept after it: its pages are unmapped, and the slot is free. */
     virtual void release(uint32_t slot) = 0;
+    /* A response that nobody asked for was written, past stage(). */
+    virtual void count_unasked() = 0;
 
 protected:
     ~HookedQueue() = default;

@@ -38,8 +38,7 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     up_ = true; /* an event may come from inside of bind() */
     tell_hooks();
     if (auto s = ports_.events.bind(index_, nodes.port); !s) {
-        up_ = false;
-        stop();
+        end(false);
         return s;
     }
     return Ok{};
@@ -51,17 +50,23 @@ void BackQueue::tell_hooks()
         hooks_->opened(*this, ring_.rsp_prod());
 }
 
-/* What is held or at the ring is forgotten. */
 void BackQueue::stop()
+{
+    if (up_)
+        end(true);
+    memory_.unmap(); /* as much as map() came to */
+}
+
+/* What is held or at the ring is forgotten. */
+void BackQueue::end(bool bound)
 {
     requests_.stop();
     if (hooks_)
         hooks_->closed(*this);
     gate_.forget(*this);
-    if (up_)
+    if (bound)
         ports_.events.unbind(index_);
     up_ = false;
-    memory_.unmap();
 }
 
 /* Linux: the ring stops; only a new connection starts it again. */

@@ -57,6 +57,7 @@ public:
     void send_event(uint32_t to) override;
     void proceed(uint32_t slot) override { requests_.proceed(slot); }
     void release(uint32_t slot) override { requests_.release(slot); }
+    void count_unasked() override { counters_.responses++; }
 
 private:
     bool barrier_turn() override { return requests_.barrier_turn(); }
@@ -69,6 +70,7 @@ private:
     bool publish_staged();
     void notify();
     void halt(const Error &error);
+    void end(bool bound);
 
     BackPorts ports_;
     HooksPointer hooks_;

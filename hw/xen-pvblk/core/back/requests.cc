@@ -189,10 +189,11 @@ void BackRequests::respond(const Request &r, RspStatus status)
 
 void BackRequests::proceed(uint32_t slot)
 {
-    if (requests_[slot].step == Step::Check)
+    const Request &r = requests_[slot];
+    if (r.step == Step::Check)
         begin(slot);
     else
-        advance(slot);
+        submit(slot, r.step == Step::BarrierFlush ? StorageOp::Flush : r.task.op);
     queue_.flush();
 }
 

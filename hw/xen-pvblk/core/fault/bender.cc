@@ -18,6 +18,7 @@ Bender::Bender()
 void Bender::attached(HookedBack &back)
 {
     plan_.attach(&back);
+    nodes_.reset();
     if (plan_.any())
         back.ask_hooks();
 }

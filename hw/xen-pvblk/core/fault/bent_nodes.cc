@@ -110,4 +110,11 @@ void BentNodes::forget(bool there)
         plan_.back().remove(n.name);
 }
 
+void BentNodes::reset()
+{
+    changed_.clear();
+    late_.clear();
+    invented_.clear();
+}
+
 } // namespace pvblk

@@ -32,6 +32,8 @@ public:
     /* The plan is over, and nothing of it is left: neither a node that it
      * invented, if the backend is `there`. */
     void forget(bool there);
+    /* There is another backend, with an empty directory. */
+    void reset();
 
 private:
     struct Node {

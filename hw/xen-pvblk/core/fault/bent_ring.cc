@@ -86,6 +86,12 @@ void BentRing::respond(const WireRequest &wire, const WireResponse &rsp)
     last_id_ = rsp.id;
 }
 
+void BentRing::stage_unasked(const WireResponse &rsp)
+{
+    put_response(rsp);
+    queue_->count_unasked();
+}
+
 /* False: as many wait as there can be requests. */
 bool BentRing::put_off(const WireResponse &rsp, uint32_t ticks)
 {

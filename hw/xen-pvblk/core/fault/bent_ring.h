@@ -65,7 +65,7 @@ private:
     bool forged_requests();
     bool put_off(const WireResponse &rsp, uint32_t ticks);
     void stage(const WireResponse &rsp);
-    void stage_unasked(const WireResponse &rsp) { put_response(rsp); }
+    void stage_unasked(const WireResponse &rsp);
     bool publish(const Fault &fault);
     bool publish_ahead(uint32_t entries);
     void overwrite(const Fault &fault);

@@ -18,6 +18,14 @@ bool gives_up_rings(FaultKind kind)
 
 } // namespace
 
+void PlanInForce::attach(HookedBack *back)
+{
+    back_ = back;
+    due_.reset();
+    stalled_ = unplugged_ = called_ = false;
+    bound_ = 0;
+}
+
 void PlanInForce::take(FaultPlan plan)
 {
     plan_ = std::move(plan);

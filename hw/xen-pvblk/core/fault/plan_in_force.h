@@ -31,7 +31,8 @@ constexpr uint32_t fault_low(const Fault &fault)
 class PlanInForce
 {
 public:
-    void attach(HookedBack *back) { back_ = back; }
+    /* Of what began with the backend before this one nothing is left. */
+    void attach(HookedBack *back);
     HookedBack &back() const { return *back_; }
     bool attached() const { return back_ != nullptr; }
 
