@@ -362,6 +362,67 @@ TEST(CFront, TakesNoFailureForSuccess)
     }
 }
 
+TEST(CFront, SaysWhatItCannotBeMadeOf)
+{
+    auto refused = [](auto change) {
+        Program p;
+        change(p);
+        EXPECT_FALSE(p.make());
+        return std::string(p.error);
+    };
+    EXPECT_EQ(refused([](Program &p) { p.config.backend_path = nullptr; }),
+              "frontend_path and backend_path have to be set");
+    EXPECT_EQ(refused([](Program &p) { p.config.max_requests = 0; }),
+              "max_requests has to be from 1 to 65536");
+    EXPECT_EQ(refused([](Program &p) { p.config.max_requests = UINT32_MAX; }),
+              "max_requests has to be from 1 to 65536");
+    EXPECT_EQ(refused([](Program &p) { p.config.handshake_timeout_ms = 0; }),
+              "handshake_timeout_ms has to be more than 0");
+    EXPECT_EQ(refused([](Program &p) { p.ports.pages_base = nullptr; }),
+              "pages_base has to be a page's beginning");
+}
+
+TEST(CFront, UnknownKindIsRefused)
+{
+    Program p;
+    p.connect();
+    auto io = p.io(PVBLK_FRONT_WRITE, 0);
+    io.kind = static_cast<pvblk_front_io_kind>(7);
+    EXPECT_EQ(pvblk_front_submit(p.front, &io), -EINVAL);
+}
+
+/* An owner may try again at once; what it hands in then is not forgotten. */
+TEST(CFront, FreedTakesNoRequest)
+{
+    Program p;
+    static int second;
+    second = 0;
+    p.owner.completed = [](void *o, void *, uint32_t, int error) {
+        auto &self = *static_cast<Program *>(o);
+        EXPECT_EQ(error, -ECANCELED);
+        auto again = self.io(PVBLK_FRONT_READ, 0);
+        second = pvblk_front_submit(self.front, &again);
+    };
+    p.connect();
+    auto io = p.io(PVBLK_FRONT_READ, 0);
+    ASSERT_EQ(pvblk_front_submit(p.front, &io), 0);
+    pvblk_loopback_kill_back(p.loopback);
+    p.end();
+    EXPECT_EQ(second, -ECANCELED);
+}
+
+TEST(CFront, ReasonEndsWithTheBrokenState)
+{
+    Program p;
+    p.connect();
+    p.hub().fail(HubCall::EventNotify, 0, 1);
+    (void)p.run(p.io(PVBLK_FRONT_READ, 0));
+    ASSERT_EQ(p.state(), "broken");
+    EXPECT_STRNE(pvblk_front_broken_because(p.front), "");
+    pvblk_front_stop(p.front);
+    EXPECT_STREQ(pvblk_front_broken_because(p.front), "");
+}
+
 /* Upcalls that nobody wants are left out. */
 TEST(CFront, NeedsNoUpcallButTheEndOfARequest)
 {

@@ -13,6 +13,10 @@ namespace
 
 using namespace pvblk;
 
+struct Always final : Permit {
+    bool may_send() const override { return true; }
+};
+
 class FrontAnswers : public testing::Test
 {
 protected:
@@ -51,7 +55,8 @@ protected:
     Turn send()
     {
         Turn turn;
-        sender.send(turn);
+        Always permit;
+        sender.send(turn, permit);
         rings.publish(turn);
         return turn;
     }

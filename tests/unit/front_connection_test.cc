@@ -23,9 +23,9 @@ public:
     Status refresh() override { return said("refresh"); }
     void tear_down(bool given_up) override { calls.push_back(given_up ? "give up" : "tear down"); }
     void fail_all() override { calls.push_back("fail all"); }
-    Turn turn(bool may_send) override
+    Turn turn(const Permit &permit) override
     {
-        calls.push_back(may_send ? "send" : "take");
+        calls.push_back(permit.may_send() ? "send" : "take");
         Turn t;
         if (std::exchange(fails_in, "") == "turn")
             t.fail(kFault);

@@ -530,4 +530,39 @@ TEST(FrontIo, CountersAddUp)
     EXPECT_EQ(c.violations, 0u);
 }
 
+/* Nothing is sent once the owner stopped, also where it does so in
+ * the middle of a batch of answers. */
+TEST(FrontIo, StopInsideACompletionSendsNoMore)
+{
+    RigSetup s;
+    s.front.max_requests = 100;
+    Rig rig(s);
+    rig.connect();
+    for (uint64_t i = 0; i < 64; i++)
+        rig.submit(IoKind::Write, i * 8, 8);
+    size_t done = 0;
+    rig.owner.on_completed = [&] {
+        if (++done == 8)
+            rig.front->stop();
+    };
+    rig.pump();
+    EXPECT_EQ(rig.hub.storage.writes, 32u) << "as many as the first ring took";
+    EXPECT_EQ(done, 64u) << "each ends";
+}
+
+/* A request that is none is nobody's write, and a flush has no length. */
+TEST(FrontIo, NonsenseIsRejected)
+{
+    Rig rig;
+    rig.connect();
+    IoRequest flush = rig.request(IoKind::Flush, 0, 0);
+    flush.sectors = 8;
+    EXPECT_EQ(rig.offer(flush).verdict, Verdict::Rejected);
+    IoRequest none = rig.request(IoKind::Write, 0, 8);
+    none.kind = static_cast<IoKind>(7);
+    EXPECT_EQ(rig.offer(none).verdict, Verdict::Rejected);
+    rig.pump();
+    EXPECT_EQ(rig.hub.storage.writes + rig.hub.storage.flushes, 0u);
+}
+
 } // namespace

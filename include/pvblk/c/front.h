@@ -91,7 +91,7 @@ struct pvblk_front_config {
     const char *frontend_path; /* /local/domain/1/device/vbd/51712 */
     const char *backend_path;  /* /local/domain/0/backend/vbd/1/51712 */
     uint32_t virtual_device;
-    uint32_t max_requests; /* accepted and not completed */
+    uint32_t max_requests; /* accepted and not completed; 1 to 65536 */
     uint32_t handshake_timeout_ms;
     uint32_t request_timeout_ms; /* 0: none */
     bool always_notify;          /* even where the backend does not ask */
@@ -165,7 +165,8 @@ struct pvblk_front_io {
 };
 
 /* 0: accepted. -EAGAIN: no room; offer it again after the next completion.
- * -EIO, -EOPNOTSUPP: it will never work. */
+ * -EIO, -EOPNOTSUPP: it will never work. -EINVAL: no such kind. -ECANCELED: the
+ * frontend is being freed. */
 int pvblk_front_submit(pvblk_front *front, const struct pvblk_front_io *io);
 /* After a batch of submits: sends to the backend, completes what is done.
  * Whether anything moved. */

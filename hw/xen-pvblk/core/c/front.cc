@@ -6,6 +6,9 @@
 #include "c/front_host.h"
 #include "c/trace.h"
 
+#include <cerrno>
+#include <cstdio>
+
 using namespace pvblk;
 
 namespace
@@ -79,6 +82,20 @@ FrontConfig front_config(const pvblk_front_config &c)
     return f;
 }
 
+/* What no frontend can be made of; nullptr: nothing. */
+const char *wrong_in(const pvblk_front_config &c, const pvblk_front_ports &p)
+{
+    if (!c.frontend_path || !c.backend_path)
+        return "frontend_path and backend_path have to be set";
+    if (!c.max_requests || c.max_requests > 65536)
+        return "max_requests has to be from 1 to 65536";
+    if (!c.handshake_timeout_ms)
+        return "handshake_timeout_ms has to be more than 0";
+    if (!p.pages_base || reinterpret_cast<uintptr_t>(p.pages_base) % kPageSize)
+        return "pages_base has to be a page's beginning";
+    return nullptr;
+}
+
 } // namespace
 
 struct pvblk_front {
@@ -90,6 +107,7 @@ struct pvblk_front {
     const pvblk_front_ports host;
     HostFrontPorts<pvblk_front_ports> ports;
     HostOwner owner;
+    bool ending{false};                /* what is cancelled does not come back */
     std::unique_ptr<BlockFront> front; /* goes before what it stands on */
 };
 
@@ -129,6 +147,10 @@ uint32_t pvblk_front_wanted_pages(const pvblk_front_config *config)
 pvblk_front *pvblk_front_new(const pvblk_front_config *config, const pvblk_front_ports *ports,
                              const pvblk_front_owner *owner, char *error, size_t error_size)
 {
+    if (const char *wrong = wrong_in(*config, *ports)) {
+        std::snprintf(error, error_size, "%s", wrong);
+        return nullptr;
+    }
     auto self = std::make_unique<pvblk_front>(*ports, *owner);
     auto made = BlockFront::create(self->ports.ports(), self->owner, front_config(*config));
     if (!made) {
@@ -143,6 +165,7 @@ void pvblk_front_free(pvblk_front *front)
 {
     if (!front)
         return;
+    front->ending = true;
     front->front->cancel_all();
     delete front;
 }
@@ -165,6 +188,10 @@ void pvblk_front_stop(pvblk_front *front)
 int pvblk_front_submit(pvblk_front *front, const pvblk_front_io *io)
 {
     static_assert(static_cast<int>(IoKind::SecureDiscard) == PVBLK_FRONT_SECURE_DISCARD);
+    if (io->kind < PVBLK_FRONT_READ || io->kind > PVBLK_FRONT_SECURE_DISCARD)
+        return -EINVAL;
+    if (front->ending)
+        return -ECANCELED;
     IoRequest r;
     r.kind = static_cast<IoKind>(io->kind);
     r.sector = Sector(io->sector);

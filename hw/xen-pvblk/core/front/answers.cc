@@ -32,7 +32,7 @@ void Answers::consume(Turn &turn)
 void Answers::consume_ring(uint32_t index, Turn &turn)
 {
     FrontRing<SharedRing> &ring = rings_.ring(index);
-    while (!turn.fault) {
+    while (!turn.fault && index < rings_.count()) {
         auto n = ring.responses();
         if (n && n.value() == 0)
             n = ring.rearm();

@@ -57,7 +57,7 @@ void Connection::stop()
 
 bool Connection::pump()
 {
-    Turn turn = session_.turn(state_ == FrontState::Connected);
+    Turn turn = session_.turn(*this);
     if (turn.fault)
         record(*turn.fault);
     settle();
@@ -257,6 +257,12 @@ bool Connection::record(const Status &status)
 }
 
 /* The peer broke a rule: sticky, until a reconnect. */
+const Error &Connection::broken() const
+{
+    static constexpr Error kNothing{};
+    return state_ == FrontState::Broken ? broken_ : kNothing;
+}
+
 void Connection::settle()
 {
     if (!fault_)

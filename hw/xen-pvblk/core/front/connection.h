@@ -18,7 +18,7 @@
 namespace pvblk
 {
 
-class Connection
+class Connection final : private Permit
 {
 public:
     Connection(Session &session, FrontNodes &nodes, Clock &clock, FrontOwner &owner,
@@ -39,9 +39,11 @@ public:
     FrontState state() const { return state_; }
     /* Broken or Stopped: nothing is accepted. */
     bool over() const { return state_ == FrontState::Broken || state_ == FrontState::Stopped; }
-    const Error &broken() const { return broken_; }
+    /* Nothing unless it is Broken. */
+    const Error &broken() const;
 
 private:
+    bool may_send() const override { return state_ == FrontState::Connected; }
     void look();
     bool look_once();
     void step(FrontEvent event);

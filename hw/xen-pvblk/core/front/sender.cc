@@ -5,7 +5,7 @@
 namespace pvblk
 {
 
-void Sender::send(Turn &turn)
+void Sender::send(Turn &turn, const Permit &permit)
 {
     /* Orphans: an old write of a cancelled request must not overtake. */
     if (slots_.orphans())
@@ -15,12 +15,12 @@ void Sender::send(Turn &turn)
     /* Each is the first in turn to take from the pools that all share. */
     uint32_t first = turn_++;
     for (uint32_t i = 0; i < rings_.count() && !turn.fault; i++)
-        send_from((first + i) % rings_.count(), turn);
+        send_from((first + i) % rings_.count(), turn, permit);
 }
 
-void Sender::send_from(uint32_t ring, Turn &turn)
+void Sender::send_from(uint32_t ring, Turn &turn, const Permit &permit)
 {
-    while (Job *job = requests_.head(ring)) {
+    while (Job *job = permit.may_send() ? requests_.head(ring) : nullptr) {
         if (is_over(*job)) {
             requests_.pop(ring);
             if (!job->outstanding)

@@ -9,6 +9,7 @@
 #include "front/rings.h"
 #include "front/splitter.h"
 #include "front/terms.h"
+#include "front/turn.h"
 
 namespace pvblk
 {
@@ -24,10 +25,10 @@ public:
     }
 
     /* Stages; Rings::publish() comes after it. */
-    void send(Turn &turn);
+    void send(Turn &turn, const Permit &permit);
 
 private:
-    void send_from(uint32_t ring, Turn &turn);
+    void send_from(uint32_t ring, Turn &turn, const Permit &permit);
     bool is_over(Job &job) const;
     void launch(Slot &slot, uint32_t ring);
     bool may_wait_for_room(Turn &turn);

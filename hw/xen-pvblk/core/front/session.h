@@ -36,7 +36,7 @@ public:
     virtual void fail_all() = 0;
 
     /* Takes what was answered, and sends what there is to send if it may. */
-    virtual Turn turn(bool may_send) = 0;
+    virtual Turn turn(const Permit &permit) = 0;
     virtual void end_batch() = 0;
 
     virtual uint32_t in_flight() const = 0;

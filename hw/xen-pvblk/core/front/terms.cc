@@ -104,7 +104,12 @@ bool Terms::replace(const Plan &next)
  * between the two there may have been another backend. */
 IoStatus Terms::judge(const IoRequest &req) const
 {
-    if (req.kind != IoKind::Flush) {
+    if (req.kind > IoKind::SecureDiscard)
+        return IoStatus::Error;
+    if (req.kind == IoKind::Flush) {
+        if (req.sectors)
+            return IoStatus::Error;
+    } else {
         /* Subtract, never add: sector + count may wrap. */
         if (req.sectors == 0 || req.sector.value > plan_.sectors ||
             req.sectors > plan_.sectors - req.sector.value)

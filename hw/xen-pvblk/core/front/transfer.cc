@@ -53,12 +53,12 @@ Intake Transfer::submit(const IoRequest &req)
     return {};
 }
 
-Turn Transfer::turn(bool may_send)
+Turn Transfer::turn(const Permit &permit)
 {
     Turn turn;
     answers_.consume(turn);
-    if (may_send && !turn.fault)
-        sender_.send(turn);
+    if (permit.may_send() && !turn.fault)
+        sender_.send(turn, permit);
     rings_.publish(turn);
     return turn;
 }

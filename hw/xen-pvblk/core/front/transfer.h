@@ -42,7 +42,7 @@ public:
     Status refresh() override;
     void tear_down(bool given_up) override;
     void fail_all() override { end(std::nullopt, IoStatus::Error); }
-    Turn turn(bool may_send) override;
+    Turn turn(const Permit &permit) override;
     void end_batch() override { requests_.end_batch(); }
     uint32_t in_flight() const override { return slots_.in_flight(); }
     uint32_t orphans() const override { return slots_.orphans(); }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what one turn of the pump came to.
+ * Layer `front`: one turn of the pump: what it came to, and what it may do.
  *
  * A fault is only noted. It ends the turn: whoever loops looks at it, and
  * nothing is taken, sent or completed after it. What it leads to happens once
@@ -15,6 +15,17 @@
 
 namespace pvblk
 {
+
+/* Whether requests may be sent. Asked anew for each of them: the owner has the
+ * word in between. */
+class Permit
+{
+public:
+    virtual bool may_send() const = 0;
+
+protected:
+    ~Permit() = default;
+};
 
 struct Turn {
     bool progress{false};
