@@ -31,15 +31,17 @@
 namespace pvblk
 {
 
-/* What a backend is. */
+/* What a backend is. BlockBack::start() refuses what is outside the limits
+ * that are named here. */
 struct BackConfig {
     std::string frontend_path;
     std::string backend_path;
     /* Nodes that a toolstack writes, and that some frontends want; "": none. */
     std::string type{}, dev{}, params{};
 
-    uint32_t sector_size{kSectorSize}; /* bytes */
-    uint32_t physical_sector_size{0};  /* bytes; 0: do not publish */
+    uint32_t sector_size{kSectorSize}; /* bytes; a power of two, 512 … 4096 */
+    /* Bytes; sector_size times a power of two. 0: do not publish. */
+    uint32_t physical_sector_size{0};
     SectorUnits units{SectorUnits::Bytes512};
     /* Bytes of a sector on the wire and in the node `sectors`. */
     uint32_t unit() const { return unit_bytes(units, sector_size); }
@@ -51,12 +53,15 @@ struct BackConfig {
     bool barrier{true};
     bool discard{true};
     bool discard_secure{false};
-    uint32_t discard_granularity{0}; /* bytes; 0: sector_size */
-    uint32_t discard_alignment{0};   /* bytes */
+    /* Bytes, multiples of sector_size; the alignment is less than the
+     * granularity. Granularity 0: sector_size. */
+    uint32_t discard_granularity{0};
+    uint32_t discard_alignment{0};
 
     uint32_t max_ring_page_order{4}; /* 0 … 4 */
     uint32_t max_queues{4};          /* 1 … kMaxQueues */
-    /* 0: no indirect requests. Linux's blkback has 256, too. */
+    /* Up to kMaxIndirectSegments; 0: no indirect requests. Linux's blkback has
+     * 256, too. */
     uint32_t max_indirect_segments{256};
     bool persistent{true};
     /* Pages of a queue that stay mapped. Enough for Linux's 32 requests of 32
@@ -104,10 +109,11 @@ public:
     BlockBack(const BlockBack &) = delete;
     BlockBack &operator=(const BlockBack &) = delete;
 
-    /* Publish nodes, then InitWait, and watch the frontend. */
+    /* Publish nodes, then InitWait, and watch the frontend. OutOfRange: the
+     * config cannot be (see BackConfig), and nothing was written. */
     Status start();
     /* The same in two steps, for who has to do something in between. */
-    void publish();
+    Status publish();
     Status watch();
     /* Ask the frontend to close (hot unplug): Closing. */
     void close();

@@ -16,13 +16,13 @@ BlockBack::~BlockBack() = default;
 
 Status BlockBack::start()
 {
-    publish();
-    return watch();
+    auto published = publish();
+    return published ? watch() : published;
 }
 
-void BlockBack::publish()
+Status BlockBack::publish()
 {
-    life_->publish();
+    return life_->publish();
 }
 
 Status BlockBack::watch()

@@ -72,7 +72,7 @@ public:
     /* As the backend does it itself, with all the hooks that there are. */
     virtual void set_state(XenbusState state) = 0;
     virtual void publish_nodes() = 0;
-    virtual void publish() = 0;
+    virtual Status publish() = 0;
     virtual void close() = 0;
     virtual void disconnect() = 0;
     virtual void disappear() = 0;

@@ -2,6 +2,7 @@
 /* Layer `back`: from one state to the next. */
 #include "back/life.h"
 
+#include "back/config_check.h"
 #include "back/front_reader.h"
 
 #include <utility>
@@ -42,11 +43,14 @@ void BackLife::ask_hooks()
 
 /* ---- what its owner asks for ------------------------------------------------ */
 
-void BackLife::publish()
+Status BackLife::publish()
 {
+    if (auto possible = check_config(config_); !possible)
+        return possible;
     nodes_.ask_toolstack();
     publish_nodes();
     set_state(XenbusState::InitWait);
+    return Ok{};
 }
 
 Status BackLife::watch()
@@ -158,7 +162,7 @@ void BackLife::restart()
     if (!nodes_.allows("online"))
         return;
     disconnect();
-    publish();
+    (void)publish();
 }
 
 void BackLife::connect()

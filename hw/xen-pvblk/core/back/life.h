@@ -24,7 +24,7 @@ public:
     BackLife &operator=(const BackLife &) = delete;
 
     /* As in BlockBack. */
-    void publish() override;
+    Status publish() override;
     Status watch();
     void close() override;
     void vanish();

@@ -2,6 +2,7 @@
 /* Layer `back`: a connection's rings. */
 #include "back/rings.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace pvblk
@@ -10,7 +11,7 @@ namespace pvblk
 BackRings::BackRings(BackPorts ports, const BackConfig &config, HooksPointer hooks)
     : ports_(ports), hooks_(hooks)
 {
-    for (uint32_t i = 0; i < config.max_queues; i++)
+    for (uint32_t i = 0; i < std::min(config.max_queues, kMaxQueues); i++)
         queues_.push_back(std::make_unique<BackQueue>(ports, config, hooks, gate_, i));
 }
 

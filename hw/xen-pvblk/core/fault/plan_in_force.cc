@@ -82,11 +82,11 @@ void PlanInForce::live(FaultKind kind)
     case FaultKind::Migrate:
         back_->disconnect();
         back_->remove_nodes();
-        back_->publish();
+        (void)back_->publish();
         break;
     case FaultKind::Restart:
         back_->disconnect();
-        back_->publish();
+        (void)back_->publish();
         break;
     default: break;
     }
