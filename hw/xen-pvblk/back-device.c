@@ -89,13 +89,14 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
     return true;
 }
 
-static void make_core(XenPvblkBackend *s)
+static bool make_core(XenPvblkBackend *s, Error **errp)
 {
     XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
     XenDevice *xendev = XEN_DEVICE(s);
     BlockConf *conf = &blockdev->props.conf;
     g_autofree char *dev = object_property_get_str(OBJECT(s), "vdev", NULL);
     g_autofree char *drive = object_property_get_str(OBJECT(s), "drive", NULL);
+    char why[256];
     struct pvblk_back_config config = {
         .frontend_path = xendev->frontend_path,
         .backend_path = xendev->backend_path,
@@ -122,7 +123,11 @@ static void make_core(XenPvblkBackend *s)
         .persistent = s->persistent,
     };
 
-    s->back = pvblk_back_new(&config, &xen_pvblk_back_ops, s);
+    s->back = pvblk_back_new(&config, &xen_pvblk_back_ops, s, why, sizeof(why));
+    if (!s->back) {
+        error_setg(errp, "%s", why);
+    }
+    return s->back;
 }
 
 /* ---- life ------------------------------------------------------------- */
@@ -169,7 +174,10 @@ static void backend_prepare(XenDevice *xendev, Error **errp)
                                blockdev->props.vdev.number);
     xen_device_frontend_printf(xendev, "device-type", "%s",
                                blockdev->device_type);
-    make_core(s);
+    if (!make_core(s, errp)) {
+        xen_pvblk_back_ports_close(s);
+        return;
+    }
     if (s->faults && !xen_pvblk_back_load_faults(s, errp)) {
         g_clear_pointer(&s->back, pvblk_back_free);
         xen_pvblk_back_ports_close(s);

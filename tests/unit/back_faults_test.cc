@@ -1108,6 +1108,10 @@ pvblk_back_ops hub_ops()
 {
     static constexpr auto hub = [](void *opaque) { return static_cast<LoopbackHub *>(opaque); };
     pvblk_back_ops ops{};
+    ops.store_read = [](void *o, const char *path, char *buf, size_t cap) {
+        auto n = hub(o)->back_store.read(path, {buf, cap});
+        return n ? static_cast<int>(n.value()) : -ENOENT;
+    };
     ops.store_write = [](void *o, const char *path, const char *value, size_t len) {
         EXPECT_FALSE(std::string_view(path).ends_with("/state"));
         return hub(o)->back_store.write(path, {value, len}) ? 0 : -EIO;
@@ -1127,11 +1131,11 @@ pvblk_back_ops hub_ops()
     return ops;
 }
 
-class BackFaultsInC : public testing::Test
+class BackInC : public testing::Test
 {
 protected:
-    BackFaultsInC() : ops_(hub_ops()), back_(pvblk_back_new(&config(), &ops_, &hub)) {}
-    ~BackFaultsInC() override { pvblk_back_free(back_); }
+    BackInC() : ops_(hub_ops()), back_(pvblk_back_new(&config(), &ops_, &hub, why, sizeof why)) {}
+    ~BackInC() override { pvblk_back_free(back_); }
 
     int obey(const char *text) { return pvblk_back_set_faults(back_, text, why, sizeof why); }
     std::string node(const char *name) { return hub.node(hub.config.backend_path + "/" + name); }
@@ -1139,23 +1143,57 @@ protected:
     LoopbackHub hub{};
     char why[256] = "";
 
-private:
     const pvblk_back_config &config()
     {
+        pvblk_back_defaults(&config_);
         config_.frontend_path = hub.config.frontend_path.c_str();
         config_.backend_path = hub.config.backend_path.c_str();
-        config_.sector_size = kSectorSize;
-        config_.max_queues = 1;
         return config_;
     }
     pvblk_back_config config_{};
     pvblk_back_ops ops_;
-
-protected:
     pvblk_back *back_;
 };
 
-TEST_F(BackFaultsInC, BadPlanLeavesTheOldOne)
+TEST_F(BackInC, DefaultsAreThoseOfBackHeader)
+{
+    pvblk_back_publish(back_);
+    auto nodes = [this] {
+        std::map<std::string, std::string> all;
+        for (const auto &[path, value] : hub.tree)
+            if (path.starts_with(hub.config.backend_path))
+                all[path] = value;
+        return all;
+    };
+    auto from_c = nodes();
+    EXPECT_GT(from_c.size(), 10u);
+    pvblk_back_vanish(back_);
+    EXPECT_TRUE(nodes().empty());
+    BlockBack other(hub.back_ports(), {hub.config.frontend_path, hub.config.backend_path});
+    ASSERT_TRUE(other.publish());
+    EXPECT_EQ(nodes(), from_c);
+}
+
+/* And NULL, with a sentence, in place of a division by zero at the first request. */
+TEST_F(BackInC, WhatCannotBeIsRefused)
+{
+    pvblk_back_config c = config();
+    c.sector_size = 0;
+    EXPECT_EQ(pvblk_back_new(&c, &ops_, &hub, why, sizeof why), nullptr);
+    EXPECT_NE(std::string(why).find(c.backend_path), std::string::npos) << why;
+    EXPECT_NE(std::string(why).find("blkif:sector-size"), std::string::npos) << why;
+    pvblk_back_free(nullptr); /* as free(NULL): nothing */
+}
+
+TEST_F(BackInC, AsksItsFrontendToClose)
+{
+    pvblk_back_publish(back_);
+    EXPECT_EQ(node("state"), "2");
+    pvblk_back_close(back_);
+    EXPECT_EQ(node("state"), "5");
+}
+
+TEST_F(BackInC, BadPlanLeavesTheOldOne)
 {
     const char *plan = "at publish-node name=sectors: store/node-huge\n";
     EXPECT_EQ(obey(plan), 0);
@@ -1166,7 +1204,7 @@ TEST_F(BackFaultsInC, BadPlanLeavesTheOldOne)
     EXPECT_STREQ(pvblk_back_faults(back_), "");
 }
 
-TEST_F(BackFaultsInC, ValueIsWrittenWhole)
+TEST_F(BackInC, ValueIsWrittenWhole)
 {
     ASSERT_EQ(obey("at publish-node name=sectors: store/node-value \"1\\x002\"\n"
                    "at publish-node name=mode: store/node-long 4096\n"),
@@ -1176,7 +1214,7 @@ TEST_F(BackFaultsInC, ValueIsWrittenWhole)
     EXPECT_EQ(node("mode"), std::string(4096, '9'));
 }
 
-TEST_F(BackFaultsInC, StateHasItsOwnOperations)
+TEST_F(BackInC, StateHasItsOwnOperations)
 {
     pvblk_back_publish(back_);
     EXPECT_EQ(node("state"), "2");
@@ -1192,7 +1230,7 @@ TEST_F(BackFaultsInC, StateHasItsOwnOperations)
     EXPECT_EQ(node("state"), "");
 }
 
-TEST_F(BackFaultsInC, CountersCountEachRule)
+TEST_F(BackInC, CountersCountEachRule)
 {
     ASSERT_EQ(obey("# a line of its own\n"
                    "at publish-node name=mode: store/node-empty\n"

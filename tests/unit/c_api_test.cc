@@ -46,6 +46,8 @@ public:
         b.backend_path = hub.config.backend_path;
         back = std::make_unique<BlockBack>(hub.back_ports(), b);
         hub.attach(back.get());
+        pvblk_device_defaults(&c);
+        c.max_ring_pages = 1;
         c.frontend_path = hub.config.frontend_path.c_str();
         c.backend_path = hub.config.backend_path.c_str();
         c.serial = "seam";
@@ -261,6 +263,22 @@ TEST(CApi, CountersAndPlanTellWhatHappened)
     more.max_ring_pages = 16;
     EXPECT_GT(pvblk_wanted_grants(&more), pvblk_wanted_grants(&h.c));
     EXPECT_GT(pvblk_wanted_pages(&more), pvblk_wanted_pages(&h.c));
+}
+
+TEST(CApi, DefaultsAreThoseOfTheHeaders)
+{
+    pvblk_config c;
+    pvblk_device_defaults(&c);
+    const FrontConfig f;
+    EXPECT_EQ(c.handshake_timeout_ms, f.handshake_timeout_ns / 1'000'000);
+    EXPECT_EQ(c.max_ring_pages, f.policy.max_ring_pages);
+    EXPECT_EQ(c.max_indirect_segments, f.policy.max_indirect_segments);
+    EXPECT_TRUE(c.use_discard && c.use_barrier && c.trusted && c.config_wce);
+    EXPECT_FALSE(c.use_persistent || c.device_sector_units || c.x86_32_abi || c.always_notify);
+    EXPECT_EQ(c.num_queues, 1u);
+    EXPECT_GT(c.queue_size, 0u);
+    EXPECT_EQ(c.serial, nullptr);
+    EXPECT_EQ(c.pages_base, nullptr);
 }
 
 /* plan.h: the quirk of large sectors is named in the plan. */

@@ -91,6 +91,10 @@ struct pvblk_config {
     bool x86_32_abi; /* instead of x86_64's */
 };
 
+/* The defaults of front.h and plan.h, one virtqueue of 256 elements, and
+ * neither paths nor grants and pages. */
+void pvblk_device_defaults(struct pvblk_config *config);
+
 /* How many grants and private pages of 4 KiB a device makes use of, by what it
  * may do on the ring: the other fields may be unset. With fewer it waits more
  * often; where they do not suffice at all, pvblk_device_new() says so. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: whether a backend can be what its owner asks for. Serves blkif.h "Backend XenBus Nodes". */
+/* Layer `back`: whether a backend can be what its owner asks for. Serves blkif.h "Backend XenBus
+ * Nodes". */
 #pragma once
 
 #include "pvblk/back.h"

@@ -3,6 +3,7 @@
  */
 #include "pvblk/c/back.h"
 
+#include "back/config_check.h"
 #include "c/host.h"
 #include "proto/wire.h"
 #include "pvblk/back.h"
@@ -149,8 +150,36 @@ struct pvblk_back {
     std::string plan{}; /* what pvblk_back_faults() gave */
 };
 
-pvblk_back *pvblk_back_new(const pvblk_back_config *config, const pvblk_back_ops *ops, void *opaque)
+void pvblk_back_defaults(pvblk_back_config *config)
 {
+    const BackConfig b;
+    *config = {};
+    config->sector_size = b.sector_size;
+    config->physical_sector_size = b.physical_sector_size;
+    config->discard_granularity = b.discard_granularity;
+    config->discard_alignment = b.discard_alignment;
+    config->max_ring_page_order = b.max_ring_page_order;
+    config->max_queues = b.max_queues;
+    config->max_indirect_segments = b.max_indirect_segments;
+    config->max_persistent = b.max_persistent;
+    config->device_sector_units = b.units == SectorUnits::Device;
+    config->read_only = b.read_only;
+    config->cdrom = b.cdrom;
+    config->removable = b.removable;
+    config->flush = b.flush;
+    config->barrier = b.barrier;
+    config->discard = b.discard;
+    config->discard_secure = b.discard_secure;
+    config->persistent = b.persistent;
+}
+
+pvblk_back *pvblk_back_new(const pvblk_back_config *config, const pvblk_back_ops *ops, void *opaque,
+                           char *error, size_t error_size)
+{
+    if (auto possible = check_config(back_config(*config)); !possible) {
+        host_sentence(error, error_size, config->backend_path, possible.error());
+        return nullptr;
+    }
     return new pvblk_back(*config, {ops, opaque});
 }
 
@@ -161,7 +190,17 @@ void pvblk_back_free(pvblk_back *back)
 
 void pvblk_back_publish(pvblk_back *back)
 {
-    back->back.publish();
+    (void)back->back.publish(); /* pvblk_back_new() asked already */
+}
+
+void pvblk_back_close(pvblk_back *back)
+{
+    back->back.close();
+}
+
+void pvblk_back_vanish(pvblk_back *back)
+{
+    back->back.vanish();
 }
 
 int pvblk_back_watch(pvblk_back *back)

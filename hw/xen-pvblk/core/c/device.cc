@@ -85,6 +85,16 @@ struct pvblk_device {
 
 static_assert(PVBLK_MAX_QUEUES == kMaxQueues);
 
+void pvblk_device_defaults(pvblk_config *config)
+{
+    const ShimConfig s;
+    *config = {};
+    host_defaults(*config);
+    config->num_queues = s.num_queues;
+    config->queue_size = s.queue_size;
+    config->config_wce = s.config_wce;
+}
+
 uint32_t pvblk_wanted_grants(const pvblk_config *config)
 {
     return BlockFront::wanted_grants(host_policy(*config));

@@ -114,24 +114,11 @@ struct pvblk_front {
 void pvblk_front_defaults(pvblk_front_config *config)
 {
     const FrontConfig f;
-    const FrontPolicy &p = f.policy;
     *config = {};
+    host_defaults(*config);
     config->max_requests = f.max_requests;
-    config->handshake_timeout_ms = static_cast<uint32_t>(f.handshake_timeout_ns / host_ns(1));
-    config->request_timeout_ms = static_cast<uint32_t>(f.request_timeout_ns / host_ns(1));
-    config->always_notify = f.always_notify;
     config->always_bounce = f.always_bounce;
-    config->max_ring_pages = p.max_ring_pages;
-    config->max_ring_queues = p.max_queues;
-    config->max_indirect_segments = p.max_indirect_segments;
-    config->use_flush = p.use_flush;
-    config->use_barrier = p.use_barrier;
-    config->use_discard = p.use_discard;
-    config->use_secure_discard = p.use_secure_discard;
-    config->use_persistent = p.use_persistent;
-    config->trusted = p.trusted;
-    config->device_sector_units = p.large_sector_units == SectorUnits::Device;
-    config->x86_32_abi = p.abi == Abi::X86_32;
+    config->use_flush = f.policy.use_flush;
 }
 
 uint32_t pvblk_front_wanted_grants(const pvblk_front_config *config)

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "c/host.h"
-#include "pvblk/plan.h"
+#include "pvblk/front.h"
 
 namespace pvblk
 {
@@ -133,6 +133,27 @@ FrontPolicy host_policy(const Config &c)
 constexpr int64_t host_ns(uint32_t ms)
 {
     return int64_t{ms} * 1'000'000;
+}
+
+/* What both configurations are where nobody says otherwise. */
+template <class Config>
+void host_defaults(Config &c)
+{
+    const FrontConfig f;
+    const FrontPolicy &p = f.policy;
+    c.handshake_timeout_ms = static_cast<uint32_t>(f.handshake_timeout_ns / host_ns(1));
+    c.request_timeout_ms = static_cast<uint32_t>(f.request_timeout_ns / host_ns(1));
+    c.always_notify = f.always_notify;
+    c.max_ring_pages = p.max_ring_pages;
+    c.max_ring_queues = p.max_queues;
+    c.max_indirect_segments = p.max_indirect_segments;
+    c.use_barrier = p.use_barrier;
+    c.use_discard = p.use_discard;
+    c.use_secure_discard = p.use_secure_discard;
+    c.use_persistent = p.use_persistent;
+    c.trusted = p.trusted;
+    c.device_sector_units = p.large_sector_units == SectorUnits::Device;
+    c.x86_32_abi = p.abi == Abi::X86_32;
 }
 
 } // namespace pvblk
