@@ -180,9 +180,9 @@ static bool always_notify(XenPvblkFrontend *s)
            : s->event_hold_off == ON_OFF_AUTO_OFF;
 }
 
-static struct pvblk_config core_config(XenPvblkFrontend *s)
+static struct pvblk_device_config core_config(XenPvblkFrontend *s)
 {
-    return (struct pvblk_config) {
+    return (struct pvblk_device_config) {
         .frontend_path = s->peer.frontend_path,
         .backend_path = s->peer.backend_path,
         .serial = s->serial,
@@ -209,9 +209,9 @@ static struct pvblk_config core_config(XenPvblkFrontend *s)
 
 static bool make_core(XenPvblkFrontend *s, Error **errp)
 {
-    struct pvblk_config config = core_config(s);
-    uint32_t refs = pvblk_wanted_grants(&config);
-    uint32_t pages = pvblk_wanted_pages(&config);
+    struct pvblk_device_config config = core_config(s);
+    uint32_t refs = pvblk_device_wanted_grants(&config);
+    uint32_t pages = pvblk_device_wanted_pages(&config);
     char error[256];
 
     if (!xen_pvblk_front_ports_open(s, refs, pages, errp)) {

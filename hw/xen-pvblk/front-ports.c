@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pvblk_ops on QEMU's Xen emulation: XenStore as the guest's domain, grants
+ * pvblk_device_ops on QEMU's Xen emulation: XenStore as the guest's domain, grants
  * and event channels that the device model owns (hw/xen/xen-emu-device.h),
  * a virtual clock.
  */
@@ -255,7 +255,7 @@ static void trace_event(void *opaque, const struct pvblk_trace *t)
     }
 }
 
-const struct pvblk_ops xen_pvblk_front_ops = {
+const struct pvblk_device_ops xen_pvblk_front_ops = {
     .store_read = store_read,
     .store_write = store_write,
     .store_remove = store_remove,

@@ -8,7 +8,7 @@
 #define XEN_PVBLK_PAGE 4096
 
 /* `opaque` is the frontend, which has its ports open. */
-extern const struct pvblk_ops xen_pvblk_front_ops;
+extern const struct pvblk_device_ops xen_pvblk_front_ops;
 
 /* So many grant references, and private pages. */
 bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs,

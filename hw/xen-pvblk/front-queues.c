@@ -117,7 +117,7 @@ static bool take_one(XenPvblkFrontend *s, VirtQueue *vq,
                      XenPvblkFrontElement *e)
 {
     const VirtQueueElement *elem = &e->elem;
-    struct pvblk_element taken = {
+    struct pvblk_device_element taken = {
         .element = e,
         .queue = e->queue,
         .out_num = elem->out_num,

@@ -30,7 +30,7 @@ void xen_pvblk_front_queues_close(XenPvblkFrontend *s);
 void xen_pvblk_front_queue_reset(XenPvblkFrontend *s, uint32_t index);
 void xen_pvblk_front_queues_reset(XenPvblkFrontend *s);
 
-/* Upcalls of struct pvblk_ops; `opaque` is the frontend. */
+/* Upcalls of struct pvblk_device_ops; `opaque` is the frontend. */
 void xen_pvblk_front_give_back(void *opaque, void *element, uint32_t queue,
                                uint32_t written);
 void xen_pvblk_front_forget(void *opaque, void *element, uint32_t queue);

@@ -114,8 +114,8 @@ public:
         std::copy(std::begin(gpa), std::end(gpa), kept_gpa);
         std::copy(std::begin(iov), std::end(iov), kept_iov);
         uint32_t out = is_write ? 2 : 1;
-        pvblk_element e = {this,     queue,          out, 3 - out, kept_gpa, kept_gpa + out,
-                           kept_iov, kept_iov + out, true};
+        pvblk_device_element e = {this,     queue,          out, 3 - out, kept_gpa, kept_gpa + out,
+                                  kept_iov, kept_iov + out, true};
         return pvblk_device_take(dev, &e);
     }
     uint8_t command(uint32_t type, uint64_t sector)
@@ -129,7 +129,7 @@ public:
     LoopbackHub hub;
     FrontPorts ports;
     std::unique_ptr<BlockBack> back;
-    pvblk_config c{};
+    pvblk_device_config c{};
     pvblk_device *dev{nullptr};
     char error[256]{};
     int open_errno{0}, read_errno{0}; /* what the host is to answer */
@@ -140,12 +140,12 @@ public:
 
 private:
     static Host &of(void *opaque) { return *static_cast<Host *>(opaque); }
-    static const pvblk_ops kOps;
+    static const pvblk_device_ops kOps;
     uint64_t kept_gpa[3]{};
     struct iovec kept_iov[3]{};
 };
 
-const pvblk_ops Host::kOps = {
+const pvblk_device_ops Host::kOps = {
     .store_read = [](void *o, const char *path, char *buf, size_t cap) -> int {
         if (of(o).read_errno)
             return of(o).read_errno;
@@ -258,16 +258,16 @@ TEST(CApi, CountersAndPlanTellWhatHappened)
     EXPECT_EQ(plan.at("read-only").kind, pvblk_field::PVBLK_FIELD_BOOL);
     EXPECT_EQ(plan.at("read-only").number, 0u);
     EXPECT_EQ(plan.at("flush").number, 1u);
-    pvblk_config more = h.c;
+    pvblk_device_config more = h.c;
     more.max_ring_queues = 4;
     more.max_ring_pages = 16;
-    EXPECT_GT(pvblk_wanted_grants(&more), pvblk_wanted_grants(&h.c));
-    EXPECT_GT(pvblk_wanted_pages(&more), pvblk_wanted_pages(&h.c));
+    EXPECT_GT(pvblk_device_wanted_grants(&more), pvblk_device_wanted_grants(&h.c));
+    EXPECT_GT(pvblk_device_wanted_pages(&more), pvblk_device_wanted_pages(&h.c));
 }
 
 TEST(CApi, DefaultsAreThoseOfTheHeaders)
 {
-    pvblk_config c;
+    pvblk_device_config c;
     pvblk_device_defaults(&c);
     const FrontConfig f;
     EXPECT_EQ(c.handshake_timeout_ms, f.handshake_timeout_ns / 1'000'000);

@@ -22,7 +22,7 @@ typedef struct pvblk_device pvblk_device;
 
 /* ---- what the host provides ---------------------------------------------- */
 
-struct pvblk_ops {
+struct pvblk_device_ops {
     /* XenStore, as the frontend's domain. Paths are absolute. */
     /* Copies up to `cap` bytes; returns the value's length, or -ENOENT. */
     int (*store_read)(void *opaque, const char *path, char *buf, size_t cap);
@@ -64,7 +64,7 @@ struct pvblk_ops {
     void (*trace)(void *opaque, const struct pvblk_trace *trace);
 };
 
-struct pvblk_config {
+struct pvblk_device_config {
     const char *frontend_path;
     const char *backend_path;
     const char *serial; /* NULL: none; 20 bytes at most count */
@@ -93,13 +93,13 @@ struct pvblk_config {
 
 /* The defaults of front.h and plan.h, one virtqueue of 256 elements, and
  * neither paths nor grants and pages. */
-void pvblk_device_defaults(struct pvblk_config *config);
+void pvblk_device_defaults(struct pvblk_device_config *config);
 
 /* How many grants and private pages of 4 KiB a device makes use of, by what it
  * may do on the ring: the other fields may be unset. With fewer it waits more
  * often; where they do not suffice at all, pvblk_device_new() says so. */
-uint32_t pvblk_wanted_grants(const struct pvblk_config *config);
-uint32_t pvblk_wanted_pages(const struct pvblk_config *config);
+uint32_t pvblk_device_wanted_grants(const struct pvblk_device_config *config);
+uint32_t pvblk_device_wanted_pages(const struct pvblk_device_config *config);
 
 /* ---- the device ---------------------------------------------------------- */
 
@@ -107,8 +107,9 @@ uint32_t pvblk_wanted_pages(const struct pvblk_config *config);
  * NULL on error: then `error` holds one sentence. Reads the backend's nodes;
  * writes nothing before pvblk_device_start().
  */
-pvblk_device *pvblk_device_new(const struct pvblk_config *config, const struct pvblk_ops *ops,
-                               void *opaque, char *error, size_t error_size);
+pvblk_device *pvblk_device_new(const struct pvblk_device_config *config,
+                               const struct pvblk_device_ops *ops, void *opaque, char *error,
+                               size_t error_size);
 /* Cancels what is in flight (ops->forget) and tears the connection down. */
 void pvblk_device_free(pvblk_device *dev);
 
@@ -135,7 +136,7 @@ void pvblk_device_reset_queue(pvblk_device *dev, uint32_t queue);
 /* True while pvblk_device_take() will take another element. */
 bool pvblk_device_has_room(const pvblk_device *dev);
 
-struct pvblk_element {
+struct pvblk_device_element {
     void *element;
     uint32_t queue;
     uint32_t out_num, in_num;
@@ -146,7 +147,7 @@ struct pvblk_element {
     bool direct;
 };
 /* Takes an element, or (false) leaves it with the caller. */
-bool pvblk_device_take(pvblk_device *dev, const struct pvblk_element *element);
+bool pvblk_device_take(pvblk_device *dev, const struct pvblk_device_element *element);
 /* After a batch of takes: sends to the backend, gives back what is done. */
 void pvblk_device_pump(pvblk_device *dev);
 

@@ -20,7 +20,7 @@ namespace
 /* What is not accepted stays in its virtqueue; the rings hold less anyway. */
 constexpr uint32_t kMaxRequests = 4096;
 
-using FrontHost = Host<pvblk_ops>;
+using FrontHost = Host<pvblk_device_ops>;
 
 class HostQueues final : public ShimOwner
 {
@@ -44,7 +44,7 @@ private:
     FrontHost h_;
 };
 
-ShimConfig shim_config(const pvblk_config &c)
+ShimConfig shim_config(const pvblk_device_config &c)
 {
     ShimConfig s;
     s.serial = c.serial ? c.serial : "";
@@ -54,7 +54,7 @@ ShimConfig shim_config(const pvblk_config &c)
     return s;
 }
 
-FrontConfig front_config(const pvblk_config &c)
+FrontConfig front_config(const pvblk_device_config &c)
 {
     FrontConfig f;
     f.frontend_path = c.frontend_path;
@@ -71,13 +71,13 @@ FrontConfig front_config(const pvblk_config &c)
 } // namespace
 
 struct pvblk_device {
-    pvblk_device(const pvblk_config &config, FrontHost host)
+    pvblk_device(const pvblk_device_config &config, FrontHost host)
         : ports(host, config.grants, config.pages_base, config.pages), queues(host),
           shim(queues, shim_config(config))
     {
     }
 
-    HostFrontPorts<pvblk_ops> ports;
+    HostFrontPorts<pvblk_device_ops> ports;
     HostQueues queues;
     VirtioBlkShim shim;
     std::unique_ptr<BlockFront> front; /* goes before what it stands on */
@@ -85,7 +85,7 @@ struct pvblk_device {
 
 static_assert(PVBLK_MAX_QUEUES == kMaxQueues);
 
-void pvblk_device_defaults(pvblk_config *config)
+void pvblk_device_defaults(pvblk_device_config *config)
 {
     const ShimConfig s;
     *config = {};
@@ -95,18 +95,18 @@ void pvblk_device_defaults(pvblk_config *config)
     config->config_wce = s.config_wce;
 }
 
-uint32_t pvblk_wanted_grants(const pvblk_config *config)
+uint32_t pvblk_device_wanted_grants(const pvblk_device_config *config)
 {
     return BlockFront::wanted_grants(host_policy(*config));
 }
 
-uint32_t pvblk_wanted_pages(const pvblk_config *config)
+uint32_t pvblk_device_wanted_pages(const pvblk_device_config *config)
 {
     return BlockFront::wanted_pages(host_policy(*config));
 }
 
-pvblk_device *pvblk_device_new(const pvblk_config *config, const pvblk_ops *ops, void *opaque,
-                               char *error, size_t error_size)
+pvblk_device *pvblk_device_new(const pvblk_device_config *config, const pvblk_device_ops *ops,
+                               void *opaque, char *error, size_t error_size)
 {
     auto dev = std::make_unique<pvblk_device>(*config, FrontHost{ops, opaque});
     FrontConfig fc = front_config(*config);
@@ -189,7 +189,7 @@ bool pvblk_device_has_room(const pvblk_device *dev)
     return dev->shim.has_room();
 }
 
-bool pvblk_device_take(pvblk_device *dev, const pvblk_element *e)
+bool pvblk_device_take(pvblk_device *dev, const pvblk_device_element *e)
 {
     Element element;
     element.out = {e->out_gpa, e->out_iov, e->out_num};
