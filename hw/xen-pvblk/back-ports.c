@@ -11,7 +11,7 @@
 #include "system/block-backend.h"
 
 /* Sentences about frontends that did wrong, for the life of the backend. */
-#define MAX_FAULTS 16
+#define MAX_REPORTS 16
 
 /* ---- around a call into the core -------------------------------------- */
 
@@ -212,7 +212,7 @@ static int move_to(XenPvblkBackend *s, AioContext *ctx)
     Error *err = NULL;
 
     if (s->ctx != ctx && blk_set_aio_context(blk, ctx, &err) < 0) {
-        if (qatomic_fetch_inc(&s->reported) < MAX_FAULTS) {
+        if (qatomic_fetch_inc(&s->reported) < MAX_REPORTS) {
             error_report_err(err);
         } else {
             error_free(err);
@@ -337,11 +337,11 @@ static void later(void *opaque)
 
 /* ---- what people see -------------------------------------------------- */
 
-static void fault(void *opaque, const char *text)
+static void violation(void *opaque, const char *text)
 {
     XenPvblkBackend *s = opaque;
 
-    if (qatomic_fetch_inc(&s->reported) < MAX_FAULTS) {
+    if (qatomic_fetch_inc(&s->reported) < MAX_REPORTS) {
         error_report("xen-pvblk-backend: %s", text);
     }
 }
@@ -365,7 +365,7 @@ const struct pvblk_back_ops xen_pvblk_back_ops = {
     .storage_bytes = xen_pvblk_back_storage_bytes,
     .storage_submit = xen_pvblk_back_storage_submit,
     .storage_drain = xen_pvblk_back_storage_drain,
-    .fault = fault,
+    .violation = violation,
 };
 
 /* ---- life ------------------------------------------------------------- */

@@ -30,7 +30,7 @@
  * bytes       xen_pvblk_back_measure()              atomic
  * abandon     xen_pvblk_back_abandon() in the main  atomic
  *             loop; read by erase() in ctx
- * reported    fault(), move_to(): any thread        atomic
+ * reported    violation(), move_to(): any thread    atomic
  * ending      backend_unrealize()                   main loop only
  *
  * `paused` is not the same as off: a drained section switches its queues on
@@ -85,7 +85,7 @@ struct XenPvblkBackend {
     AioContext *ctx;  /* where events and I/O are */
     QEMUBH *later_bh; /* pvblk_back_later() */
     int settling;     /* queues that are being switched off */
-    uint32_t reported; /* so many faults of frontends */
+    uint32_t reported; /* so many reports so far */
     XenPvblkBackQueue queues[PVBLK_MAX_QUEUES];
 
     /* back-storage.c */

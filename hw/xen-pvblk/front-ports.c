@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pvblk_device_ops on QEMU's Xen emulation: XenStore as the guest's domain, grants
- * and event channels that the device model owns (hw/xen/xen-emu-device.h),
- * a virtual clock.
+ * pvblk_device_ops on QEMU's Xen emulation: XenStore as the guest's domain,
+ * grants and event channels that the device model owns
+ * (hw/xen/xen-emu-device.h), a virtual clock.
  */
 #include "front-ports.h"
 
@@ -249,8 +249,9 @@ static void trace_event(void *opaque, const struct pvblk_trace *t)
     case PVBLK_TRACE_PLAN:
         trace_xen_pvblk_plan(opaque, t->plan.sectors, t->plan.sector_size);
         break;
-    case PVBLK_TRACE_FAULT:
-        trace_xen_pvblk_fault(opaque, t->fault.what, t->fault.value);
+    case PVBLK_TRACE_VIOLATION:
+        trace_xen_pvblk_fault(opaque, t->violation.what,
+                              t->violation.value);
         break;
     }
 }

@@ -143,7 +143,7 @@ struct TracePlan {
     uint64_t sectors{0};     /* of 512 bytes */
     uint32_t sector_size{0}; /* bytes */
 };
-struct TraceFault {
+struct TraceViolation {
     const char *what{""}; /* a string literal */
     uint64_t value{0};    /* the offending number, where there is one */
 };
@@ -157,7 +157,7 @@ enum class TraceKind : uint8_t {
     Event,
     Verdict,
     Plan,
-    Fault,
+    Violation,
 };
 
 /* One of them: `kind` says which member of the union there is. */
@@ -170,7 +170,7 @@ struct Trace {
     Trace(const TraceEvent &t) : kind(TraceKind::Event), event(t) {}
     Trace(const TraceVerdict &t) : kind(TraceKind::Verdict), verdict(t) {}
     Trace(const TracePlan &t) : kind(TraceKind::Plan), plan(t) {}
-    Trace(const TraceFault &t) : kind(TraceKind::Fault), fault(t) {}
+    Trace(const TraceViolation &t) : kind(TraceKind::Violation), violation(t) {}
 
     TraceKind kind;
     union {
@@ -182,7 +182,7 @@ struct Trace {
         TraceEvent event;
         TraceVerdict verdict;
         TracePlan plan;
-        TraceFault fault;
+        TraceViolation violation;
     };
 };
 
@@ -228,14 +228,14 @@ public:
     static uint32_t wanted_grants(const FrontPolicy &policy);
     static uint32_t wanted_pages(const FrontPolicy &policy);
     /* Of each: the rings, and the largest request for every queue. */
-    static uint32_t least(const FrontPolicy &policy);
+    static uint32_t min_pool(const FrontPolicy &policy);
 
     /*
      * Reads the backend's nodes and makes a plan, so that the owner knows
      * size and features before the connection is up. (Of a backend that tells
      * its size only when it is Connected the plan is not `sized`: requests are
      * refused until plan_changed().) Fails with the clause
-     * that the backend broke, or where the ports have less than least() of
+     * that the backend broke, or where the ports have less than min_pool() of
      * grants or pages. Touches nothing outside this process.
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,

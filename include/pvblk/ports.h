@@ -206,7 +206,7 @@ class BackOwner
 {
 public:
     /* A frontend was refused, or its ring halted. Any of the backend's threads. */
-    virtual void fault(const Error &error) = 0;
+    virtual void violation(const Error &error) = 0;
 
 protected:
     ~BackOwner() = default;

@@ -75,7 +75,7 @@ public:
     BackOutcome finish();
 
 private:
-    void fault(const Error &error) override;
+    void violation(const Error &error) override;
     void configure(uint32_t setup);
     void new_back();
     void drop_back();
@@ -164,7 +164,7 @@ void BackScene::drop_back()
     front_.forget();
 }
 
-void BackScene::fault(const Error &error)
+void BackScene::violation(const Error &error)
 {
     check(*error.what && *error.clause, "a frontend is refused, and nobody learns why");
 }

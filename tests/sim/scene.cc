@@ -20,7 +20,7 @@ constexpr uint32_t kMaxSteps = 250;
 
 /* TraceKind's order. */
 constexpr const char *kTraceNames[] = {"state", "backend's state", "request", "response", "publish",
-                                       "event", "not accepted",    "plan",    "fault"};
+                                       "event", "not accepted",    "plan",    "violation"};
 constexpr const char *kOwnerActions[] = {"the device is unplugged",
                                          "completions submit more",
                                          "reset",
@@ -62,7 +62,7 @@ TraceNumbers numbers(const Trace &t)
     case TraceKind::Verdict:
         return {n(t.verdict.verdict), n(t.verdict.why), t.verdict.sector.value, ""};
     case TraceKind::Plan: return {t.plan.sectors, t.plan.sector_size, 0, ""};
-    case TraceKind::Fault: return {t.fault.value, 0, 0, t.fault.what};
+    case TraceKind::Violation: return {t.violation.value, 0, 0, t.violation.what};
     }
     return {};
 }
@@ -121,7 +121,7 @@ void Scene::choose()
     f.frontend_path = b.frontend_path = hub_config_.frontend_path;
     f.backend_path = b.backend_path = hub_config_.backend_path;
 
-    uint32_t least = BlockFront::least(p);
+    uint32_t least = BlockFront::min_pool(p);
     hub_config_.guest_pages = kRegions * kRegionPages;
     hub_config_.grants = std::max(least, BlockFront::wanted_grants(p) / r.between(1, 8));
     hub_config_.private_pages = std::max(least, BlockFront::wanted_pages(p) / r.between(1, 8));

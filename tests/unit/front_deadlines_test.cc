@@ -87,7 +87,7 @@ TEST(FrontComplaints, LinesAreLimitedAndViolationsAreNot)
     }
     EXPECT_EQ(owner.logs.size(), 5u);
     EXPECT_EQ(counters.violations, 100u);
-    EXPECT_EQ(owner.traces[static_cast<size_t>(TraceKind::Fault)], 100u);
+    EXPECT_EQ(owner.traces[static_cast<size_t>(TraceKind::Violation)], 100u);
     for (const char *part : {"device/vbd/1", "it lies", "ring:rsp-id", "value 7"})
         EXPECT_NE(owner.logs[0].find(part), std::string::npos) << part;
     clock.now = sec(11);

@@ -165,7 +165,7 @@ TEST(FrontIndirect, RequestsEndWithTheLeastRoom)
         RigSetup s;
         s.front.policy = policy(32);
         s.front.always_bounce = bounce;
-        s.hub.private_pages = s.hub.grants = BlockFront::least(s.front.policy);
+        s.hub.private_pages = s.hub.grants = BlockFront::min_pool(s.front.policy);
         Rig rig(s);
         ScriptBack back(rig.hub, {{kNode, "32"}, {"max-ring-page-order", "4"}});
         back.start();

@@ -723,7 +723,7 @@ TEST(FrontLife, EachGrantEndsWithItsConnection)
 TEST(FrontLife, TooSmallGrantTableIsRefused)
 {
     RigSetup s;
-    s.hub.grants = BlockFront::least(s.front.policy) - 1;
+    s.hub.grants = BlockFront::min_pool(s.front.policy) - 1;
     Rig rig(s);
     (void)rig.back->start();
     EXPECT_FALSE(rig.new_front());

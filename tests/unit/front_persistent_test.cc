@@ -164,7 +164,7 @@ TEST(FrontPersistent, LoadBeyondThePoolIsServed)
     p.max_queues = 2;
     RigSetup s;
     s.front.policy = p;
-    s.hub.private_pages = s.hub.grants = BlockFront::least(p);
+    s.hub.private_pages = s.hub.grants = BlockFront::min_pool(p);
     Rig rig(s);
     ScriptNodes nodes = kOffer;
     nodes["multi-queue-max-queues"] = "2";

@@ -215,7 +215,7 @@ TEST(FrontQueues, NoQueueIsStarved)
     s.front.always_bounce = true;
     FrontPolicy p = policy(1, 4);
     s.front.policy = p;
-    s.hub.private_pages = s.hub.grants = BlockFront::least(p);
+    s.hub.private_pages = s.hub.grants = BlockFront::min_pool(p);
     Rig rig(s);
     ScriptBack back(rig.hub, {{"multi-queue-max-queues", "4"}});
     back.start();
@@ -410,13 +410,13 @@ TEST(FrontRoom, TooLittleRoomIsRefused)
 {
     FrontPolicy p = policy(4, 3);
     p.max_indirect_segments = 256;
-    EXPECT_EQ(BlockFront::least(p), 3u * (4 + 256 + 1));
+    EXPECT_EQ(BlockFront::min_pool(p), 3u * (4 + 256 + 1));
     for (bool grants : {false, true})
         for (uint32_t missing : {0u, 1u}) {
             RigSetup s;
             s.front.policy = p;
-            s.hub.private_pages = BlockFront::least(p) - (grants ? 0 : missing);
-            s.hub.grants = BlockFront::least(p) - (grants ? missing : 0);
+            s.hub.private_pages = BlockFront::min_pool(p) - (grants ? 0 : missing);
+            s.hub.grants = BlockFront::min_pool(p) - (grants ? missing : 0);
             Rig rig(s);
             (void)rig.back->start();
             EXPECT_EQ(rig.new_front(), missing == 0);
@@ -434,10 +434,10 @@ TEST(FrontRoom, WantedRoomSufficesAndIsBounded)
                     FrontPolicy p = policy(pages, queues);
                     p.max_indirect_segments = segments;
                     p.use_persistent = persistent;
-                    EXPECT_GE(BlockFront::wanted_grants(p), BlockFront::least(p));
-                    EXPECT_GE(BlockFront::wanted_pages(p), BlockFront::least(p));
-                    EXPECT_LE(BlockFront::wanted_grants(p), BlockFront::least(p) + 1024);
-                    EXPECT_LE(BlockFront::wanted_pages(p), BlockFront::least(p) + 1024 + 64);
+                    EXPECT_GE(BlockFront::wanted_grants(p), BlockFront::min_pool(p));
+                    EXPECT_GE(BlockFront::wanted_pages(p), BlockFront::min_pool(p));
+                    EXPECT_LE(BlockFront::wanted_grants(p), BlockFront::min_pool(p) + 1024);
+                    EXPECT_LE(BlockFront::wanted_pages(p), BlockFront::min_pool(p) + 1024 + 64);
                 }
     FrontPolicy p = policy(1, 1);
     EXPECT_EQ(BlockFront::wanted_grants(p), 1u + 32 * 11);

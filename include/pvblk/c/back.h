@@ -9,7 +9,7 @@
  * Threads: the host's thread that has the XenStore, but for pvblk_back_event()
  * and pvblk_back_io_done(), which come from one other thread if the host has
  * one for I/O; so do, then, grant_map, grant_unmap, event_send, event_again,
- * storage_submit, and fault from either. With a fault plan there is no such
+ * storage_submit, and violation from either. With a fault plan there is no such
  * thread. No operation calls back from inside, but for storage_submit().
  * Ownership: `opaque` and `ops` outlive the backend; strings passed in are
  * copied, strings passed out are valid until the next call.
@@ -91,7 +91,7 @@ struct pvblk_back_ops {
     void (*storage_drain)(void *opaque);
 
     /* One sentence for a person: a frontend was refused, or its ring halted. */
-    void (*fault)(void *opaque, const char *text);
+    void (*violation)(void *opaque, const char *text);
 };
 
 /* ---- what it is made like ----------------------------------------------------- */

@@ -45,7 +45,7 @@ struct pvblk_trace_plan {
     uint64_t sectors;     /* of 512 bytes */
     uint32_t sector_size; /* bytes */
 };
-struct pvblk_trace_fault {
+struct pvblk_trace_violation {
     const char *what;
     uint64_t value;
 };
@@ -60,7 +60,7 @@ enum pvblk_trace_kind {
     PVBLK_TRACE_EVENT,
     PVBLK_TRACE_VERDICT,
     PVBLK_TRACE_PLAN,
-    PVBLK_TRACE_FAULT,
+    PVBLK_TRACE_VIOLATION,
 };
 struct pvblk_trace {
     enum pvblk_trace_kind kind;
@@ -73,7 +73,7 @@ struct pvblk_trace {
         struct pvblk_trace_event event;
         struct pvblk_trace_verdict verdict;
         struct pvblk_trace_plan plan;
-        struct pvblk_trace_fault fault;
+        struct pvblk_trace_violation violation;
     };
 };
 

@@ -201,7 +201,7 @@ void BackLife::refuse(const Error &error)
     error_ = error;
     connect_failures_++;
     if (ports_.owner)
-        ports_.owner->fault(error);
+        ports_.owner->violation(error);
     write("error", error.what);
     set_state(XenbusState::Closing);
 }

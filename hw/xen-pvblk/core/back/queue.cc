@@ -75,7 +75,7 @@ void BackQueue::halt(const Error &error)
     error_ = error;
     halted_ = true;
     if (ports_.owner)
-        ports_.owner->fault(error);
+        ports_.owner->violation(error);
 }
 
 /* ---- from the ring -------------------------------------------------------- */

@@ -89,11 +89,11 @@ class BackHostOwner final : public BackOwner
 {
 public:
     BackHostOwner(BackHost h, std::string path) : h_(h), path_(std::move(path)) {}
-    void fault(const Error &e) override
+    void violation(const Error &e) override
     {
         std::array<char, 256> line;
         host_sentence(line.data(), line.size(), path_.c_str(), e);
-        h_.ops->fault(h_.opaque, line.data());
+        h_.ops->violation(h_.opaque, line.data());
     }
 
 private:

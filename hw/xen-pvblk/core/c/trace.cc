@@ -45,9 +45,9 @@ pvblk_trace c_trace(const Trace &t)
         out.kind = PVBLK_TRACE_PLAN;
         out.plan = {t.plan.sectors, t.plan.sector_size};
         break;
-    case TraceKind::Fault:
-        out.kind = PVBLK_TRACE_FAULT;
-        out.fault = {t.fault.what, t.fault.value};
+    case TraceKind::Violation:
+        out.kind = PVBLK_TRACE_VIOLATION;
+        out.violation = {t.violation.what, t.violation.value};
         break;
     }
     return out;

@@ -20,7 +20,7 @@ constexpr int64_t kWindowNs = 10'000'000'000;
 void Complaints::violation(const Error &error)
 {
     counters_.violations++;
-    owner_.trace(TraceFault{error.what, error.value});
+    owner_.trace(TraceViolation{error.what, error.value});
 }
 
 void Complaints::broken(const Error &error)

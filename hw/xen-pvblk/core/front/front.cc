@@ -24,7 +24,7 @@ constexpr uint32_t kSomeBounces = 64;
 
 } // namespace
 
-uint32_t BlockFront::least(const FrontPolicy &p)
+uint32_t BlockFront::min_pool(const FrontPolicy &p)
 {
     return p.queues() * (p.ring_pages() + p.segments() + list_pages(p.segments()));
 }
@@ -33,7 +33,7 @@ uint32_t BlockFront::wanted_grants(const FrontPolicy &p)
 {
     uint32_t most = p.segments() + list_pages(p.segments());
     uint32_t in_flight = std::min(p.queues() * p.ring_entries() * most, kEnough);
-    return std::max(least(p), p.queues() * p.ring_pages() + in_flight);
+    return std::max(min_pool(p), p.queues() * p.ring_pages() + in_flight);
 }
 
 uint32_t BlockFront::wanted_pages(const FrontPolicy &p)
@@ -41,7 +41,7 @@ uint32_t BlockFront::wanted_pages(const FrontPolicy &p)
     if (p.use_persistent || !p.trusted)
         return wanted_grants(p); /* each of them is a grant on a private page */
     uint32_t lists = std::min(p.queues() * p.ring_entries() * list_pages(p.segments()), kEnough);
-    return std::max(least(p), p.queues() * p.ring_pages() + kSomeBounces + lists);
+    return std::max(min_pool(p), p.queues() * p.ring_pages() + kSomeBounces + lists);
 }
 
 /* In the order in which they stand on each other. */
@@ -74,7 +74,7 @@ Result<std::unique_ptr<BlockFront>> BlockFront::create(FrontPorts ports, FrontOw
     if (!plan.value().sized && !nodes.backend_exists())
         return Error{ErrorKind::Missing, "xenbus:state",
                      "there is no backend here: it has neither a size nor a state", 0};
-    uint32_t need = least(config.policy);
+    uint32_t need = min_pool(config.policy);
     if (ports.grants.count() < need || ports.memory.pages() < need)
         return Error{ErrorKind::NoSpace, "grant:table",
                      "grants or private pages do not suffice for the rings and one request of "

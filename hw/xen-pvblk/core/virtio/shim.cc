@@ -201,7 +201,7 @@ bool VirtioBlkShim::take(const Element &element)
     if (!status || out_size < kVirtioBlkHeader) {
         /* No status byte: nowhere to say so. Short header: an error. */
         counters_.malformed++;
-        owner_.trace(TraceFault{status ? "virtio request with a short header"
+        owner_.trace(TraceViolation{status ? "virtio request with a short header"
                                        : "virtio request without a status byte",
                                 out_size});
         if (status) {
