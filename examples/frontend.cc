@@ -78,9 +78,9 @@ void Frontend::connected()
 
 void Frontend::read(uint64_t sector, Gfn frame)
 {
-    result_ = Result::Waiting;
+    outcome_ = Outcome::Waiting;
     if (!ports_.grants.grant_frame(kDataGrant, frame, false))
-        return void(result_ = Result::Failed);
+        return void(outcome_ = Outcome::Failed);
     Ring::Request &r = ring_->entry[produced_ % kEntries].request;
     r = {};
     r.segments = 1;
@@ -96,7 +96,7 @@ void Frontend::event()
 {
     uint32_t produced = std::atomic_ref(ring_->rsp_prod).load(std::memory_order_acquire);
     if (produced - consumed_ > produced_ - consumed_)
-        return void(result_ = Result::Refused); /* ring.h RING_RESPONSE_PROD_OVERFLOW */
+        return void(outcome_ = Outcome::Refused); /* ring.h RING_RESPONSE_PROD_OVERFLOW */
     while (consumed_ != produced) {
         Response copy = ring_->entry[consumed_++ % kEntries].response;
         answer(copy);
@@ -107,11 +107,11 @@ void Frontend::event()
 void Frontend::answer(const Response &response)
 {
     if (response.id != id_ || response.operation != 0)
-        return void(result_ = Result::Refused);
+        return void(outcome_ = Outcome::Refused);
     /* XSA-396: a page that is still mapped is not ours to look at. */
     if (!ports_.grants.revoke(kDataGrant))
-        return void(result_ = Result::Refused);
-    result_ = response.status == 0 ? Result::Done : Result::Failed;
+        return void(outcome_ = Outcome::Refused);
+    outcome_ = response.status == 0 ? Outcome::Done : Outcome::Failed;
 }
 
 } // namespace example

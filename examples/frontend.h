@@ -35,9 +35,9 @@ public:
     /* Nothing came in time: an event may be lost, its response is not. */
     void timeout() { event(); }
 
-    enum class Result { Waiting, Done, Failed, Refused };
+    enum class Outcome { Waiting, Done, Failed, Refused };
     /* Refused: the backend answered what nobody asked. */
-    Result result() const { return result_; }
+    Outcome outcome() const { return outcome_; }
 
 private:
     struct Ring;
@@ -51,7 +51,7 @@ private:
     uint32_t produced_{0}, consumed_{0};
     uint64_t id_{0}; /* of the request in flight */
     bool open_{false};
-    Result result_{Result::Waiting};
+    Outcome outcome_{Outcome::Waiting};
 };
 
 } // namespace example

@@ -17,17 +17,17 @@ using example::Frontend;
 /* [case] */
 struct Case {
     const char *plan; /* what the backend does wrong */
-    Frontend::Result expected;
+    Frontend::Outcome expected;
 };
 
 constexpr Case kCases[] = {
-    {"", Frontend::Result::Done},
-    {"at respond: response/status -1", Frontend::Result::Failed},
-    {"at respond: response/unknown-id", Frontend::Result::Refused},
-    {"at publish: index/producer-beyond-ring 1", Frontend::Result::Refused},
-    {"at unmap name=data: grants/map-for-ever", Frontend::Result::Refused},
-    {"at notify: notify/lost", Frontend::Result::Done},
-    {"at respond: response/lost", Frontend::Result::Waiting},
+    {"", Frontend::Outcome::Done},
+    {"at respond: response/status -1", Frontend::Outcome::Failed},
+    {"at respond: response/unknown-id", Frontend::Outcome::Refused},
+    {"at publish: index/producer-beyond-ring 1", Frontend::Outcome::Refused},
+    {"at unmap name=data: grants/map-for-ever", Frontend::Outcome::Refused},
+    {"at notify: notify/lost", Frontend::Outcome::Done},
+    {"at respond: response/lost", Frontend::Outcome::Waiting},
 };
 /* [end of case] */
 
@@ -62,9 +62,9 @@ static bool run(const Case &c)
     hub.run();
     frontend.timeout();
 
-    bool ok = frontend.result() == c.expected && !broken_rules(hub.oracle);
+    bool ok = frontend.outcome() == c.expected && !broken_rules(hub.oracle);
     std::printf("%s: '%s'\n", ok ? "ok" : "FAILED", c.plan);
-    hub.attach(static_cast<BlockBack *>(nullptr));
+    hub.detach_back();
     return ok;
 }
 /* [end of run] */

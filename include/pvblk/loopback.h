@@ -297,8 +297,11 @@ public:
 
     FrontPorts front_ports() { return {front_store, grants, events, memory, clock}; }
     BackPorts back_ports() { return {back_store, grants, back_events, storage, nullptr}; }
+    /* Who gets this hub's upcalls from now on: `front` and `back` below. */
     void attach(BlockFront *f);
     void attach(BlockBack *b);
+    void detach_front() { front = {}; }
+    void detach_back() { back = {}; }
 
     /* Deliver what is queued until nothing is. False: `limit` deliveries did
      * not suffice; two ends that keep each other busy. */

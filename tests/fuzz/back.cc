@@ -157,7 +157,7 @@ void BackScene::drop_back()
 {
     out_.connects += back_->counters().connects;
     ours_ = false;
-    hub_.attach(static_cast<BlockBack *>(nullptr));
+    hub_.detach_back();
     back_.reset();
     check(hub_.grants.mapped() == 0, "a backend that is gone keeps pages mapped");
     check(hub_.storage.waiting() == 0, "a backend that is gone leaves work behind");

@@ -183,7 +183,7 @@ void FrontScene::drop_front()
     hub_.fail_none();
     back_.release_all();
     back_.leave(false);
-    hub_.attach(static_cast<BlockFront *>(nullptr));
+    hub_.detach_front();
     front_.reset();
     check(!hub_.events.is_open(), "an event channel is left open");
     check(hub_.clock.deadline < 0, "a deadline is left behind");

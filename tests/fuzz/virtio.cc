@@ -421,9 +421,9 @@ VirtioOutcome VirtioScene::finish()
     shim_->reset();
     front_->stop();
     hub_.run();
-    hub_.attach(static_cast<BlockFront *>(nullptr));
+    hub_.detach_front();
     front_.reset();
-    hub_.attach(static_cast<BlockBack *>(nullptr));
+    hub_.detach_back();
     back_.reset();
     check(hub_.grants.in_use() == 0 && hub_.grants.mapped() == 0, "grants are left behind");
     check(!hub_.events.is_open(), "an event channel is left open");

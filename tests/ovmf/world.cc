@@ -90,7 +90,7 @@ World::~World()
         EXPECT_EQ(stop(), "Success");
     }
     hub.run();
-    hub.attach(static_cast<BlockBack *>(nullptr));
+    hub.detach_back();
     back.reset();
     back_grants.let_go();
     size_t pools = ovmf_forget();

@@ -134,7 +134,7 @@ void Scene::new_back(bool fresh)
     fired_.clear();
     plan_.clear();
     in_back([this, fresh] {
-        hub_->attach(static_cast<BlockBack *>(nullptr));
+        hub_->detach_back();
         back_.reset();
         /* As a toolstack does, but for a backend that crashed and is run again. */
         if (fresh)
@@ -209,7 +209,7 @@ void Scene::drop_front()
         new_back(true);
         start_back();
     }
-    hub_->attach(static_cast<BlockFront *>(nullptr));
+    hub_->detach_front();
     front_.reset();
     check(hub_->grants.in_use() == 0, "a front that is gone leaves grants behind");
     check(!hub_->events.is_open(), "a front that is gone leaves an event channel open");
@@ -513,7 +513,7 @@ void Scene::leave()
     nested_ = 0;
     hub_->fail_none();
     drop_front();
-    hub_->attach(static_cast<BlockBack *>(nullptr));
+    hub_->detach_back();
     in_back([this] { back_.reset(); });
     check(waiting_ == 0, "a request never ended");
     check(hub_->grants.in_use() == 0, "grants are left behind");

@@ -34,7 +34,7 @@ struct NestingBack {
         rig.back->vanish();
         rig.hub.attach(&back);
     }
-    ~NestingBack() { rig.hub.attach(static_cast<BlockBack *>(nullptr)); }
+    ~NestingBack() { rig.hub.detach_back(); }
 
     Rig &rig;
     NestingStorage storage;

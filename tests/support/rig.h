@@ -123,9 +123,9 @@ public:
         if (front)
             front->stop();
         hub.run();
-        hub.attach(static_cast<BlockBack *>(nullptr));
+        hub.detach_back();
         back.reset();
-        hub.attach(static_cast<BlockFront *>(nullptr));
+        hub.detach_front();
         front.reset();
         if (oracle_matters) {
             EXPECT_EQ(hub.oracle.denied_maps, 0u) << "access after revoke";

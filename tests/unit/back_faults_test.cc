@@ -74,7 +74,7 @@ public:
     }
     void end()
     {
-        rig.hub.attach(static_cast<BlockBack *>(nullptr));
+        rig.hub.detach_back();
         rig.back.reset();
     }
 

@@ -929,7 +929,7 @@ TEST(BackOrder, RequestsPerEventAreBounded)
     f.send(f.request(Op::FlushDiskcache, 0, 0));
     back.event_received(0);
     EXPECT_LE(back.counters().requests - before, 5u * 32u);
-    rig.hub.attach(static_cast<BlockBack *>(nullptr));
+    rig.hub.detach_back();
     back.vanish();
 }
 

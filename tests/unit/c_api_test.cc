@@ -74,7 +74,7 @@ public:
     /* The peer dies: nothing of ours is mapped any more. */
     void kill_back()
     {
-        hub.attach(static_cast<BlockBack *>(nullptr));
+        hub.detach_back();
         back.reset();
     }
     bool make()

@@ -240,7 +240,7 @@ TEST(FrontLife, FreshnessEndsWithAStop)
     rig.front->stop();
     rig.hub.run();
     ASSERT_EQ(rig.front->state(), FrontState::Stopped);
-    rig.hub.attach(static_cast<BlockBack *>(nullptr));
+    rig.hub.detach_back();
     raw(rig, "3", "4");
     rig.front->start();
     rig.hub.run();

@@ -59,7 +59,7 @@ public:
         shim.reset();
         front->stop();
         rig.hub.run();
-        rig.hub.attach(static_cast<BlockFront *>(nullptr));
+        rig.hub.detach_front();
         front.reset();
     }
 

@@ -162,7 +162,7 @@ int pvblk_loopback_set_faults(pvblk_loopback *loopback, const char *text, char *
 
 void pvblk_loopback_kill_back(pvblk_loopback *loopback)
 {
-    loopback->hub.attach(static_cast<BlockBack *>(nullptr));
+    loopback->hub.detach_back();
     loopback->back.reset();
 }
 

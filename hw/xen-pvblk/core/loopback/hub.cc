@@ -16,18 +16,14 @@ LoopbackHub::LoopbackHub(HubConfig c)
 
 void LoopbackHub::attach(BlockFront *f)
 {
-    front = {};
-    if (f)
-        front = {[f](uint32_t queue) { f->event_received(queue); }, [f] { f->store_changed(); },
-                 [f] { f->deadline_passed(); }};
+    front = {[f](uint32_t queue) { f->event_received(queue); }, [f] { f->store_changed(); },
+             [f] { f->deadline_passed(); }};
 }
 
 void LoopbackHub::attach(BlockBack *b)
 {
-    back = {};
-    if (b)
-        back = {[b](uint32_t queue) { b->event_received(queue); }, [b] { b->store_changed(); },
-                [b] { b->later(); }};
+    back = {[b](uint32_t queue) { b->event_received(queue); }, [b] { b->store_changed(); },
+            [b] { b->later(); }};
 }
 
 bool LoopbackHub::run_one()

@@ -202,8 +202,8 @@ bool VirtioBlkShim::take(const Element &element)
         /* No status byte: nowhere to say so. Short header: an error. */
         counters_.malformed++;
         owner_.trace(TraceViolation{status ? "virtio request with a short header"
-                                       : "virtio request without a status byte",
-                                out_size});
+                                           : "virtio request without a status byte",
+                                    out_size});
         if (status) {
             answer(element, status, VirtioBlkStatus::IoErr);
         } else {
