@@ -46,13 +46,36 @@ enum class FrontState : uint8_t {
     Stopped,    /* [Closed] the end */
 };
 inline constexpr uint32_t kFrontStates = 10;
-const char *front_state_name(FrontState s);
+const char *front_state_name(FrontState s); /* "wait-init" … */
+
+/* What moves it from one state to the next. The first nine are the backend's
+ * states, in XenbusState's order. */
+enum class FrontEvent : uint8_t {
+    BackUnknown,
+    BackInitialising,
+    BackInitWait,
+    BackInitialised,
+    BackConnected,
+    BackClosing,
+    BackClosed,
+    BackReconfiguring,
+    BackReconfigured,
+    Drained,   /* nothing is in flight any more */
+    Deadline,  /* the deadline of the current wait passed */
+    Violation, /* the backend broke a rule, or a port failed: see broken() */
+    Start,     /* owner: connect */
+    Reconnect, /* owner: close and connect again */
+    Stop,      /* owner: close for good */
+};
+inline constexpr uint32_t kFrontEvents = 15;
+const char *front_event_name(FrontEvent e); /* "back-init-wait" … */
 
 enum class IoKind : uint8_t { Read, Write, Flush, Discard, SecureDiscard };
 
 /* What the owner learns of a request. Unsupported is told apart from Error:
  * the operation was not done and never will be. */
 enum class IoStatus : uint8_t { Ok, Error, Unsupported, Cancelled };
+const char *io_status_name(IoStatus s); /* "ok" … */
 
 /*
  * The data of a request: `count` pieces, each contiguous both here (iov) and
@@ -84,6 +107,7 @@ enum class Verdict : uint8_t {
     Rejected, /* will never work; see Intake::why. Nothing else happens */
     Retry,    /* no room; offer it again after the next completion */
 };
+const char *verdict_name(Verdict v); /* "accepted" … */
 struct Intake {
     Verdict verdict{Verdict::Accepted};
     IoStatus why{IoStatus::Ok};
@@ -104,8 +128,6 @@ struct FrontCounters {
     uint64_t latency_ns_total{0}, latency_ns_max{0};
     uint64_t violations{0}, reconnects{0}, requeued{0};
 };
-
-enum class FrontEvent : uint8_t; /* an input of the table of states */
 
 /* What a front tells of its work, for a person who looks on. */
 struct TraceState {

@@ -144,6 +144,12 @@ TEST(Xenbus, NamesAreCompleteAndUnique)
         names.insert(front_state_name(static_cast<S>(i)));
     EXPECT_EQ(names.size(), kFrontStates);
     names.clear();
+    for (uint32_t i = 0; i < kFrontEvents; i++)
+        names.insert(front_event_name(static_cast<E>(i)));
+    EXPECT_EQ(names.size(), kFrontEvents);
+    EXPECT_STREQ(front_event_name(E::BackReconfigured), "back-reconfigured");
+    EXPECT_STREQ(front_event_name(E::Stop), "stop");
+    names.clear();
     for (uint32_t i = 0; i < kXenbusStates; i++)
         names.insert(xenbus_state_name(static_cast<XenbusState>(i)));
     EXPECT_EQ(names.size(), kXenbusStates);

@@ -14,8 +14,8 @@ extern "C" {
 #endif
 
 struct pvblk_trace_state {
-    const char *from, *to; /* names of FrontState */
-    uint32_t event;
+    const char *from, *to; /* "idle", "wait-init" …: FrontState */
+    const char *event;     /* "start", "back-init-wait" …: FrontEvent */
 };
 struct pvblk_trace_backend {
     const char *state; /* a name of xenbus.h's */
@@ -38,8 +38,9 @@ struct pvblk_trace_event {
     uint32_t in_flight;
 };
 struct pvblk_trace_verdict {
-    uint32_t verdict, why;
-    uint64_t sector; /* of 512 bytes */
+    const char *verdict; /* "rejected" or "retry" */
+    const char *why;     /* "ok", "error" or "unsupported" */
+    uint64_t sector;     /* of 512 bytes */
 };
 struct pvblk_trace_plan {
     uint64_t sectors;     /* of 512 bytes */

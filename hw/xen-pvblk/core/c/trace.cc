@@ -12,7 +12,7 @@ pvblk_trace c_trace(const Trace &t)
     case TraceKind::State:
         out.kind = PVBLK_TRACE_STATE;
         out.state = {front_state_name(t.state.from), front_state_name(t.state.to),
-                     static_cast<uint32_t>(t.state.event)};
+                     front_event_name(t.state.event)};
         break;
     case TraceKind::Backend:
         out.kind = PVBLK_TRACE_BACKEND;
@@ -38,8 +38,8 @@ pvblk_trace c_trace(const Trace &t)
         break;
     case TraceKind::Verdict:
         out.kind = PVBLK_TRACE_VERDICT;
-        out.verdict = {static_cast<uint32_t>(t.verdict.verdict),
-                       static_cast<uint32_t>(t.verdict.why), t.verdict.sector.value};
+        out.verdict = {verdict_name(t.verdict.verdict), io_status_name(t.verdict.why),
+                       t.verdict.sector.value};
         break;
     case TraceKind::Plan:
         out.kind = PVBLK_TRACE_PLAN;

@@ -7,6 +7,18 @@
 namespace pvblk
 {
 
+const char *io_status_name(IoStatus s)
+{
+    static constexpr const char *names[] = {"ok", "error", "unsupported", "cancelled"};
+    return names[static_cast<uint32_t>(s)];
+}
+
+const char *verdict_name(Verdict v)
+{
+    static constexpr const char *names[] = {"accepted", "rejected", "retry"};
+    return names[static_cast<uint32_t>(v)];
+}
+
 Requests::Requests(FrontOwner &owner, FrontCounters &counters, uint32_t most, uint32_t queues)
     : owner_(owner), counters_(counters), jobs_(most), queues_(queues)
 {

@@ -142,6 +142,26 @@ const char *front_state_name(FrontState s)
     return names[at(s)];
 }
 
+const char *front_event_name(FrontEvent e)
+{
+    static constexpr const char *names[kFrontEvents] = {"back-unknown",
+                                                        "back-initialising",
+                                                        "back-init-wait",
+                                                        "back-initialised",
+                                                        "back-connected",
+                                                        "back-closing",
+                                                        "back-closed",
+                                                        "back-reconfiguring",
+                                                        "back-reconfigured",
+                                                        "drained",
+                                                        "deadline",
+                                                        "violation",
+                                                        "start",
+                                                        "reconnect",
+                                                        "stop"};
+    return names[at(e)];
+}
+
 const char *front_action_name(FrontAction a)
 {
     static constexpr const char *names[] = {"none",    "begin", "publish",      "attach",

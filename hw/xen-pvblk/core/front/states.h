@@ -11,26 +11,6 @@
 namespace pvblk
 {
 
-/* The first nine are the backend's states, in XenbusState's order. */
-enum class FrontEvent : uint8_t {
-    BackUnknown,
-    BackInitialising,
-    BackInitWait,
-    BackInitialised,
-    BackConnected,
-    BackClosing,
-    BackClosed,
-    BackReconfiguring,
-    BackReconfigured,
-    Drained,   /* nothing is in flight any more */
-    Deadline,  /* the deadline of the current wait passed */
-    Violation, /* the peer broke a rule; reason is with the caller */
-    Start,     /* owner: connect */
-    Reconnect, /* owner: close and connect again */
-    Stop,      /* owner: close for good */
-};
-inline constexpr uint32_t kFrontEvents = 15;
-
 constexpr FrontEvent back_event(XenbusState s)
 {
     return static_cast<FrontEvent>(s);
