@@ -327,6 +327,7 @@ TEST(CFront, TellsOfItsWork)
                               [](const pvblk_trace &t) { return t.kind == PVBLK_TRACE_STATE; });
     ASSERT_NE(state, p.traces.rend());
     EXPECT_STREQ(state->state.to, "connected");
+    EXPECT_STREQ(state->state.event, "back-connected");
     p.traces.clear();
     EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, 8)), 0);
     ASSERT_GE(p.traces.size(), 2u);
@@ -334,6 +335,13 @@ TEST(CFront, TellsOfItsWork)
     EXPECT_EQ(p.traces[0].request.sector, 8u);
     EXPECT_EQ(p.traces[0].request.segments, 1u);
     EXPECT_EQ(p.traces[1].kind, PVBLK_TRACE_PUBLISH);
+    p.traces.clear();
+    EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, kDiskSectors)), -EIO);
+    ASSERT_EQ(p.traces.size(), 1u);
+    EXPECT_EQ(p.traces[0].kind, PVBLK_TRACE_VERDICT);
+    EXPECT_STREQ(p.traces[0].verdict.verdict, "rejected");
+    EXPECT_STREQ(p.traces[0].verdict.why, "error");
+    EXPECT_EQ(p.traces[0].verdict.sector, kDiskSectors);
 }
 
 TEST(CFront, SaysWhyItIsRefused)
@@ -452,6 +460,79 @@ TEST(CLoopback, ObeysAFaultPlan)
     (void)p.run(p.io(PVBLK_FRONT_READ, 0));
     EXPECT_EQ(p.state(), "broken");
     EXPECT_STRNE(pvblk_front_broken_because(p.front), "");
+}
+
+TEST(CLoopback, ObeysNoPlanWithoutABackend)
+{
+    Program p;
+    pvblk_loopback_kill_back(p.loopback);
+    EXPECT_EQ(pvblk_loopback_set_faults(p.loopback, "", p.error, sizeof p.error), -ENODEV);
+    EXPECT_STRNE(p.error, "");
+}
+
+TEST(CLoopback, HasPoolsForEachQueue)
+{
+    Program p;
+    p.config.max_ring_queues = PVBLK_MAX_QUEUES;
+    p.connect();
+    EXPECT_EQ(p.fields(pvblk_front_plan).at("queues").number, BackConfig{}.max_queues);
+    EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, 0)), 0);
+}
+
+/* A frontend that is not of this library: the ports, and three functions. */
+TEST(CLoopback, TellsAFrontendOfOnesOwn)
+{
+    struct Heard {
+        uint32_t events{0}, changes{0}, deadlines{0};
+    } heard;
+    static constexpr auto of = [](void *o) { return static_cast<Heard *>(o); };
+    const pvblk_loopback_listener listener = {
+        &heard,
+        [](void *o, uint32_t queue) { of(o)->events += queue == 3; },
+        [](void *o) { of(o)->changes++; },
+        [](void *o) { of(o)->deadlines++; },
+    };
+    Program p;
+    void *o = p.ports.opaque;
+    uint32_t port = 0;
+    EXPECT_EQ(p.ports.event_open(o, 3, &port), 0);
+    EXPECT_TRUE(p.hub().back_events.bind(0, Port(port)));
+    EXPECT_EQ(p.ports.store_watch(o, p.config.backend_path), 0);
+    for (bool listens : {true, false}) {
+        pvblk_loopback_listen(p.loopback, listens ? &listener : nullptr);
+        p.hub().put_node(std::string(p.config.backend_path) + "/sectors", "1");
+        EXPECT_TRUE(p.hub().back_events.notify(0));
+        p.ports.clock_deadline(o, p.ports.clock_now(o) + 5);
+        EXPECT_TRUE(pvblk_loopback_run(p.loopback));
+        pvblk_loopback_advance(p.loopback, 10);
+        EXPECT_EQ(heard.events, 1u);
+        EXPECT_EQ(heard.changes, 2u) << "the new watch, and the node";
+        EXPECT_EQ(heard.deadlines, 1u);
+    }
+    p.ports.store_unwatch(o);
+    p.ports.event_close(o, 3);
+}
+
+TEST(CLoopback, CountsWhatNoFrontendDoes)
+{
+    using Counts = std::map<std::string, uint64_t>;
+    auto counts = [](Program &p) {
+        Counts all;
+        pvblk_loopback_oracle(
+            p.loopback,
+            [](void *o, const pvblk_field *f) { (*static_cast<Counts *>(o))[f->name] = f->number; },
+            &all);
+        return all;
+    };
+    Program p;
+    p.connect();
+    EXPECT_EQ(p.run(p.io(PVBLK_FRONT_READ, 0)), 0);
+    Counts none = counts(p);
+    EXPECT_EQ(none.size() * sizeof(uint64_t), sizeof(HubOracle));
+    for (const auto &[name, count] : none)
+        EXPECT_EQ(count, 0u) << name;
+    (void)p.ports.grant_revoke(p.ports.opaque, p.ports.grants - 1); /* never given */
+    EXPECT_EQ(counts(p).at("bad-revokes"), 1u);
 }
 
 TEST(CLoopback, KnowsTheEndOfRam)

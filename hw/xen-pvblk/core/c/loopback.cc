@@ -2,6 +2,8 @@
 /* The loopback's C seam: c/loopback.h over a LoopbackHub and a BlockBack. */
 #include "c/loopback.h"
 
+#include "c/fields.h"
+
 #include <cerrno>
 #include <cstdio>
 
@@ -29,8 +31,12 @@ LoopbackHub &hub(void *opaque)
 
 HubConfig hub_config(uint64_t disk_sectors)
 {
+    FrontPolicy most; /* c/loopback.h promises pools for that */
+    most.max_queues = kMaxQueues;
     HubConfig c;
     c.disk_sectors = disk_sectors;
+    c.grants = BlockFront::wanted_grants(most);
+    c.private_pages = BlockFront::wanted_pages(most);
     return c;
 }
 
@@ -130,11 +136,24 @@ const char *pvblk_loopback_backend_path(const pvblk_loopback *loopback)
 
 void pvblk_loopback_attach(pvblk_loopback *loopback, pvblk_front *front)
 {
-    loopback->hub.front = {};
-    if (front)
-        loopback->hub.front = {[front](uint32_t queue) { pvblk_front_event(front, queue); },
-                               [front] { pvblk_front_store_changed(front); },
-                               [front] { pvblk_front_deadline(front); }};
+    static constexpr auto of = [](void *opaque) { return static_cast<pvblk_front *>(opaque); };
+    const pvblk_loopback_listener listener = {
+        front,
+        [](void *o, uint32_t queue) { pvblk_front_event(of(o), queue); },
+        [](void *o) { pvblk_front_store_changed(of(o)); },
+        [](void *o) { pvblk_front_deadline(of(o)); },
+    };
+    pvblk_loopback_listen(loopback, front ? &listener : nullptr);
+}
+
+void pvblk_loopback_listen(pvblk_loopback *loopback, const pvblk_loopback_listener *listener)
+{
+    loopback->hub.detach_front();
+    if (!listener)
+        return;
+    const pvblk_loopback_listener to = *listener;
+    loopback->hub.front = {[to](uint32_t queue) { to.event(to.opaque, queue); },
+                           [to] { to.store_changed(to.opaque); }, [to] { to.deadline(to.opaque); }};
 }
 
 bool pvblk_loopback_run(pvblk_loopback *loopback)
@@ -150,13 +169,16 @@ void pvblk_loopback_advance(pvblk_loopback *loopback, int64_t ns)
 int pvblk_loopback_set_faults(pvblk_loopback *loopback, const char *text, char *error,
                               size_t error_size)
 {
+    if (!loopback->back) {
+        std::snprintf(error, error_size, "the backend was killed: none is there to go wrong");
+        return -ENODEV;
+    }
     auto plan = FaultPlan::parse(text);
     if (!plan) {
         std::snprintf(error, error_size, "%s", plan.error().what.c_str());
         return -EINVAL;
     }
-    if (loopback->back)
-        loopback->faults.obey(std::move(plan.value()));
+    loopback->faults.obey(std::move(plan.value()));
     return 0;
 }
 
@@ -164,6 +186,20 @@ void pvblk_loopback_kill_back(pvblk_loopback *loopback)
 {
     loopback->hub.detach_back();
     loopback->back.reset();
+}
+
+void pvblk_loopback_oracle(const pvblk_loopback *loopback, pvblk_emit *emit, void *opaque)
+{
+    const HubOracle &o = loopback->hub.oracle;
+    Fields fields(emit, opaque);
+    fields.number("denied-maps", o.denied_maps);
+    fields.number("readonly-maps", o.readonly_maps);
+    fields.number("bad-frames", o.bad_frames);
+    fields.number("bad-unmaps", o.bad_unmaps);
+    fields.number("regrants", o.regrants);
+    fields.number("reused-while-mapped", o.reused_while_mapped);
+    fields.number("bad-revokes", o.bad_revokes);
+    fields.number("foreign-writes", o.foreign_writes);
 }
 
 void *pvblk_loopback_disk(pvblk_loopback *loopback)
