@@ -94,14 +94,37 @@ void Frontend::read(uint64_t sector, Gfn frame)
 
 void Frontend::event()
 {
+    while (take_answers() && more_came())
+        ;
+}
+
+/* Whether there were any. None: rsp_event asks for the next one already. */
+bool Frontend::take_answers()
+{
     uint32_t produced = std::atomic_ref(ring_->rsp_prod).load(std::memory_order_acquire);
-    if (produced - consumed_ > produced_ - consumed_)
-        return void(outcome_ = Outcome::Refused); /* ring.h RING_RESPONSE_PROD_OVERFLOW */
+    if (produced - consumed_ > produced_ - consumed_) { /* ring.h RING_RESPONSE_PROD_OVERFLOW */
+        outcome_ = Outcome::Refused;
+        return false;
+    }
+    bool any = consumed_ != produced;
     while (consumed_ != produced) {
         Response copy = ring_->entry[consumed_++ % kEntries].response;
         answer(copy);
     }
-    ring_->rsp_event = consumed_ + 1;
+    return any;
+}
+
+/* Asks for an event with the next response, and looks whether that came before
+ * the backend could see it: then it sends none. ring.h
+ * RING_FINAL_CHECK_FOR_RESPONSES. */
+bool Frontend::more_came()
+{
+    std::atomic_ref(ring_->rsp_event).store(consumed_ + 1, std::memory_order_relaxed);
+    /* Partner: the backend's full barrier between its store of rsp_prod and its
+     * load of rsp_event (ring.h RING_PUSH_RESPONSES_AND_CHECK_NOTIFY). Whichever
+     * comes first, one of the two sees what the other stored. */
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return std::atomic_ref(ring_->rsp_prod).load(std::memory_order_relaxed) != consumed_;
 }
 
 void Frontend::answer(const Response &response)

@@ -36,13 +36,15 @@ public:
     void timeout() { event(); }
 
     enum class Outcome { Waiting, Done, Failed, Refused };
-    /* Refused: the backend answered what nobody asked. */
+    /* Refused: the backend broke a rule: a wrong answer, or a page that it keeps. */
     Outcome outcome() const { return outcome_; }
 
 private:
     struct Ring;
     struct Response;
     bool write(const char *node, const std::string &value);
+    bool take_answers();
+    bool more_came();
     void answer(const Response &response);
 
     pvblk::FrontPorts ports_;
