@@ -39,7 +39,7 @@ namespace pvblk
 struct FaultSite {
     FaultPoint point{FaultPoint::Tick};
     XenbusState state{XenbusState::Unknown}; /* of the backend */
-    FaultOpSet ops{0};                       /* fault_ops() of the request */
+    FaultOpSet ops{0}; /* fault_op() of the request; of an indirect one with its inner one's */
     uint32_t queue{0};
     std::string_view name{};
 };

@@ -31,7 +31,8 @@ echo "$seen headers compile alone"
 $CXX $cpp "$source/examples/read.cc" $libs -o "$root/read"
 $CC $c "$source/examples/read.c" $libs -o "$root/read-c"
 $CXX $cpp "$source/examples/frontend.cc" "$source/examples/frontend_test.cc" $libs -o "$root/frontend"
-"$root/read" && "$root/read-c" && "$root/frontend"
+$CXX $cpp "$source/examples/faults.cc" $libs -o "$root/faults"
+"$root/read" && "$root/read-c" && "$root/frontend" && "$root/faults"
 
 version=$(pkg-config --modversion pvblk)
 grep -q "^## $version\$" "$source/CHANGELOG.md" || { echo "CHANGELOG.md says nothing of $version"; exit 1; }
