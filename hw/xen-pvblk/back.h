@@ -13,7 +13,8 @@
  *
  * Threads: XenStore, realize and resize in the main loop with the BQL held.
  * Events and the end of I/O come in the AioContext of the block node, which is
- * the iothread's while a frontend is connected, if there is one. Both look at:
+ * the iothread's while a frontend is connected, if there is one.
+ * Who writes each field, and what protects it:
  *
  * field       written by                            what protects it
  * ----------  ------------------------------------  -------------------------
@@ -34,7 +35,8 @@
  * ending      backend_unrealize()                   main loop only
  *
  * `paused` is not the same as off: a drained section switches its queues on
- * again in the end, and storage_drain() between pause and unbind is one.
+ * again in the end, and xen_pvblk_back_storage_drain() between pause and unbind
+ * is one.
  * `ending` keeps bottom halves of the main loop off the core while that is
  * being freed, which polls; events need it until the last ring has stopped.
  */
@@ -61,7 +63,7 @@ typedef struct XenPvblkBackQueue {
 struct XenPvblkBackend {
     XenBlockDevice parent_obj; /* drive, vdev, block sizes, iothread */
 
-    /* Properties: docs/device.rst */
+    /* Properties: docs/backend.rst */
     uint32_t max_queues;
     uint32_t max_indirect_segments;
     uint32_t max_persistent;

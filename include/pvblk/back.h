@@ -3,8 +3,8 @@
  * Layer `back`: BlockBack, a blkif backend. Publishes every node that blkif.h
  * of 2024 has for one, follows the frontend's state, and serves up to
  * kMaxQueues rings of up to 16 pages. Knows nothing of QEMU, and nothing of
- * faults: who wants to look at its decisions, or to make others, hands it
- * hooks (BackFaults of fault.h has some).
+ * faults. `hooks` is what BackFaults::hooks() returns (fault.h); hooks of your
+ * own are not part of the installed API.
  *
  * The frontend is hostile: one whose nodes break a clause is told so in the
  * node `error` and by Closing, and may start anew.
@@ -16,7 +16,7 @@
  * Storage was given, which may come from another one: BackEvents::pause() keeps
  * them apart.
  * Errors: what the peer does is answered on the wire and counted; why a
- * connect or a ring failed is in last_error().
+ * connect or a ring failed is in last_error(), and BackOwner hears of it.
  */
 #pragma once
 
@@ -105,6 +105,7 @@ class BlockBack
 public:
     /* Ports and hooks outlive the backend. Without hooks it is honest. */
     BlockBack(BackPorts ports, BackConfig config, BackHooks *hooks = nullptr);
+    /* Drains and unmaps. Nodes and state stay; vanish() removes them. */
     ~BlockBack();
     BlockBack(const BlockBack &) = delete;
     BlockBack &operator=(const BlockBack &) = delete;
@@ -122,14 +123,13 @@ public:
     /* The storage changed its size: new `sectors`, Connected again. */
     void resized();
 
-    /* Providers call these. */
+    /* Providers call these; the last one only after BackEvents::later(). */
     void store_changed();
     void event_received(uint32_t queue);
-    /* Only after BackEvents::later(). */
     void later();
 
     XenbusState state() const;
-    /* Of the connection that is; as it was, once it is no more. */
+    /* Of the current connection, or of the last one. */
     const BackPlan &plan() const;
     BackCounters counters() const;
     const Error &last_error() const;

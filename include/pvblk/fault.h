@@ -8,9 +8,9 @@
  * can be told by its text.
  *
  * A rule is when (a point, conditions) × what (a fault) × how often. Of the
- * rules of one point, the first that is due wins. An occurrence is what meets
- * state, op, queue and name of a rule; each rule counts its own, whether
- * another rule won or not, so that rules do not shift one another.
+ * rules of one point, the first that is due wins. An occurrence is a decision
+ * that matches the rule's state, op, queue and name; each rule counts its own,
+ * whether another rule won or not, so that rules do not shift one another.
  *
  * The same text, seed and sequence of at() lead to the same faults: a
  * probability is a coin that depends on seed, rule and occurrence alone.
@@ -166,8 +166,10 @@ public:
 
     BackHooks *hooks();
 
-    /* From now on the backend obeys this plan. What the one before it put off
-     * is done or given up. Not from inside of a call of the backend. */
+    /* From now on the backend obeys this plan. What the one before it put off is
+     * done: late responses are sent, a ring that stood still goes on, nodes and
+     * state say the truth again. What a connection's end overtook was given up
+     * with it. Not from inside of a call of the backend. */
     void obey(FaultPlan plan);
     const FaultPlan &plan() const;
 

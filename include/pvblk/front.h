@@ -14,7 +14,7 @@
  * The backend is hostile: responses are copied once and checked (id in
  * flight, operation as sent, producer within what we published, status
  * known); the first lie leads to FrontState::Broken, where everything fails
- * until reconnect() or a restart. Nothing is allocated after create().
+ * until reconnect(), start() or stop(). Nothing is allocated after create().
  *
  * Threads: one thread at a time, the one that the ports call back on.
  */
@@ -42,8 +42,8 @@ enum class FrontState : uint8_t {
     Closing,    /* [Closing] waiting for the backend to follow */
     Closed,     /* [Closed] waiting for the backend to follow */
     Lost,       /* [as before] backend gone; requests wait for it */
-    Broken,     /* [Closed] sticky until Reconnect */
-    Stopped,    /* [Closed] the end */
+    Broken,     /* [Closed] until reconnect(), start() or stop() */
+    Stopped,    /* [Closed] until start() */
 };
 inline constexpr uint32_t kFrontStates = 10;
 const char *front_state_name(FrontState s); /* "wait-init" … */
@@ -208,14 +208,19 @@ struct Trace {
     };
 };
 
-/* Upcalls. Only submit() may be called from inside completed(). */
+/*
+ * Upcalls. From inside completed() the owner may call submit() and what is
+ * const; from inside the others only what is const. Any call of BlockFront but
+ * submit() and what is const may lead to completed(), before it returns.
+ */
 class FrontOwner
 {
 public:
+    /* Once for each accepted request. */
     virtual void completed(void *cookie, uint32_t queue, IoStatus status) = 0;
     /* After the last completed() of a batch. */
     virtual void batch_done() = 0;
-    /* Size or access changed: plan() holds the new one. */
+    /* Size, access or features changed: plan() holds the new one. */
     virtual void plan_changed() = 0;
     /* One sentence for a person. Rate-limited by the front. */
     virtual void log(const char *text) = 0;
@@ -229,6 +234,8 @@ struct FrontConfig {
     std::string frontend_path; /* /local/domain/1/…/51712 */
     std::string backend_path;  /* /local/domain/0/backend/…/51712 */
     FrontPolicy policy{};
+    /* blkif_request.handle: the low 16 bits of the virtual device number. A
+     * backend has one device: ours, Linux's and QEMU's do not look at it. */
     uint16_t handle{0};
     uint32_t max_requests{256}; /* accepted and not completed */
     /* Every wait for the backend's state has this deadline. */
@@ -249,7 +256,8 @@ public:
      * have in flight, up to a limit. Requests wait where there are fewer. */
     static uint32_t wanted_grants(const FrontPolicy &policy);
     static uint32_t wanted_pages(const FrontPolicy &policy);
-    /* Of each: the rings, and the largest request for every queue. */
+    /* The least number of grants, and of pages: the rings, plus one request of
+     * the largest size a queue. */
     static uint32_t min_pool(const FrontPolicy &policy);
 
     /*
@@ -262,7 +270,8 @@ public:
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,
                                                       FrontConfig config);
-    /* Accepted requests are not completed: cancel_all() comes first. */
+    /* Unwatches, writes Closed, ends all grants. Call cancel_all() before it: it
+     * completes no request. */
     ~BlockFront();
     BlockFront(const BlockFront &) = delete;
     BlockFront &operator=(const BlockFront &) = delete;
@@ -275,6 +284,19 @@ public:
     /* Close for good, as far as the backend plays along. */
     void stop();
 
+    /*
+     * Takes a request, or says why not; never completes one. It may come before
+     * Connected, and then waits.
+     *
+     * sector and sectors are multiples of plan().sector_size, and within
+     * plan().sectors; what has data has a buffer that is as long, or longer.
+     * Else, and for any change of a read_only disk, it is Rejected with Error. A
+     * discard and a flush have no buffer, and a flush has 0 sectors. A
+     * SecureDiscard begins at a multiple of the granularity, from
+     * discard_alignment on. Discard, SecureDiscard and Flush are Rejected with
+     * Unsupported where plan() has no discard, no discard_secure, or cannot
+     * flush. In Broken and Stopped everything is Rejected with Error.
+     */
     Intake submit(const IoRequest &req);
     /* Move everything that can move; one publish, at most one event. Call
      * after a batch of submit(). Returns whether anything moved. */
@@ -301,11 +323,13 @@ public:
     FrontState state() const;
     const Plan &plan() const;
     const FrontCounters &counters() const;
+    /* Grants that ended while the backend has them mapped: they, and pages on
+     * them, are used again once it let go. */
     uint32_t quarantined() const;
-    uint32_t in_flight() const;
-    uint32_t accepted() const;
-    uint32_t persistent_grants() const;
-    bool has_room() const;
+    uint32_t in_flight() const;         /* ring requests: sent, not answered */
+    uint32_t accepted() const;          /* the owner's requests: not completed */
+    uint32_t persistent_grants() const; /* kept, and in no request now */
+    bool has_room() const;              /* submit() would not say Retry */
     /* The private page that holds a part of a ring, while there is one. */
     std::optional<PageIndex> ring_page(uint32_t queue, uint32_t page) const;
     /* Why the state is Broken; "" otherwise. */

@@ -9,8 +9,9 @@
  * examples/read.cc is a READ on it from beginning to end; examples/frontend_test.cc
  * a frontend of somebody else's against our backend, with fault plans.
  *
- * Nothing calls back from inside a port call: events and watches queue, and
- * run() delivers them in order until all is quiet. advance() moves the clock.
+ * No port calls back from inside a call, except Storage: submit() may report
+ * the end at once. Events and watches queue, and run() delivers them in order
+ * until all is quiet. advance() moves the clock.
  * run_line() delivers out of order what in Xen has no order, either.
  *
  * Oracles: what no honest pair does is counted in `oracle`, not refused with
@@ -272,7 +273,10 @@ struct HubOracle {
 struct HubConfig {
     std::string frontend_path{"/local/domain/1/device/vbd/51712"};
     std::string backend_path{"/local/domain/0/backend/vbd/1/51712"};
-    uint32_t guest_pages{1024};
+    uint32_t guest_pages{1024}; /* of RAM */
+    /* Enough for one queue of the default FrontPolicy. For others at least
+     * BlockFront::min_pool(); with wanted_pages() and wanted_grants() requests
+     * do not wait for them. */
     uint32_t private_pages{72};
     uint32_t grants{368};
     uint64_t disk_sectors{8192};

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frontend and a backend need from the world, and nothing else: a Store
- * for either, then the ports of a frontend, then those of a backend. Two
- * providers exist: QEMU's Xen emulation (C glue behind c/device.h and c/back.h)
- * and the in-process loopback (loopback.h).
+ * What a frontend and a backend need from the world, and nothing else. A
+ * frontend has Store, Grants, Events, Memory, Clock; a backend has Store,
+ * BackGrants, BackEvents, Storage. Owners (FrontOwner, BackOwner) are told what
+ * happens. Providers are QEMU's Xen emulation (C glue behind c/device.h and
+ * c/back.h), the in-process loopback (loopback.h), and whatever a program of C
+ * has behind c/front.h and c/back.h.
+ *
+ * No port calls back from inside a call, except Storage: submit() may report
+ * the end at once. BackEvents says what may happen while some of it wait.
  *
  * Threads: all calls come from the one thread that drives the front or back; a
  * provider calls back on that same thread. Of a backend, map(), unmap(),
@@ -28,7 +33,9 @@ class Store
 {
 public:
     /* Copies the value to `out` (no terminator) and returns its full length,
-     * which may be more than out.size(): then the value was cut. */
+     * which may be more than out.size(): then the value was cut.
+     * ErrorKind::Missing: there is no such node. Any other error is a failure
+     * of XenStore. */
     virtual Result<size_t> read(std::string_view path, std::span<char> out) = 0;
     virtual Status write(std::string_view path, std::string_view value) = 0;
     virtual void remove(std::string_view path) = 0;
@@ -40,7 +47,8 @@ public:
     }
     virtual void remove_state(std::string_view path) { remove(path); }
     /* One watch per object: a change at or below `path` leads to a call of
-     * the owner's store_changed(). Fires once at registration, too. */
+     * store_changed() of the front or back. A new watch also counts as a
+     * change. */
     virtual Status watch(std::string_view path) = 0;
     virtual void unwatch() = 0;
 
@@ -52,7 +60,7 @@ protected:
 
 /*
  * A block of grant references that this frontend owns, numbered 0 … count-1
- * here and first()+i on the wire. The entry's domid is always the backend's.
+ * here, and ref(i) on the wire. The entry's domid is always the backend's.
  */
 class Grants
 {
@@ -76,6 +84,7 @@ protected:
 class Events
 {
 public:
+    /* A new unbound port, for the backend's domain to bind. */
     virtual Result<Port> open(uint32_t queue) = 0;
     virtual Status notify(uint32_t queue) = 0;
     virtual void close(uint32_t queue) = 0;
@@ -84,8 +93,8 @@ protected:
     ~Events() = default;
 };
 
-/* Private pages, kPageSize bytes each, that exist as long as the port. They
- * need no address in the guest. */
+/* Private pages, kPageSize bytes each and zeroed at first, that exist as long
+ * as the port. They need no address in the guest. */
 class Memory
 {
 public:
@@ -200,8 +209,8 @@ protected:
     ~BackEvents() = default;
 };
 
-/* Who wants to know what a frontend did. Called as often as it errs: up to
- * once a connection and ring. */
+/* Who wants to know what a frontend did wrong. Called as often as that is: up
+ * to once a connection and ring. */
 class BackOwner
 {
 public:

@@ -42,10 +42,9 @@ struct Ok {
 };
 
 /*
- * Whoever takes the value of an error has a bug, which no peer can cause; it
- * ends here, in every build, and not as a null pointer somewhere else. Out of
- * line and cold: a caller pays for one comparison, and for none where it has
- * asked already.
+ * Taking the value of an error is a bug of the caller. It aborts in every build,
+ * and is not a null pointer somewhere else. Out of line and cold: a caller pays
+ * for one comparison, and for none where it has asked already.
  */
 [[noreturn, gnu::cold, gnu::noinline]] inline void value_of_error(const char *what,
                                                                   const char *clause)

@@ -3,8 +3,8 @@
  * Named value types: a number with a unit says it in its type.
  *
  * Sectors are 512 bytes everywhere in this library (blkif.h since Xen commit
- * 221f2748e8da); the one place that speaks another unit is the encoder of a
- * ring request, under the quirk SectorUnits::Device (see plan.h).
+ * 221f2748e8da). Only what lies on the wire may use another unit:
+ * SectorUnits::Device, see plan.h.
  */
 #pragma once
 

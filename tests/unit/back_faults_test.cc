@@ -1326,7 +1326,7 @@ TEST(BackFaults, NextBackendBeginsAnew)
     hub.attach(back.get());
     ASSERT_TRUE(back->start());
     ASSERT_TRUE(hub.run_line(HubLine::BackStore)) << "the watch; vanishing is put off";
-    hub.attach(static_cast<BlockBack *>(nullptr));
+    hub.detach_back();
     back.reset();
     hub.run(); /* nobody is there to vanish */
     back = new_back();
@@ -1341,7 +1341,7 @@ TEST(BackFaults, NextBackendBeginsAnew)
     hub.put_node(state, "6");
     hub.run();
     EXPECT_EQ(back->state(), XenbusState::Unknown) << "later() is called again";
-    hub.attach(static_cast<BlockBack *>(nullptr));
+    hub.detach_back();
 }
 
 /* As many are answered, and still mapped, as the ring has slots: the frontend

@@ -35,8 +35,9 @@ struct pvblk_front_ports {
     /* `value` has no terminator. */
     int (*store_write)(void *opaque, const char *path, const char *value, size_t len);
     void (*store_remove)(void *opaque, const char *path);
-    /* At most one; a change calls pvblk_front_store_changed(), never from
-     * inside store_watch() or store_write(). */
+    /* At most one; a change at or below the path calls
+     * pvblk_front_store_changed(), never from inside store_watch() or
+     * store_write(). A new watch also counts as a change. */
     int (*store_watch)(void *opaque, const char *path);
     void (*store_unwatch)(void *opaque);
 
@@ -66,8 +67,9 @@ struct pvblk_front_ports {
 
 /* ---- whom it tells --------------------------------------------------------- */
 
-/* Only pvblk_front_submit() may be called from inside completed(). All but
- * completed() may be NULL. */
+/* From inside completed(), pvblk_front_submit() may be called, and what takes a
+ * const pvblk_front; from inside the others only the latter. Any other call may
+ * lead to completed(), before it returns. All but completed() may be NULL. */
 struct pvblk_front_owner {
     void *opaque; /* first argument of each */
 
@@ -90,8 +92,8 @@ struct pvblk_front_owner {
 struct pvblk_front_config {
     const char *frontend_path; /* /local/domain/1/device/vbd/51712 */
     const char *backend_path;  /* /local/domain/0/backend/vbd/1/51712 */
-    uint32_t virtual_device;
-    uint32_t max_requests; /* accepted and not completed; 1 to 65536 */
+    uint32_t virtual_device;   /* 51712; its low 16 bits are blkif_request.handle */
+    uint32_t max_requests;     /* accepted and not completed; 1 to 65536 */
     uint32_t handshake_timeout_ms;
     uint32_t request_timeout_ms; /* 0: none */
     bool always_notify;          /* even where the backend does not ask */
@@ -127,7 +129,8 @@ uint32_t pvblk_front_wanted_pages(const struct pvblk_front_config *config);
 pvblk_front *pvblk_front_new(const struct pvblk_front_config *config,
                              const struct pvblk_front_ports *ports,
                              const struct pvblk_front_owner *owner, char *error, size_t error_size);
-/* Cancels what was accepted and tears the connection down. NULL: nothing. */
+/* Cancels what was accepted, unwatches, writes Closed and ends all grants.
+ * NULL: nothing. */
 void pvblk_front_free(pvblk_front *front);
 
 void pvblk_front_start(pvblk_front *front);
@@ -148,7 +151,7 @@ enum pvblk_front_io_kind {
 
 struct pvblk_front_io {
     enum pvblk_front_io_kind kind;
-    uint64_t sector, sectors; /* of a flush: 0 */
+    uint64_t sector, sectors; /* of 512 bytes; of a flush: 0 */
     /* The data: `count` pieces, each contiguous both here (iov) and in
      * guest-physical memory (gpa, bytes). Its first `skip` bytes do not count.
      * Borrowed, with both arrays, until the request completes. */
@@ -164,9 +167,18 @@ struct pvblk_front_io {
     void *cookie;     /* for completed() */
 };
 
-/* 0: accepted. -EAGAIN: no room; offer it again after the next completion.
- * -EIO, -EOPNOTSUPP: it will never work. -EINVAL: no such kind. -ECANCELED: the
- * frontend is being freed. */
+/*
+ * 0: accepted. It may come before "connected", and then waits. -EAGAIN: no
+ * room; offer it again after the next completion. -EIO, -EOPNOTSUPP: it will
+ * never work. -EINVAL: no such kind. -ECANCELED: the frontend is being freed.
+ *
+ * sector and sectors are multiples of sector_size of struct pvblk_disk, and
+ * within its sectors; what has data has pieces that are as long, or longer.
+ * Else, and for any change of a read_only disk, it is -EIO. A discard and a
+ * flush have no data; sectors of a flush is 0. -EOPNOTSUPP: the disk has no
+ * discard, secure_discard or flush. In "broken" and "stopped" everything is
+ * -EIO.
+ */
 int pvblk_front_submit(pvblk_front *front, const struct pvblk_front_io *io);
 /* After a batch of submits: sends to the backend, completes what is done.
  * Whether anything moved. */

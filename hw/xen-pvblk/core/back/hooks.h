@@ -113,17 +113,18 @@ class BackHooks
 {
 public:
     /* ---- the backend's life */
-    /* These two come also to hooks that are not asked anything. */
+    /* These two are called even before ask_hooks(). */
     virtual void attached(HookedBack &) {}
     virtual void ended() {}
     /* BackEvents::later() was called; from inside of no other call. */
     virtual void later() {}
-    /* A node is about to be written, or left out. True: it was seen to. */
+    /* A node is about to be written, or left out. True: the hook has done it. */
     virtual bool publish_node(std::string_view, const std::optional<std::string> &)
     {
         return false;
     }
-    /* The state changed from `before`, and is about to be written. True: it was. */
+    /* The state changed from `before`, and is about to be written. True: the hook
+     * has done it. */
     virtual bool set_state(XenbusState /* before */) { return false; }
     /* A frontend is ready. True: there is no connection now. */
     virtual bool connect() { return false; }
@@ -133,8 +134,8 @@ public:
     virtual void gone() {}
     /* Whether they go once the frontend is Closed. */
     virtual bool leaves() { return false; }
-    /* The store changed, or an event came: `store` or `event`. True: of the
-     * frontend's state nothing is to be seen. */
+    /* The store changed, or an event came: `store` or `event`. True: ignore
+     * the frontend's state now. */
     virtual bool tick(std::string_view) { return false; }
 
     /* ---- a ring's life. Of one that is up already when the backend begins to
@@ -148,7 +149,7 @@ public:
     /* ---- the way of a request, in this order */
     /* It was copied from the ring. True: it is not looked at. */
     virtual bool take(HookedQueue &, const WireRequest &) { return false; }
-    /* There is a slot for it no more. */
+    /* No slot is free for it. */
     virtual void no_slot(HookedQueue &) {}
     /* It is about to be checked. */
     virtual HookStep before_work(const HookedRequest &) { return {}; }
@@ -164,26 +165,26 @@ public:
     virtual HookStep data(const HookedRequest &, StorageRequest &) { return {}; }
     /* It went well there. Keep: its pages stay mapped, but it is answered. */
     virtual HookStep moved(const HookedRequest &) { return {}; }
-    /* A page is about to be unmapped, or kept. True: it was seen to. `maps`
+    /* A page is about to be unmapped, or kept. True: the hook has done it. `maps`
      * has it, but for one of a ring. */
     virtual bool unmap(HookedQueue &, const PageUse &, const Mapping &, PersistentMaps *)
     {
         return false;
     }
-    /* A response is about to be staged. True: it was seen to. */
+    /* A response is about to be staged. True: the hook has done it. */
     virtual bool respond(HookedQueue &, const WireRequest &, const WireResponse &) { return false; }
 
     /* ---- the shared area */
-    /* A response is written to the next slot. True: it was. */
+    /* A response is written to the next slot. True: the hook has done it. */
     virtual bool put_response(HookedQueue &, const WireResponse &) { return false; }
-    /* An index is about to be stored. True: it was seen to. */
+    /* An index is about to be stored. True: the hook has done it. */
     virtual bool store(HookedQueue &, SringField, RingIndex) { return false; }
     /* An index was loaded. */
     virtual void loaded(HookedQueue &, SringField, RingIndex) {}
     /* What was staged is about to be published. In place of it: whether an
      * event is to be sent. */
     virtual std::optional<bool> publish(HookedQueue &) { return std::nullopt; }
-    /* An event is about to be sent. True: it was seen to. */
+    /* An event is about to be sent. True: the hook has done it. */
     virtual bool notify(HookedQueue &) { return false; }
     /* All that was to be published and sent was. */
     virtual void flushed(HookedQueue &) {}

@@ -69,7 +69,7 @@ Status LoopbackStore::watch(std::string_view path)
         return refused("XenStore watch");
     watched_ = path;
     watch_id_++;
-    hub_.changed(watched_); /* fires once at registration */
+    hub_.changed(watched_); /* a new watch also counts as a change */
     return Ok{};
 }
 
