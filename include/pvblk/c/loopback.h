@@ -45,7 +45,7 @@ struct pvblk_loopback_listener {
     void (*store_changed)(void *opaque);         /* what store_watch() watches */
     void (*deadline)(void *opaque);              /* that of clock_deadline() passed */
 };
-/* The struct is copied. NULL: nobody. */
+/* The struct is copied; none of its functions is NULL. No struct: nobody. */
 void pvblk_loopback_listen(pvblk_loopback *loopback,
                            const struct pvblk_loopback_listener *listener);
 
