@@ -35,6 +35,19 @@ inline Status host_status(int err, const char *clause, const char *what)
     return Ok{};
 }
 
+/* The way back, for a host that is ours: the loopback. */
+inline int host_errno(const Error &e)
+{
+    if (e.kind == ErrorKind::Missing)
+        return -ENOENT;
+    return e.kind == ErrorKind::Busy ? -EBUSY : -EIO;
+}
+
+inline int host_errno(const Status &s)
+{
+    return s ? 0 : host_errno(s.error());
+}
+
 /* Why something that lies at a path failed. */
 inline void host_sentence(char *out, size_t size, const char *path, const Error &e)
 {

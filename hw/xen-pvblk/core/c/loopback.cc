@@ -3,6 +3,7 @@
 #include "c/loopback.h"
 
 #include "c/fields.h"
+#include "c/host.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -11,18 +12,6 @@ using namespace pvblk;
 
 namespace
 {
-
-int errno_of(const Error &e)
-{
-    if (e.kind == ErrorKind::Missing)
-        return -ENOENT;
-    return e.kind == ErrorKind::Busy ? -EBUSY : -EIO;
-}
-
-int errno_of(const Status &s)
-{
-    return s ? 0 : errno_of(s.error());
-}
 
 LoopbackHub &hub(void *opaque)
 {
@@ -52,14 +41,14 @@ void fill_store(pvblk_front_ports &p)
 {
     p.store_read = [](void *o, const char *path, char *buf, size_t cap) {
         auto n = hub(o).front_store.read(path, {buf, cap});
-        return n ? static_cast<int>(n.value()) : errno_of(n.error());
+        return n ? static_cast<int>(n.value()) : host_errno(n.error());
     };
     p.store_write = [](void *o, const char *path, const char *value, size_t len) {
-        return errno_of(hub(o).front_store.write(path, {value, len}));
+        return host_errno(hub(o).front_store.write(path, {value, len}));
     };
     p.store_remove = [](void *o, const char *path) { hub(o).front_store.remove(path); };
     p.store_watch = [](void *o, const char *path) {
-        return errno_of(hub(o).front_store.watch(path));
+        return host_errno(hub(o).front_store.watch(path));
     };
     p.store_unwatch = [](void *o) { hub(o).front_store.unwatch(); };
 }
@@ -68,12 +57,12 @@ void fill_grants(pvblk_front_ports &p)
 {
     p.grant_ref = [](void *o, uint32_t i) { return hub(o).grants.ref(i).value; };
     p.grant_frame = [](void *o, uint32_t i, uint64_t gfn, bool ro) {
-        return errno_of(hub(o).grants.grant_frame(i, Gfn(gfn), ro));
+        return host_errno(hub(o).grants.grant_frame(i, Gfn(gfn), ro));
     };
     p.grant_page = [](void *o, uint32_t i, uint32_t page, bool ro) {
-        return errno_of(hub(o).grants.grant_page(i, PageIndex(page), ro));
+        return host_errno(hub(o).grants.grant_page(i, PageIndex(page), ro));
     };
-    p.grant_revoke = [](void *o, uint32_t i) { return errno_of(hub(o).grants.revoke(i)); };
+    p.grant_revoke = [](void *o, uint32_t i) { return host_errno(hub(o).grants.revoke(i)); };
 }
 
 void fill_events_and_clock(pvblk_front_ports &p)
@@ -81,11 +70,11 @@ void fill_events_and_clock(pvblk_front_ports &p)
     p.event_open = [](void *o, uint32_t queue, uint32_t *port) {
         auto made = hub(o).events.open(queue);
         if (!made)
-            return errno_of(made.error());
+            return host_errno(made.error());
         *port = made.value().value;
         return 0;
     };
-    p.event_send = [](void *o, uint32_t queue) { return errno_of(hub(o).events.notify(queue)); };
+    p.event_send = [](void *o, uint32_t queue) { return host_errno(hub(o).events.notify(queue)); };
     p.event_close = [](void *o, uint32_t queue) { hub(o).events.close(queue); };
     p.clock_now = [](void *o) { return hub(o).clock.now_ns(); };
     p.clock_deadline = [](void *o, int64_t at) { hub(o).clock.set_deadline(at); };

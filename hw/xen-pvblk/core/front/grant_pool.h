@@ -76,7 +76,6 @@ public:
     bool take_back(Lent lent);
 
     void keep_grants(bool keep) { keeping_ = keep; }
-    bool keeping() const { return keeping_; }
     uint32_t kept() const { return static_cast<uint32_t>(kept_.size()); }
     void drop_kept();
 
