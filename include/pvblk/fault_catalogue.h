@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: what a backend can be made to do wrong, and where. One table
- * of decisions (points) and one of faults; the parser, the printer, every
- * check of a rule and the tables of docs/faults.rst come from these two, and
- * a simulator that wants to try everything walks them.
+ * Layer `fault`: the catalogue of faults, and of the points where they can
+ * happen. One table has the points (decisions of a backend), one the faults.
+ * The parser, the printer, every check of a rule and the lists of
+ * docs/faults.rst come from these two tables; a simulator walks them to try
+ * everything.
  *
- * Each fault names the clause's subject in blkif.h, ring.h or xenbus.h; what
- * the backend has to do is the sentence in the table, and nothing else.
+ * The sentence in the table says everything that the backend has to do, in the
+ * words of blkif.h, ring.h or xenbus.h.
  */
 #pragma once
 
@@ -45,8 +46,8 @@ constexpr FaultPointSet fault_points(P... p)
 }
 
 /*
- * Operations that a rule can name, as bits. An indirect request is two of
- * them: Indirect, and what it carries.
+ * Operations that a rule can name, as bits. An indirect request has two bits:
+ * Indirect, and the operation inside it.
  */
 using FaultOpSet = uint8_t;
 enum FaultOpBit : FaultOpSet {
@@ -79,37 +80,39 @@ struct FaultPointInfo {
     bool has_op;
     bool has_queue;
     bool has_name;
-    /* What `name=` can be, in words with blanks between; "": any node. */
+    /* The values of `name=`, separated by blanks; "": any node. */
     std::string_view names;
     std::string_view what; /* "when …" */
 };
 
 inline constexpr FaultPointInfo kFaultPointTable[kFaultPoints] = {
     {"publish-node", false, false, true, "",
-     "a node that describes the device is about to be written, or left out; name= is the node"},
+     "the backend is about to write, or leave out, a node that describes the device; name= is "
+     "the node"},
     {"set-state", false, false, false, "",
-     "the state node is about to be written; state= is what it will say"},
+     "the backend is about to write the state node; state= is its new value"},
     {"connect", false, false, false, "",
-     "the frontend is Initialised or Connected, and its rings are about to be mapped"},
-    {"take", true, true, false, "", "a request was copied from the ring"},
+     "the frontend is Initialised or Connected, and the backend is about to map its rings"},
+    {"take", true, true, false, "", "the backend copied a request from the ring"},
     {"map", true, true, true, "ring data indirect",
-     "a grant is about to be mapped; name= is what for: ring, data or indirect (a page of "
-     "segments). "
-     "A ring has no operation"},
-    {"before-work", true, true, false, "", "a request is about to be checked and done"},
+     "the backend is about to map a grant; name= is the use: ring, data or indirect (a page of "
+     "segments). A ring has no operation"},
+    {"before-work", true, true, false, "", "the backend is about to check and do a request"},
     {"data", true, true, false, "",
-     "a read or write is about to move its data between the storage and the frontend's pages"},
+     "the backend is about to move the data of a read or write between the storage and the "
+     "frontend's pages"},
     {"unmap", true, true, true, "ring data indirect",
-     "a grant was used and is about to be unmapped, or kept where grants are persistent; name= as "
-     "at map"},
-    {"respond", true, true, false, "", "a response is about to be written to the ring"},
-    {"publish", false, true, false, "", "the response producer (rsp_prod) is about to be stored"},
-    {"notify", false, true, false, "", "an event is about to be sent"},
+     "the backend has used a grant and is about to unmap it (it is kept if grants are "
+     "persistent); name= as at map"},
+    {"respond", true, true, false, "", "the backend is about to write a response to the ring"},
+    {"publish", false, true, false, "",
+     "the backend is about to store the response producer (rsp_prod)"},
+    {"notify", false, true, false, "", "the backend is about to send an event"},
     {"rearm", false, true, false, "",
-     "req_event is about to be stored: the backend asks for an event"},
+     "the backend is about to store req_event: it asks for an event"},
     {"tick", false, false, true, "store event",
-     "the frontend's state changed or an event came, which is what name= tells apart: store or "
-     "event; for what happens by itself. What is about a ring happens to each of them"},
+     "the frontend's state changed (name= store) or an event came (name= event); for faults "
+     "that happen by themselves. A fault of a ring happens on each ring"},
 };
 
 constexpr const FaultPointInfo &fault_point_info(FaultPoint p)
@@ -210,7 +213,7 @@ enum class FaultKind : uint8_t {
 };
 inline constexpr uint32_t kFaultKinds = static_cast<uint32_t>(FaultKind::ConnectSilent) + 1;
 
-/* What a fault is given in the plan. */
+/* The parameter that the plan gives to a fault. */
 struct FaultParam {
     enum Type : uint8_t { None, Number, Text } type{None};
     int64_t min{0}; /* of a number */
@@ -231,11 +234,11 @@ struct FaultInfo {
     FaultPointSet points;
     FaultParam param{};
     std::string_view what; /* what the backend does: a sentence */
-    /* Only to requests of one of these operations; 0: to any. */
+    /* The fault hits requests of these operations alone; 0: of any. */
     FaultOpSet ops{0};
-    /* The fault is about this node alone, as if the rule said name=. */
+    /* The fault changes this node alone, as if the rule said name=. */
     std::string_view node{};
-    /* What at() gives as the text, of a fault that has one of its own. */
+    /* The text that at() gives, if the fault itself defines it. */
     std::string_view value{};
 
     constexpr std::string_view group() const { return name.substr(0, name.find('/')); }
@@ -244,7 +247,7 @@ struct FaultInfo {
 inline constexpr std::string_view kFaultGroups[] = {
     "index", "response", "data", "notify", "grants", "store", "geometry", "features", "lifecycle"};
 
-/* Short names for the table, and for nothing else. */
+/* Short names for the table only. */
 namespace fault_table
 {
 
@@ -261,102 +264,102 @@ inline constexpr FaultParam kSectors = fault_number(1, UINT64_MAX, "sectors of 5
 
 inline constexpr FaultInfo kTable[kFaultKinds] = {
     {ProducerAhead, "index/producer-ahead", fault_points(Publish), kEntries,
-     "rsp_prod is stored N entries further than it is"},
+     "rsp_prod is stored N entries ahead of its true value"},
     {ProducerBeyondRing, "index/producer-beyond-ring", fault_points(Publish), kEntries,
-     "rsp_prod is stored a whole ring and N entries further than it is"},
+     "rsp_prod is stored a whole ring and N entries ahead of its true value"},
     {ProducerHalfWay, "index/producer-half-way", fault_points(Publish), kNone,
-     "rsp_prod is stored 2^31 entries further than it is"},
+     "rsp_prod is stored 2^31 entries ahead of its true value"},
     {ProducerBackwards, "index/producer-backwards", fault_points(Publish), kEntries,
-     "rsp_prod is stored N entries behind the one that was stored last"},
+     "rsp_prod is stored N entries behind its last stored value"},
     {ProducerFrozen, "index/producer-frozen", fault_points(Publish), kNone,
-     "responses are written, rsp_prod stays as it is until the next publish"},
+     "responses are written, but rsp_prod keeps its value until the next publish"},
     {ProducerFlicker, "index/producer-flicker", fault_points(Publish), kEntries,
-     "rsp_prod is stored N entries further than it is, and at once as it is: who loads it twice "
-     "sees both"},
+     "rsp_prod is stored N entries ahead, and at once with its true value: a frontend that "
+     "loads it twice sees both"},
     {RequestProducerOverwritten, "index/request-producer-overwritten", fault_points(Publish, Tick),
-     kEntries, "req_prod, the frontend's own index, is stored N entries further than it is"},
+     kEntries, "req_prod, the frontend's own index, is stored N entries ahead of its true value"},
 
     {ResponseId, "response/id", fault_points(Respond), fault_number(0, UINT64_MAX, "the id"),
      "the response has this id"},
     {ResponseUnknownId, "response/unknown-id", fault_points(Respond), kNone,
-     "the response has an id of no request: its highest bit is flipped"},
+     "the response has an id that no request has: its highest bit is flipped"},
     {ResponseFinishedId, "response/finished-id", fault_points(Respond), kNone,
-     "the response has the id of the request that was answered before it; the first of a "
-     "connection has its own"},
+     "the response has the id of the request answered before it; the first response of a "
+     "connection has its own id"},
     {ResponseUnpublishedId, "response/unpublished-id", fault_points(Respond), kNone,
-     "the response has the id that stands in the first slot after the frontend's req_prod"},
+     "the response has the id found in the first slot after the frontend's req_prod"},
     {ResponseDuplicate, "response/duplicate", fault_points(Respond),
      fault_number(1, 1024, "more responses"), "the response is written N more times"},
     {ResponseReordered, "response/reordered", fault_points(Respond), kNone,
-     "the response waits until the next one was written"},
+     "the response waits until the next one has been written"},
     {ResponseUnasked, "response/unasked", fault_points(Tick), kNone,
-     "a response is published before its request is: the id is that in the first slot after "
-     "req_prod"},
+     "a response is published before its request: its id is the one found in the first slot "
+     "after req_prod"},
     {ResponseLost, "response/lost", fault_points(Take, Respond), kNone,
-     "the request is never answered; at take, it is not looked at, either"},
+     "the request is never answered; at take, the backend does not even look at it"},
     {ResponseLate, "response/late", fault_points(Respond), fault_number(1, UINT32_MAX, "ticks"),
      "the response waits for N ticks"},
     {ResponseOperation, "response/operation", fault_points(Respond),
      fault_number(0, 255, "the operation"), "the response names this operation"},
     {ResponseStatus, "response/status", fault_points(Respond),
      fault_number(INT16_MIN, INT16_MAX, "the status"),
-     "the request was done as it should, the response has this status"},
+     "the request is done as it should be, but the response has this status"},
     {ResponseRewritten, "response/rewritten", fault_points(Respond),
      fault_number(INT16_MIN, INT16_MAX, "the status"),
-     "the response has this status when it is published, and its own after the event was sent"},
+     "the response has this status when it is published, and its true status after the event "
+     "was sent"},
     {ResponseRefused, "response/refused", fault_points(BeforeWork), kNone,
-     "the request is not done, and answered with BLKIF_RSP_ERROR"},
+     "the request is not done, but answered with BLKIF_RSP_ERROR"},
 
     {DataSkipped, "data/skipped", fault_points(BeforeWork), kNone,
-     "the request is not done, and answered with BLKIF_RSP_OKAY"},
+     "the request is not done, but answered with BLKIF_RSP_OKAY"},
     {DataShort, "data/short", fault_points(Data), kSectors,
      "the last N sectors of the request are not copied", kMovesData},
     {DataFlipped, "data/flipped", fault_points(Data),
      fault_number(0, UINT64_MAX, "a bit, modulo the length"),
      "bit N of the data is flipped on its way", kMovesData},
     {DataPoisoned, "data/poisoned", fault_points(Data), fault_number(0, 255, "the byte"),
-     "the whole of every page that the request names is filled with this byte, and the request "
-     "answered "
+     "every page that the request names is filled with this byte, and the request is answered "
      "as done",
      kFaultRead},
     {DataAfterResponse, "data/after-response", fault_points(Data), kNone,
-     "the pages stay mapped, and the data is flipped in them after the event was sent", kFaultRead},
+     "the pages stay mapped; after the event was sent, the data in them is flipped", kFaultRead},
 
     {NotifyLost, "notify/lost", fault_points(Notify), kNone, "the event is not sent"},
     {NotifySpurious, "notify/spurious", fault_points(Tick), kNone,
-     "an event is sent that means nothing"},
+     "an event is sent for no reason"},
     {NotifyStorm, "notify/storm", fault_points(Notify, Tick), fault_number(1, 65536, "events"),
      "N events are sent, one after another"},
     {NotifyBeforePublish, "notify/before-publish", fault_points(Publish), kNone,
      "the event is sent before rsp_prod is stored, and not after it"},
     {NotifyAfterClose, "notify/after-close", fault_points(SetState), kNone,
-     "when the state was written, an event is sent on every channel that is still bound"},
+     "after the state was written, an event is sent on every channel that is still bound"},
     {NotifyOtherQueue, "notify/other-queue", fault_points(Notify),
      fault_number(0, kMaxQueues - 1, "the queue"), "the event is sent to this queue"},
     {RspEventAhead, "notify/rsp-event-ahead", fault_points(Publish, Tick), kEntries,
-     "rsp_event, the frontend's own, is stored N entries ahead of rsp_prod"},
+     "rsp_event, the frontend's own field, is stored N entries ahead of rsp_prod"},
     {RspEventBehind, "notify/rsp-event-behind", fault_points(Publish, Tick), kEntries,
-     "rsp_event, the frontend's own, is stored N entries behind rsp_prod"},
+     "rsp_event, the frontend's own field, is stored N entries behind rsp_prod"},
     {RearmSkipped, "notify/rearm-skipped", fault_points(Rearm), kNone,
-     "req_event stays as it is; the backend does look once more"},
+     "req_event keeps its value; the backend still looks at the ring once more"},
     {RearmAhead, "notify/rearm-ahead", fault_points(Rearm), kEntries,
-     "req_event is stored N entries further than it should be"},
+     "req_event is stored N entries ahead of its true value"},
 
     {MapFails, "grants/map-fails", fault_points(Map), kNone,
-     "the grant is not mapped, as if that had failed"},
+     "the backend does not map the grant, and acts as if mapping it had failed"},
     {MapLate, "grants/map-late", fault_points(Map), kNone,
-     "the request is not done, but answered with BLKIF_RSP_OKAY; the grant is mapped, and "
-     "unmapped, after the event was sent",
+     "the request is not done, but answered with BLKIF_RSP_OKAY; after the event was sent, the "
+     "grant is mapped and unmapped",
      kMovesData},
     {MapStray, "grants/map-stray", fault_points(Map, Tick),
      fault_number(0, UINT32_MAX, "the grant reference"),
-     "this grant, which nobody may have named, is mapped and unmapped, too"},
+     "this grant, which the frontend may never have named, is mapped and unmapped as well"},
     {MapWritable, "grants/map-writable", fault_points(Map), kNone,
-     "the grant is mapped for writing, even where reading is enough"},
+     "the grant is mapped for writing, even if reading is enough"},
     {MapForEver, "grants/map-for-ever", fault_points(Unmap), kNone,
-     "the grant stays mapped until the backend ends; 1024 pages at most do"},
+     "the grant stays mapped until the backend ends; this happens to 1024 pages at most"},
     {UnmapEarly, "grants/unmap-early", fault_points(Data), kNone,
-     "the pages are unmapped before the data is moved, which is not done; answered with "
+     "the pages are unmapped before the data is moved; no data is moved, and the answer is "
      "BLKIF_RSP_OKAY",
      kMovesData},
     {PersistentRefused, "grants/persistent-refused", fault_points(Unmap), kNone,
@@ -364,10 +367,10 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
 
     {NodeMissing, "store/node-missing", fault_points(PublishNode), kNone, "the node is removed"},
     {NodeLate, "store/node-late", fault_points(PublishNode), kNone,
-     "the node is written after the state that it belongs to"},
+     "the node is written after the state that announces it"},
     {NodeValue, "store/node-value", fault_points(PublishNode), kText, "the node has this value"},
     {NodeChanged, "store/node-changed", fault_points(PublishNode), kText,
-     "the node is as it should be, and has this value from the next connect on"},
+     "the node has its true value at first, and this value from the next connect on"},
     {NodeEmpty, "store/node-empty", fault_points(PublishNode), kNone, "the node is empty", 0, "",
      ""},
     {NodeNotANumber, "store/node-not-a-number", fault_points(PublishNode), kNone,
@@ -377,13 +380,13 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {NodeNegative, "store/node-negative", fault_points(PublishNode), kNone, "the node says -1", 0,
      "", "-1"},
     {NodeLong, "store/node-long", fault_points(PublishNode),
-     fault_number(1, kFaultTextLimit, "bytes"), "the node has N bytes, each of them a 9"},
+     fault_number(1, kFaultTextLimit, "bytes"), "the node has N bytes, each of them the digit 9"},
     {StateSkipped, "store/state-skipped", fault_points(SetState), kNone,
      "the state is not written, but the backend goes on as if it were"},
     {StateRepeated, "store/state-repeated", fault_points(SetState), kNone,
      "the state is written twice"},
     {StateReversed, "store/state-reversed", fault_points(SetState), kNone,
-     "when the state was written, the one before it is written again"},
+     "after the state was written, the previous one is written again"},
     {StateValue, "store/state-value", fault_points(SetState), kText,
      "the state node has this value"},
     {StateMissing, "store/state-missing", fault_points(SetState), kNone,
@@ -392,22 +395,24 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {SectorSizeZero, "geometry/sector-size-zero", fault_points(PublishNode), kNone,
      "sector-size is 0", 0, "sector-size", "0"},
     {SectorSizeUneven, "geometry/sector-size-uneven", fault_points(PublishNode), kNone,
-     "sector-size is 1536, no power of two", 0, "sector-size", "1536"},
+     "sector-size is 1536, which is no power of two", 0, "sector-size", "1536"},
     {SectorSizeAbovePage, "geometry/sector-size-above-page", fault_points(PublishNode), kNone,
      "sector-size is 8192, more than a page", 0, "sector-size", "8192"},
     {SectorSizeChanged, "geometry/sector-size-changed", fault_points(Tick),
-     fault_number(0, UINT32_MAX, "bytes"), "sector-size is written anew, and the state after it"},
+     fault_number(0, UINT32_MAX, "bytes"),
+     "sector-size is written with this value, and then the state again"},
     {SizeZero, "geometry/size-zero", fault_points(PublishNode), kNone, "sectors is 0", 0, "sectors",
      "0"},
     {SizeOverflow, "geometry/size-overflow", fault_points(PublishNode), kNone,
      "sectors is 2^55: in bytes, 2^64", 0, "sectors", "36028797018963968"},
     {SizeShrinks, "geometry/size-shrinks", fault_points(Tick), kSectors,
-     "sectors is written anew, N fewer but not below 0, and the state after it; the storage stays"},
+     "sectors is written again, N lower but not below 0, and then the state; the storage keeps "
+     "its size"},
     {SizeGrows, "geometry/size-grows", fault_points(Tick), kSectors,
-     "sectors is written anew, N more, and the state after it; the storage stays"},
+     "sectors is written again, N higher, and then the state; the storage keeps its size"},
 
     {FeatureUnsupported, "features/unsupported", fault_points(BeforeWork), kNone,
-     "the request is not done, and answered with BLKIF_RSP_EOPNOTSUPP"},
+     "the request is not done, but answered with BLKIF_RSP_EOPNOTSUPP"},
     {IndirectLimitZero, "features/indirect-limit-zero", fault_points(PublishNode), kNone,
      "feature-max-indirect-segments is 0", 0, "feature-max-indirect-segments", "0"},
     {IndirectLimitHuge, "features/indirect-limit-huge", fault_points(PublishNode), kNone,
@@ -420,23 +425,25 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
      "max-ring-page-order is 64", 0, "max-ring-page-order", "64"},
 
     {Closing, "lifecycle/closing", kAnytime, kNone,
-     "the state is Closing; what was taken is answered"},
+     "the state becomes Closing; requests already taken are answered"},
     {ClosedAtOnce, "lifecycle/closed-at-once", kAnytime, kNone,
-     "the state is Closed, without Closing; the rings are given up, nothing is answered"},
+     "the state becomes Closed, without Closing; the backend gives up its rings and answers "
+     "nothing"},
     {Unplug, "lifecycle/unplug", kAnytime, kNone,
-     "the state is Closing, and the backend's nodes are removed once the frontend followed"},
+     "the state becomes Closing; once the frontend has followed, the backend's nodes are "
+     "removed"},
     {Vanish, "lifecycle/vanish", kAnytime, kNone,
-     "the rings are given up and the backend's nodes removed, without a word"},
+     "the backend gives up its rings and removes its nodes, without notice"},
     {Migrate, "lifecycle/migrate", kAnytime, kNone,
-     "as vanish, and a new backend is there at once: its nodes, and InitWait"},
+     "like vanish, but a new backend is there at once: its nodes, and InitWait"},
     {Restart, "lifecycle/restart", kAnytime, kNone,
-     "the rings are given up, nothing is answered, and the state is InitWait"},
+     "the backend gives up its rings, answers nothing, and its state becomes InitWait"},
     {Stall, "lifecycle/stall", kAnytime, kNone,
-     "no ring is looked at any more until the next connection"},
+     "the backend looks at no ring until the next connection"},
     {ConnectRefused, "lifecycle/connect-refused", fault_points(Connect), kNone,
-     "the backend stays in its state, and writes a node error"},
+     "the backend keeps its state, and writes the node error"},
     {ConnectSilent, "lifecycle/connect-silent", fault_points(Connect), kNone,
-     "the backend stays in its state, and says nothing"},
+     "the backend keeps its state, and reports no error"},
 };
 
 } // namespace fault_table
