@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: BlockBack, a blkif backend. Publishes every node that blkif.h
- * of 2024 has for one, follows the frontend's state, and serves up to
- * kMaxQueues rings of up to 16 pages. Knows nothing of QEMU, and nothing of
- * faults. `hooks` is what BackFaults::hooks() returns (fault.h); hooks of your
- * own are not part of the installed API.
+ * Layer `back`: BlockBack, a blkif backend. It publishes every backend node of
+ * blkif.h (2024), follows the frontend's state, and serves up to kMaxQueues
+ * rings of up to 16 pages. It knows neither QEMU nor faults: `hooks` comes
+ * from BackFaults::hooks() (fault.h). You cannot write hooks of your own with the
+ * installed API.
  *
- * The frontend is hostile: one whose nodes break a clause is told so in the
- * node `error` and by Closing, and may start anew.
+ * The frontend is hostile. If its nodes break a clause, the backend writes the
+ * node `error` and Closing, and the frontend may start again.
  *
- * Units: 512-byte sectors unless a name says otherwise; with
- * BackConfig::units == Device (QEMU 10's reading) what lies on the wire and in
- * the node `sectors` counts in sector-size instead.
- * Threads: that of the ports, but for event_received() and the end of what the
- * Storage was given, which may come from another one: BackEvents::pause() keeps
- * them apart.
- * Errors: what the peer does is answered on the wire and counted; why a
- * connect or a ring failed is in last_error(), and BackOwner hears of it.
+ * Units: 512-byte sectors unless a name says otherwise. With
+ * BackConfig::units == Device (QEMU 10's reading) the wire and the node
+ * `sectors` count in units of sector-size.
+ * Threads: the ports' thread. Another thread may call event_received() and
+ * StorageClient::storage_done(); BackEvents::pause() keeps the two threads
+ * apart.
+ * Errors: a peer's mistake is answered on the wire and counted. last_error()
+ * tells why a connect or a ring failed; BackOwner is told, too.
  */
 #pragma once
 
@@ -31,12 +31,12 @@
 namespace pvblk
 {
 
-/* What a backend is. BlockBack::start() refuses what is outside the limits
- * that are named here. */
+/* The description of a backend. BlockBack::start() refuses values outside the
+ * limits named here. */
 struct BackConfig {
     std::string frontend_path;
     std::string backend_path;
-    /* Nodes that a toolstack writes, and that some frontends want; "": none. */
+    /* Nodes that a toolstack writes and some frontends read; "": none. */
     std::string type{}, dev{}, params{};
 
     uint32_t sector_size{kSectorSize}; /* bytes; a power of two, 512 … 4096 */
@@ -60,16 +60,16 @@ struct BackConfig {
 
     uint32_t max_ring_page_order{4}; /* 0 … 4 */
     uint32_t max_queues{4};          /* 1 … kMaxQueues */
-    /* Up to kMaxIndirectSegments; 0: no indirect requests. Linux's blkback has
-     * 256, too. */
+    /* Up to kMaxIndirectSegments; 0: no indirect requests. The default is that
+     * of Linux's blkback. */
     uint32_t max_indirect_segments{256};
     bool persistent{true};
-    /* Pages of a queue that stay mapped. Enough for Linux's 32 requests of 32
-     * segments and their indirect pages. */
+    /* How many pages of a queue may stay mapped. The default is enough for
+     * Linux's 32 requests of 32 segments and their indirect pages. */
     uint32_t max_persistent{1056};
 };
 
-/* Of all queues together, since the back was made. */
+/* Sums over all queues, since the backend was made. */
 struct BackCounters {
     uint64_t connects{0}, connect_failures{0};
     uint64_t requests{0}, responses{0}, refused{0}, unsupported{0};
@@ -79,7 +79,7 @@ struct BackCounters {
     uint64_t bytes_read{0}, bytes_written{0};
 };
 
-/* What the frontend's nodes say of a ring. */
+/* A ring, as the frontend's nodes describe it. */
 struct RingNodes {
     std::array<GrantRef, kMaxRingPages> refs{};
     uint32_t pages{0};
@@ -87,7 +87,7 @@ struct RingNodes {
     bool operator==(const RingNodes &) const = default;
 };
 
-/* What was agreed upon with the frontend. */
+/* The terms that backend and frontend agreed on. */
 struct BackPlan {
     Abi abi{kNativeAbi};
     uint32_t queues{1};
@@ -103,37 +103,37 @@ class BackLife;
 class BlockBack
 {
 public:
-    /* Ports and hooks outlive the backend. Without hooks it is honest. */
+    /* Ports and hooks outlive the backend. Without hooks it keeps all rules. */
     BlockBack(BackPorts ports, BackConfig config, BackHooks *hooks = nullptr);
-    /* Drains and unmaps. Nodes and state stay; vanish() removes them. */
+    /* Drains and unmaps. Nodes and state stay; to remove them, call vanish(). */
     ~BlockBack();
     BlockBack(const BlockBack &) = delete;
     BlockBack &operator=(const BlockBack &) = delete;
 
     /* Publish nodes, then InitWait, and watch the frontend. OutOfRange: the
-     * config cannot be (see BackConfig), and nothing was written. */
+     * config breaks a limit of BackConfig, and nothing was written. */
     Status start();
-    /* The same in two steps, for who has to do something in between. */
+    /* The same in two steps, for an owner with work to do in between. */
     Status publish();
     Status watch();
     /* Ask the frontend to close (hot unplug): Closing. */
     void close();
-    /* Gone without a word: no nodes, no ring, no mappings. */
+    /* Disappear without notice: remove nodes, give up rings, unmap all. */
     void vanish();
-    /* The storage changed its size: new `sectors`, Connected again. */
+    /* The storage has a new size: write `sectors`, then Connected again. */
     void resized();
 
-    /* Providers call these; the last one only after BackEvents::later(). */
+    /* Providers call these. later() only after BackEvents::later(). */
     void store_changed();
     void event_received(uint32_t queue);
     void later();
 
     XenbusState state() const;
-    /* Of the current connection, or of the last one. */
+    /* The plan of the current connection, or else of the last one. */
     const BackPlan &plan() const;
     BackCounters counters() const;
     const Error &last_error() const;
-    /* Whether a ring stands still, for what its frontend did. */
+    /* Whether the backend halted a ring because its frontend broke a rule. */
     bool halted() const;
 
 private:

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: FaultPlan, the rules by which a backend goes wrong on
- * demand, and BackFaults, by which BlockBack obeys one. Who bends a backend
- * asks at() at each of its decisions; the answer is a fault of the catalogue,
- * or none. docs/faults.rst is the language that a
- * plan is written in; parse() is the only way to make one, so that each run
- * can be told by its text.
+ * Layer `fault`: FaultPlan, rules that make a backend go wrong on demand, and
+ * BackFaults, which makes a BlockBack obey such a plan. A backend asks at() at
+ * each of its decisions; the answer is a fault of the catalogue, or none.
+ * docs/faults.rst describes the language of plans. parse() is the only way to
+ * make a plan, so its text is enough to repeat a run.
  *
- * A rule is when (a point, conditions) × what (a fault) × how often. Of the
- * rules of one point, the first that is due wins. An occurrence is a decision
- * that matches the rule's state, op, queue and name; each rule counts its own,
- * whether another rule won or not, so that rules do not shift one another.
+ * A rule is when (a point, conditions) × what (a fault) × how often. If several
+ * rules of a point are due, the first one wins. An occurrence is a decision
+ * that matches the rule's state, op, queue and name. Each rule counts its own
+ * occurrences, even if another rule won: so rules do not shift one another.
  *
  * The same text, seed and sequence of at() lead to the same faults: a
  * probability is a coin that depends on seed, rule and occurrence alone.
  *
  * Threads: one at a time. parse(), text() and rule_text() allocate, at() and
- * reset() do not. Another plan at run time is another object, swapped in.
+ * reset() do not. To change the plan at run time, swap in another object.
  */
 #pragma once
 
@@ -34,19 +33,19 @@
 namespace pvblk
 {
 
-/* A decision, as the backend describes it. What a point does not have (see
- * FaultPointInfo) stays as it is here. */
+/* A decision, as the backend describes it. Fields that the point does not have
+ * (see FaultPointInfo) keep these defaults. */
 struct FaultSite {
     FaultPoint point{FaultPoint::Tick};
     XenbusState state{XenbusState::Unknown}; /* of the backend */
-    FaultOpSet ops{0}; /* fault_op() of the request; of an indirect one with its inner one's */
+    FaultOpSet ops{0}; /* fault_op() of the request, and of an indirect one's inner operation */
     uint32_t queue{0};
     std::string_view name{};
 };
 
 struct Fault {
     FaultKind kind{};
-    uint64_t number{0};      /* a negative one as two's complement */
+    uint64_t number{0};      /* two's complement if it is negative */
     std::string_view text{}; /* valid as long as the plan */
     size_t rule{0};
 };
@@ -57,7 +56,7 @@ struct FaultRule {
 
     FaultPoint point{FaultPoint::Tick};
     FaultKind kind{};
-    FaultOpSet ops{0};  /* 0: any, or none */
+    FaultOpSet ops{0};  /* 0: any operation, or none */
     uint16_t states{0}; /* bit: XenbusState; 0: any */
     uint32_t queues{0}; /* bit: queue; 0: any */
     std::string name{}; /* "": any */
@@ -73,11 +72,11 @@ inline constexpr uint32_t kFaultBillion = 1'000'000'000;
 
 struct FaultCounters {
     uint64_t matched{0}; /* occurrences */
-    uint64_t fired{0};   /* times that at() gave the rule's fault */
+    uint64_t fired{0};   /* how often at() gave the rule's fault */
 };
 
 struct FaultError {
-    uint32_t line{0};   /* from 1; 0: the plan as a whole */
+    uint32_t line{0};   /* from 1; 0: the whole plan */
     std::string what{}; /* one sentence, with the line */
 };
 
@@ -86,19 +85,19 @@ class FaultLine;
 class FaultPlan
 {
 public:
-    /* Bounds of what parse() takes, since a plan may come from anywhere. */
+    /* parse() refuses more than this: a plan may come from anywhere. */
     static constexpr size_t kMaxBytes = 65536;
     static constexpr size_t kMaxRules = 256;
     static constexpr size_t kMaxName = 64; /* bytes of name= */
 
-    FaultPlan() = default; /* no rules: everything is honest */
+    FaultPlan() = default; /* no rules: an honest backend */
 
     static Result<FaultPlan, FaultError> parse(std::string_view text);
-    /* The plan as parse() reads it, without comments. */
+    /* The plan without comments; parse() reads it again. */
     std::string text() const;
     std::string rule_text(size_t rule) const;
 
-    /* What to do wrong now, if anything. */
+    /* The fault to commit now, if any. */
     std::optional<Fault> at(const FaultSite &site)
     {
         if (rules_.empty())
@@ -109,10 +108,10 @@ public:
     size_t rules() const { return rules_.size(); }
     const FaultRule &rule(size_t i) const { return rules_[i].rule; }
     const FaultCounters &counters(size_t i) const { return rules_[i].counters; }
-    /* Of all rules together. */
+    /* The sum over all rules. */
     uint64_t fired() const;
     uint64_t seed() const { return seed_; }
-    /* As if nothing had happened yet. */
+    /* Start from the beginning: counters at 0, and this seed. */
     void reset(uint64_t seed);
 
 private:
@@ -147,14 +146,14 @@ class BackHooks;
 class Bender;
 
 /*
- * A backend's faults. It is made before its backend, and outlives it:
+ * The faults of one backend. Make it before the backend; it outlives it:
  *
  *     BackFaults faults;
  *     BlockBack back(ports, config, faults.hooks());
  *     faults.obey(std::move(plan));
  *
- * Of no more than one backend at a time. Threads: that of the backend's ports,
- * which has no other for I/O then.
+ * Serves one backend at a time. Threads: the thread of the backend's ports. A
+ * backend with faults does I/O on that thread, too.
  */
 class BackFaults
 {
@@ -166,10 +165,10 @@ public:
 
     BackHooks *hooks();
 
-    /* From now on the backend obeys this plan. What the one before it put off is
-     * done: late responses are sent, a ring that stood still goes on, nodes and
-     * state say the truth again. What a connection's end overtook was given up
-     * with it. Not from inside of a call of the backend. */
+    /* From now on the backend obeys this plan. First it does the work that the
+     * last plan put off: it sends late responses, serves stalled rings, and
+     * corrects nodes and state. Work of an ended connection is dropped. Do not
+     * call this from inside a call of the backend. */
     void obey(FaultPlan plan);
     const FaultPlan &plan() const;
 

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: BlockFront, a blkif frontend. Connects to a backend through
- * the ports, takes read, write, flush and discard requests of any length,
- * splits them into ring requests, and gives each one back exactly once.
- * Knows nothing of virtio or QEMU.
+ * Layer `front`: BlockFront, a blkif frontend. It connects to a backend through
+ * the ports. It takes read, write, flush and discard requests of any length,
+ * splits them into ring requests, and completes each one exactly once. It
+ * knows neither virtio nor QEMU.
  *
- * One ring, with an event channel of its own, a queue. Life of a request:
- * free → pending (accepted, something of it is still to be sent) → in flight
- * (in one or more slots) → completed. It is moved by pump() alone. When a
- * connection ends, what was in flight is pending again, in the order in which
- * it was accepted, and is split anew, as the next connection's plan has it.
+ * Each queue has one ring with its own event channel. Life of a request:
+ * free → pending (accepted, and not sent completely) → in flight (in one or
+ * more slots) → completed. Only pump() moves it. When a connection ends,
+ * requests in flight become pending again, in the order of acceptance. The
+ * next connection splits them anew, by its own plan.
  *
- * The backend is hostile: responses are copied once and checked (id in
- * flight, operation as sent, producer within what we published, status
- * known); the first lie leads to FrontState::Broken, where everything fails
- * until reconnect(), start() or stop(). Nothing is allocated after create().
+ * The backend is hostile. The front copies each response once and checks it:
+ * the id is in flight, the operation is as sent, the producer is not ahead of
+ * the requests, the status is known. The first lie leads to FrontState::Broken,
+ * where every request fails until reconnect(), start() or stop(). Nothing is
+ * allocated after create().
  *
- * Threads: one thread at a time, the one that the ports call back on.
+ * Threads: one thread at a time: the thread on which the ports call back.
  */
 #pragma once
 
@@ -32,7 +33,7 @@
 namespace pvblk
 {
 
-/* The frontend's life cycle. In brackets: what our own state node says. */
+/* The frontend's life cycle. In brackets: the value of our own state node. */
 enum class FrontState : uint8_t {
     Idle,       /* not started [Initialising or none] */
     WaitInit,   /* [Initialising] waiting for the backend's InitWait */
@@ -48,8 +49,8 @@ enum class FrontState : uint8_t {
 inline constexpr uint32_t kFrontStates = 10;
 const char *front_state_name(FrontState s); /* "wait-init" … */
 
-/* What moves it from one state to the next. The first nine are the backend's
- * states, in XenbusState's order. */
+/* Events that change the state. The first nine are the backend's states, in
+ * XenbusState's order. */
 enum class FrontEvent : uint8_t {
     BackUnknown,
     BackInitialising,
@@ -72,8 +73,8 @@ const char *front_event_name(FrontEvent e); /* "back-init-wait" … */
 
 enum class IoKind : uint8_t { Read, Write, Flush, Discard, SecureDiscard };
 
-/* What the owner learns of a request. Unsupported is told apart from Error:
- * the operation was not done and never will be. */
+/* The result of a request. Unsupported differs from Error: the operation was
+ * not done, and the same request will never work. */
 enum class IoStatus : uint8_t { Ok, Error, Unsupported, Cancelled };
 const char *io_status_name(IoStatus s); /* "ok" … */
 
@@ -95,8 +96,8 @@ struct IoRequest {
     uint64_t sectors{0}; /* length, 512-byte sectors; 0 for Flush */
     GuestBuffer buffer{};
     bool flush_after{false}; /* Write: complete only once it is stable */
-    /* The buffer's gpa are guest-physical addresses of RAM, so that its pages
-     * can be granted; otherwise (an IOMMU, a device's memory) data is copied. */
+    /* The buffer's gpa are guest-physical addresses of RAM, so its pages can be
+     * granted. False (an IOMMU, a device's memory): the data is copied. */
     bool direct{true};
     void *cookie{nullptr};
     uint32_t queue{0}; /* its ring is this modulo the number of queues */
@@ -129,7 +130,7 @@ struct FrontCounters {
     uint64_t violations{0}, reconnects{0}, requeued{0};
 };
 
-/* What a front tells of its work, for a person who looks on. */
+/* The trace: a front reports its work, for a person who watches. */
 struct TraceState {
     FrontState from{};
     FrontEvent event{};
@@ -182,7 +183,7 @@ enum class TraceKind : uint8_t {
     Violation,
 };
 
-/* One of them: `kind` says which member of the union there is. */
+/* One trace event: `kind` says which member of the union is set. */
 struct Trace {
     Trace(const TraceState &t) : kind(TraceKind::State), state(t) {}
     Trace(const TraceBackend &t) : kind(TraceKind::Backend), backend(t) {}
@@ -209,9 +210,10 @@ struct Trace {
 };
 
 /*
- * Upcalls. From inside completed() the owner may call submit() and what is
- * const; from inside the others only what is const. Any call of BlockFront but
- * submit() and what is const may lead to completed(), before it returns.
+ * Upcalls. From inside completed() the owner may call submit() and const
+ * functions; from inside the others only const functions. Any function of
+ * BlockFront, except submit() and the const ones, may call completed() before
+ * it returns.
  */
 class FrontOwner
 {
@@ -222,7 +224,7 @@ public:
     virtual void batch_done() = 0;
     /* Size, access or features changed: plan() holds the new one. */
     virtual void plan_changed() = 0;
-    /* One sentence for a person. Rate-limited by the front. */
+    /* One sentence for a person. The front limits the rate. */
     virtual void log(const char *text) = 0;
     virtual void trace(const Trace &trace) = 0;
 
@@ -234,15 +236,15 @@ struct FrontConfig {
     std::string frontend_path; /* /local/domain/1/…/51712 */
     std::string backend_path;  /* /local/domain/0/backend/…/51712 */
     FrontPolicy policy{};
-    /* blkif_request.handle: the low 16 bits of the virtual device number. A
-     * backend has one device: ours, Linux's and QEMU's do not look at it. */
+    /* blkif_request.handle: the low 16 bits of the virtual device number. Our,
+     * Linux's and QEMU's backends ignore it, as each serves one device. */
     uint16_t handle{0};
-    uint32_t max_requests{256}; /* accepted and not completed */
+    uint32_t max_requests{256}; /* accepted, and not yet completed */
     /* Every wait for the backend's state has this deadline. */
     int64_t handshake_timeout_ns{10'000'000'000};
-    /* > 0: a request unanswered for that long breaks the connection. */
+    /* > 0: if a request has no answer after this time, the connection breaks. */
     int64_t request_timeout_ns{0};
-    /* Send an event with every batch, even where the backend did not ask
+    /* Send an event with every batch, even if the backend did not ask for it
      * (QEMU's backend re-arms req_event only when it is idle). */
     bool always_notify{false};
     /* Copy everything through private pages (an untrusted backend). */
@@ -252,64 +254,65 @@ struct FrontConfig {
 class BlockFront
 {
 public:
-    /* Grants and private pages that a front can use: all that its rings may
-     * have in flight, up to a limit. Requests wait where there are fewer. */
+    /* How many grants and private pages a front can use: enough for full rings,
+     * up to a limit. With fewer, requests wait for them. */
     static uint32_t wanted_grants(const FrontPolicy &policy);
     static uint32_t wanted_pages(const FrontPolicy &policy);
-    /* The least number of grants, and of pages: the rings, plus one request of
-     * the largest size a queue. */
+    /* The least number of grants, and of pages: for the rings, and for one
+     * request of the largest size in each queue. */
     static uint32_t min_pool(const FrontPolicy &policy);
 
     /*
      * Reads the backend's nodes and makes a plan, so that the owner knows
-     * size and features before the connection is up. (Of a backend that tells
-     * its size only when it is Connected the plan is not `sized`: requests are
-     * refused until plan_changed().) Fails with the clause
-     * that the backend broke, or where the ports have less than min_pool() of
-     * grants or pages. Touches nothing outside this process.
+     * size and features before the connection is up. Some backends tell their
+     * size only when Connected: then the plan is not `sized`, and requests are
+     * refused until plan_changed(). Fails with the clause that the backend
+     * broke, or if the ports have fewer grants or pages than min_pool().
+     * Changes nothing outside this process.
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,
                                                       FrontConfig config);
-    /* Unwatches, writes Closed, ends all grants. Call cancel_all() before it: it
-     * completes no request. */
+    /* Unwatches, writes Closed, ends all grants. It completes no request: call
+     * cancel_all() first. */
     ~BlockFront();
     BlockFront(const BlockFront &) = delete;
     BlockFront &operator=(const BlockFront &) = delete;
 
     void start();
-    /* Finish what is in flight, close, and connect again; what was accepted
-     * meanwhile waits. Asked a second time, it no longer waits for what is in
-     * flight. Also the way out of Broken. */
+    /* Finish the requests in flight, close, and connect again; newly accepted
+     * requests wait. A second call stops waiting for the requests in flight.
+     * Also the way out of Broken. */
     void reconnect();
-    /* Close for good, as far as the backend plays along. */
+    /* Close for good, as far as the backend cooperates. */
     void stop();
 
     /*
-     * Takes a request, or says why not; never completes one. It may come before
-     * Connected, and then waits.
+     * Takes a request, or says why not; never completes one. A request may come
+     * before Connected, and then waits.
      *
      * sector and sectors are multiples of plan().sector_size, and within
-     * plan().sectors; what has data has a buffer that is as long, or longer.
-     * Else, and for any change of a read_only disk, it is Rejected with Error. A
-     * discard and a flush have no buffer, and a flush has 0 sectors. A
-     * SecureDiscard begins at a multiple of the granularity, from
-     * discard_alignment on. Discard, SecureDiscard and Flush are Rejected with
-     * Unsupported where plan() has no discard, no discard_secure, or cannot
-     * flush. In Broken and Stopped everything is Rejected with Error.
+     * plan().sectors. The buffer of a read or write is at least as long as the
+     * request. A discard and a flush have no buffer, and a flush has 0 sectors.
+     * A SecureDiscard begins at a multiple of the granularity, counted from
+     * discard_alignment. A request that breaks a rule, or would change a
+     * read_only disk, is Rejected with Error. If plan() lacks discard,
+     * discard_secure or can_flush(), that operation is Rejected with
+     * Unsupported. In Broken and Stopped everything is Rejected with Error.
      */
     Intake submit(const IoRequest &req);
-    /* Move everything that can move; one publish, at most one event. Call
-     * after a batch of submit(). Returns whether anything moved. */
+    /* Move every request that can move; publish once, send at most one event.
+     * Call it after a batch of submit(). Returns whether anything moved. */
     bool pump();
 
     /*
-     * Forget every accepted request: completed(Cancelled) is called for each
-     * before this returns, and the backend can map none of its memory any
-     * more. What it has mapped at that moment stays so until it lets go:
-     * quarantined() tells; QEMU's backend maps for no longer than a copy
-     * takes. What the backend still works on is awaited before new requests
-     * are sent, so that an old write never lands after a new one; a backend
-     * that does not answer within the handshake timeout is reconnected.
+     * Cancel every accepted request. Before this returns, completed(Cancelled)
+     * is called for each, and the backend can map none of its memory any more.
+     * Pages that the backend has mapped stay mapped until it unmaps them;
+     * quarantined() counts them. (QEMU's backend maps only while it copies.)
+     * The front sends new requests only after the backend has finished the
+     * old ones: so an old write never lands after a new one. If the
+     * backend does not answer within the handshake timeout, the front
+     * reconnects.
      */
     void cancel_all();
     /* The same for the requests of one queue. */
@@ -323,18 +326,18 @@ public:
     FrontState state() const;
     const Plan &plan() const;
     const FrontCounters &counters() const;
-    /* Grants that ended while the backend has them mapped: they, and pages on
-     * them, are used again once it let go. */
+    /* Grants that ended while the backend had them mapped. The front uses them
+     * and their pages again once the backend has unmapped them. */
     uint32_t quarantined() const;
     uint32_t in_flight() const;         /* ring requests: sent, not answered */
     uint32_t accepted() const;          /* the owner's requests: not completed */
-    uint32_t persistent_grants() const; /* kept, and in no request now */
+    uint32_t persistent_grants() const; /* kept, and not in use by a request */
     bool has_room() const;              /* submit() would not say Retry */
-    /* The private page that holds a part of a ring, while there is one. */
+    /* The private page that holds this page of a ring; none without a ring. */
     std::optional<PageIndex> ring_page(uint32_t queue, uint32_t page) const;
     /* Why the state is Broken; "" otherwise. */
     const char *broken_because() const { return broken().what; }
-    /* The same with its clause and value; `what` is "" unless Broken. */
+    /* The same, with its clause and value. */
     const Error &broken() const;
 
 private:

@@ -2,21 +2,21 @@
 /*
  * An in-process provider of all ports: one frontend domain and dom0 on one
  * XenStore, one grant table, one event channel, one virtual clock and a disk
- * in memory. No Xen, no QEMU, no threads; what happens depends on the calls
- * alone, so a run repeats exactly. Others may test their frontend or backend
- * against ours with it.
+ * in memory. No Xen, no QEMU, no threads: only the calls decide what happens,
+ * so a run repeats exactly. Use it to test your frontend or backend against
+ * ours.
  *
- * examples/read.cc is a READ on it from beginning to end; examples/frontend_test.cc
- * a frontend of somebody else's against our backend, with fault plans.
+ * examples/read.cc is a READ on it from beginning to end. In
+ * examples/frontend_test.cc another frontend meets our backend, with fault plans.
  *
- * No port calls back from inside a call, except Storage: submit() may report
- * the end at once. Events and watches queue, and run() delivers them in order
- * until all is quiet. advance() moves the clock.
- * run_line() delivers out of order what in Xen has no order, either.
+ * No port calls back from inside a call, except that Storage::submit() may
+ * report the end at once. Events and watches are queued; run() delivers them in
+ * order until the queue is empty. advance() moves the clock. run_line()
+ * delivers one line before the others, as Xen may do.
  *
- * Oracles: what no honest pair does is counted in `oracle`, not refused with
- * an assert. LoopbackHub::fail() makes the n-th call of a kind fail, so that
- * every error path can be walked.
+ * Oracles: `oracle` counts the mistakes that no honest pair makes; nothing
+ * asserts. LoopbackHub::fail() makes the n-th call of a kind fail, so that a
+ * test can reach every error path.
  *
  * Units: bytes, 512-byte sectors, nanoseconds as the ports say. Threads: one.
  * Ownership: the hub outlives the front and the back. May allocate.
@@ -52,13 +52,13 @@ enum class HubCall : uint8_t {
 };
 inline constexpr uint32_t kHubCalls = 9;
 
-/* Ways on which deliveries stay in order: XenStore's watches of a domain, and
- * the events that it gets. */
+/* Lines on which deliveries stay in order: a domain's XenStore watches, and
+ * the events sent to it. */
 enum class HubLine : uint8_t { FrontStore, FrontEvent, BackStore, BackEvent };
 inline constexpr uint32_t kHubLines = 4;
 
-/* A tree of paths as both ends see it. Nodes are kept flat: a directory is
- * the set of paths below it. */
+/* A domain's access to XenStore. Nodes are kept flat: a directory is the set
+ * of paths below it. */
 class LoopbackStore final : public Store
 {
 public:
@@ -76,12 +76,12 @@ public:
 private:
     friend class LoopbackHub;
     LoopbackHub &hub_;
-    std::string may_write_; /* not "": the frontend's, subject to fail() */
+    std::string may_write_; /* not "": the frontend's store, and fail() applies */
     std::string watched_{};
-    uint64_t watch_id_{0}; /* 0: none; queued events of an old watch die */
+    uint64_t watch_id_{0}; /* 0: none. Drops queued events of an old watch */
 };
 
-/* The frontend domain's grant table, both ends. */
+/* The frontend domain's grant table, for both ends. */
 class LoopbackGrants final : public Grants, public BackGrants
 {
 public:
@@ -95,13 +95,13 @@ public:
     Result<std::byte *> map(GrantRef ref, bool readonly) override;
     void unmap(GrantRef ref, std::byte *page) override;
 
-    /* What a test asks at the end. */
+    /* For the end of a test: entries granted, and mappings that exist. */
     uint32_t in_use() const;
     uint32_t mapped() const;
-    /* Whether the backend has this page of the guest's mapped. */
+    /* Whether the backend has mapped this page of the guest. */
     bool is_mapped(Gfn gfn) const;
 
-    /* Entries 0…7 of a grant table are Xen's own. */
+    /* Xen reserves entries 0…7 of a grant table. */
     static constexpr uint32_t kFirst = 8;
 
 private:
@@ -120,8 +120,8 @@ private:
     std::vector<Entry> entries_;
 };
 
-/* The frontend's ends of the event channels. An event that is already pending
- * stays one event, as in Xen. */
+/* The frontend's ends of the event channels. Events that arrive while one is
+ * pending merge with it, as in Xen. */
 class LoopbackEvents final : public Events
 {
 public:
@@ -129,7 +129,7 @@ public:
     Result<Port> open(uint32_t queue) override;
     Status notify(uint32_t queue) override;
     void close(uint32_t queue) override { ends_[queue].open = false; }
-    /* Whether any of them is. */
+    /* Whether any channel is open. */
     bool is_open() const;
 
 private:
@@ -148,11 +148,11 @@ class LoopbackBackEvents final : public BackEvents
 {
 public:
     explicit LoopbackBackEvents(LoopbackHub &hub) : hub_(hub) {}
-    /* `remote` may be any port that is open and not bound. */
+    /* `remote` may be any open port that nobody has bound. */
     Status bind(uint32_t queue, Port remote) override;
     Status notify(uint32_t queue) override;
     void again(uint32_t queue) override;
-    void pause(uint32_t) override {} /* one thread: none is under way */
+    void pause(uint32_t) override {} /* one thread: no call is running */
     void unbind(uint32_t queue) override { ends_[queue].port = 0; }
     void later() override;
 
@@ -160,7 +160,7 @@ private:
     friend class LoopbackEvents;
     struct End {
         uint32_t port{0};  /* of the frontend; 0: not bound */
-        uint32_t remote{}; /* the frontend's queue that has it */
+        uint32_t remote{}; /* the frontend's queue with this port */
         bool pending{false};
         bool again{false};
     };
@@ -193,8 +193,8 @@ private:
     LoopbackPages pages_;
 };
 
-/* The guest's RAM. Its addresses are unlike our own, so that mixing up the
- * two is seen. */
+/* The guest's RAM. Its addresses differ from ours, so a test notices if code
+ * mixes them up. */
 class LoopbackGuest
 {
 public:
@@ -202,10 +202,10 @@ public:
 
     explicit LoopbackGuest(uint32_t pages) : pages_(pages) {}
     uint64_t bytes() const { return static_cast<uint64_t>(pages_.pages()) * kPageSize; }
-    /* `offset` into RAM, in bytes, as the guest and as we address it. */
+    /* The address of byte `offset` of RAM: the guest's, and ours. */
     uint64_t gpa(uint64_t offset) const { return kBase + offset; }
     std::byte *host(uint64_t offset) const { return pages_.page(0) + offset; }
-    /* nullptr: no RAM there. */
+    /* nullptr: the guest has no RAM there. */
     std::byte *frame(Gfn gfn) const;
 
 private:
@@ -222,7 +222,7 @@ public:
     int64_t deadline{-1};
 };
 
-/* A disk in memory that remembers what was asked of it. */
+/* A disk in memory that counts its requests. */
 class RamStorage final : public Storage
 {
 public:
@@ -243,7 +243,7 @@ public:
     std::vector<std::byte> data;
     std::vector<Range> discards{};
     uint64_t reads{0}, writes{0}, stable_writes{0}, flushes{0}, secure_discards{0};
-    uint64_t out_of_range{0}; /* asked for what is not there: a backend's bug */
+    uint64_t out_of_range{0}; /* requests beyond the end: a backend's bug */
     bool fail{false};         /* every operation fails while it is set */
 
 private:
@@ -257,32 +257,32 @@ private:
     std::vector<Waiting> waiting_{};
 };
 
-/* What an honest frontend and backend never do. */
+/* Mistakes that an honest frontend and backend never make. */
 struct HubOracle {
-    uint64_t denied_maps{0};         /* map of a grant that is not there (any more) */
+    uint64_t denied_maps{0};         /* map of a grant that does not exist (any more) */
     uint64_t readonly_maps{0};       /* map for writing of a read-only grant */
-    uint64_t bad_frames{0};          /* grant of a frame that is no RAM */
-    uint64_t bad_unmaps{0};          /* unmap of what is not mapped */
-    uint64_t regrants{0};            /* entry granted anew while in use */
-    uint64_t reused_while_mapped{0}; /* private page granted anew while the
+    uint64_t bad_frames{0};          /* grant of a frame that is not RAM */
+    uint64_t bad_unmaps{0};          /* unmap of a page that is not mapped */
+    uint64_t regrants{0};            /* entry granted again while in use */
+    uint64_t reused_while_mapped{0}; /* private page granted again while the
                                         peer still maps it (XSA-396) */
-    uint64_t bad_revokes{0};         /* end of access that was never given */
-    uint64_t foreign_writes{0};      /* node written that is not the domain's */
+    uint64_t bad_revokes{0};         /* revoke of a grant that was never given */
+    uint64_t foreign_writes{0};      /* write to a node of another domain */
 };
 
 struct HubConfig {
     std::string frontend_path{"/local/domain/1/device/vbd/51712"};
     std::string backend_path{"/local/domain/0/backend/vbd/1/51712"};
     uint32_t guest_pages{1024}; /* of RAM */
-    /* Enough for one queue of the default FrontPolicy. For others at least
-     * BlockFront::min_pool(); with wanted_pages() and wanted_grants() requests
-     * do not wait for them. */
+    /* Enough for one queue of the default FrontPolicy. Another policy needs at
+     * least BlockFront::min_pool(). With wanted_pages() and wanted_grants(),
+     * requests never wait for pages or grants. */
     uint32_t private_pages{72};
     uint32_t grants{368};
     uint64_t disk_sectors{8192};
 };
 
-/* Who gets the hub's upcalls. Empty: nobody, and the event is lost. */
+/* Receivers of the hub's upcalls. Empty: the upcall is lost. */
 struct HubFront {
     std::function<void(uint32_t queue)> event{};
     std::function<void()> store{}, deadline{};
@@ -301,20 +301,20 @@ public:
 
     FrontPorts front_ports() { return {front_store, grants, events, memory, clock}; }
     BackPorts back_ports() { return {back_store, grants, back_events, storage, nullptr}; }
-    /* Who gets this hub's upcalls from now on: `front` and `back` below. */
+    /* This object gets the hub's upcalls from now on: sets `front` or `back`. */
     void attach(BlockFront *f);
     void attach(BlockBack *b);
     void detach_front() { front = {}; }
     void detach_back() { back = {}; }
 
-    /* Deliver what is queued until nothing is. False: `limit` deliveries did
-     * not suffice; two ends that keep each other busy. */
+    /* Deliver until the queue is empty. False: it was not empty after `limit`
+     * deliveries; two ends keep each other busy. */
     bool run(uint32_t limit = 100'000);
-    /* One delivery. False: nothing was queued. */
+    /* Deliver one. False: the queue was empty. */
     bool run_one();
-    /* The next one of this line. False: nothing was queued there. */
+    /* Deliver the next of this line. False: the line was empty. */
     bool run_line(HubLine line);
-    /* run(), then let time pass, firing deadlines on the way. */
+    /* run(), then let time pass; deadlines fire on the way. */
     void advance(int64_t ns);
 
     /* Make the nth call from now (0: the next) of a kind fail, `times` times. */
@@ -324,7 +324,7 @@ public:
     /* For the hub's own ports: count a call; true if it has to fail. */
     bool faulty(HubCall call);
 
-    /* XenStore from nowhere, as a toolstack would. */
+    /* XenStore without permissions, as a toolstack has it. */
     std::string node(const std::string &path) const;
     bool has_node(const std::string &path) const { return tree.count(path) != 0; }
     void put_node(const std::string &path, const std::string &value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frontend is willing to do, and what it then does with a backend.
+ * FrontPolicy: what a frontend offers to do. Plan: what frontend and backend
+ * then do together.
  */
 #pragma once
 
@@ -12,8 +13,8 @@ namespace pvblk
 /*
  * The unit of `sectors`, sector_number, first_sect and last_sect.
  * Bytes512: blkif.h of 2024 and all backends but QEMU's and Windows'.
- * Device: units of sector-size, the text of 2019, which QEMU 10 follows; a
- * quirk, on only together with feature-large-sector-size=1.
+ * Device: units of sector-size, by the text of 2019, which QEMU 10 follows; a
+ * quirk, which works only together with feature-large-sector-size=1.
  */
 enum class SectorUnits : uint8_t { Bytes512, Device };
 
@@ -23,25 +24,24 @@ constexpr uint32_t unit_bytes(SectorUnits units, uint32_t sector_size)
     return units == SectorUnits::Device ? sector_size : kSectorSize;
 }
 
-/* What this frontend is willing to do; a backend may make less of it. */
+/* The most that this frontend does; a backend may offer less. */
 struct FrontPolicy {
     Abi abi{kNativeAbi};
-    SectorUnits large_sector_units{SectorUnits::Bytes512}; /* where sector-size > 512 */
+    SectorUnits large_sector_units{SectorUnits::Bytes512}; /* if sector-size > 512 */
     bool use_flush{true};
     bool use_barrier{true};
     bool use_discard{true};
     bool use_secure_discard{true};
-    /* Grants that stay: all data is copied. Off, the guest's pages are granted
-     * where they are. */
+    /* Keep grants, and copy all data. Off: grant the guest's own pages. */
     bool use_persistent{false};
-    /* False: nothing but zeroed private pages is shown to the backend,
-     * whatever the node `trusted` says. */
+    /* False: the backend sees only zeroed private pages, whatever the node
+     * `trusted` says. */
     bool trusted{true};
     uint32_t max_ring_pages{kMaxRingPages};
     uint32_t max_queues{1};
     uint32_t max_indirect_segments{32}; /* up to 11: no indirect requests */
 
-    /* What these come to within the limits of blkif.h. */
+    /* The values above, cut to the limits of blkif.h. */
     uint32_t ring_pages() const;
     uint32_t queues() const;
     uint32_t segments() const; /* of the largest request */
@@ -56,8 +56,8 @@ struct Plan {
     uint32_t sector_size{kSectorSize};          /* bytes; 512 … 4096 */
     uint32_t physical_sector_size{kSectorSize}; /* bytes */
     uint64_t sectors{0};                        /* capacity, 512-byte sectors */
-    /* False: the backend says neither sectors nor sector-size, as one may that
-     * is not Connected; the three above are 512, 512 and 0 until it does. */
+    /* False: the backend has not yet written sectors and sector-size (it may
+     * wait until Connected). The three sizes above are then 512, 512 and 0. */
     bool sized{true};
     SectorUnits units{SectorUnits::Bytes512};
     bool read_only{false};

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frontend and a backend need from the world, and nothing else. A
+ * The ports: everything that a frontend and a backend need from outside. A
  * frontend has Store, Grants, Events, Memory, Clock; a backend has Store,
- * BackGrants, BackEvents, Storage. Owners (FrontOwner, BackOwner) are told what
- * happens. Providers are QEMU's Xen emulation (C glue behind c/device.h and
- * c/back.h), the in-process loopback (loopback.h), and whatever a program of C
- * has behind c/front.h and c/back.h.
+ * BackGrants, BackEvents, Storage. FrontOwner and BackOwner are told of events.
+ * Providers are QEMU's Xen emulation (C glue behind c/device.h and c/back.h),
+ * the in-process loopback (loopback.h), and any program in C behind c/front.h
+ * and c/back.h.
  *
- * No port calls back from inside a call, except Storage: submit() may report
- * the end at once. BackEvents says what may happen while some of it wait.
+ * No port calls back from inside a call, with one exception: Storage::submit()
+ * may report the end at once. BackEvents says which calls may wait, and what
+ * may happen meanwhile.
  *
  * Threads: all calls come from the one thread that drives the front or back; a
- * provider calls back on that same thread. Of a backend, map(), unmap(),
- * notify() and submit() come from the thread of a queue's events, which may be
- * another one (back.h). Ownership: a port outlives the object that was given it.
+ * provider calls back on that same thread. Exception: a backend calls map(),
+ * unmap(), notify() and submit() on the thread that delivers the queue's
+ * events, which may be another one (back.h). Ownership: a port outlives the
+ * object that uses it.
  */
 #pragma once
 
@@ -32,15 +34,15 @@ namespace pvblk
 class Store
 {
 public:
-    /* Copies the value to `out` (no terminator) and returns its full length,
-     * which may be more than out.size(): then the value was cut.
+    /* Copies the value to `out` (no terminator) and returns its full length. If
+     * that is more than out.size(), the value was cut.
      * ErrorKind::Missing: there is no such node. Any other error is a failure
      * of XenStore. */
     virtual Result<size_t> read(std::string_view path, std::span<char> out) = 0;
     virtual Status write(std::string_view path, std::string_view value) = 0;
     virtual void remove(std::string_view path) = 0;
-    /* The same for a backend's own node `state`, of which its host may have a
-     * copy to keep in step (QEMU's xen-bus). */
+    /* The same for a backend's own node `state`. A host with a copy of the state
+     * (QEMU's xen-bus) updates the copy here. */
     virtual Status write_state(std::string_view path, std::string_view value)
     {
         return write(path, value);
@@ -79,7 +81,7 @@ protected:
     ~Grants() = default;
 };
 
-/* Event channels from the frontend to its backend, one a queue: 0 …
+/* Event channels from the frontend to its backend, one per queue: 0 …
  * kMaxQueues - 1. */
 class Events
 {
@@ -93,8 +95,8 @@ protected:
     ~Events() = default;
 };
 
-/* Private pages, kPageSize bytes each and zeroed at first, that exist as long
- * as the port. They need no address in the guest. */
+/* Private pages of kPageSize bytes, zeroed at first. They live as long as the
+ * port, and need no address in the guest. */
 class Memory
 {
 public:
@@ -118,7 +120,7 @@ protected:
     ~Clock() = default;
 };
 
-/* What a frontend stands on. */
+/* All ports of a frontend. */
 struct FrontPorts {
     Store &store;
     Grants &grants;
@@ -135,7 +137,7 @@ enum class StorageOp : uint8_t {
     WriteStable, /* done only once it is on stable storage */
     Flush,
     Discard,
-    SecureDiscard, /* what was there cannot be read by anybody any more */
+    SecureDiscard, /* nobody can read the old data any more */
 };
 
 /* `data` is borrowed until the request is done; its lengths sum up to
@@ -157,28 +159,28 @@ protected:
     ~StorageClient() = default;
 };
 
-/* What a backend stores on: any number of requests at a time, done in any
- * order. */
+/* The disk of a backend. It takes any number of requests at a time, and does
+ * them in any order. */
 class Storage
 {
 public:
     virtual uint64_t sectors() const = 0;
-    /* The client hears of its end exactly once, on the thread that submitted,
-     * possibly before this returns. */
+    /* Calls storage_done() exactly once, on the submitting thread, possibly
+     * before this returns. */
     virtual void submit(const StorageRequest &req, StorageClient &client) = 0;
-    /* Returns when everything that was submitted is done. */
+    /* Returns when every submitted request is done. */
     virtual void drain() = 0;
 
 protected:
     ~Storage() = default;
 };
 
-/* The frontend's pages, as its grants allow. */
+/* Access to the frontend's pages, as its grants allow. */
 class BackGrants
 {
 public:
-    /* Map a page for reading only or for reading and writing. Fails if the
-     * grant does not exist, ended, or does not allow this. */
+    /* Map a page for reading, or for reading and writing. Fails if the grant
+     * does not exist, has ended, or does not allow it. */
     virtual Result<std::byte *> map(GrantRef ref, bool readonly) = 0;
     virtual void unmap(GrantRef ref, std::byte *page) = 0;
 
@@ -186,48 +188,48 @@ protected:
     ~BackGrants() = default;
 };
 
-/* The backend's ends of the event channels that a frontend opened, one a
+/* The backend's ends of the event channels that a frontend opened, one per
  * queue: 0 … kMaxQueues - 1. */
 class BackEvents
 {
 public:
     virtual Status bind(uint32_t queue, Port remote) = 0;
     virtual Status notify(uint32_t queue) = 0;
-    /* An event that comes from nobody: BlockBack::event_received() is called
-     * soon, not from inside. For what one call leaves undone. */
+    /* An event without a sender: call BlockBack::event_received() soon, but not
+     * from inside this call. For work that one call leaves undone. */
     virtual void again(uint32_t queue) = 0;
-    /* No call of BlockBack::event_received() for it is under way any more when
-     * this returns, and none follows. It, bind() and Storage::drain() may let
-     * other calls of BlockBack happen while they wait. */
+    /* Stop the events of a queue: when this returns, no event_received() for the
+     * queue is running, and none follows. While pause(), bind() or
+     * Storage::drain() wait, other calls of BlockBack may happen. */
     virtual void pause(uint32_t queue) = 0;
     virtual void unbind(uint32_t queue) = 0;
-    /* BlockBack::later() is called soon, from inside of no other call: for what
-     * a change of the store left undone, and for a fault plan. */
+    /* Call BlockBack::later() soon, but from inside no other call. For work that
+     * a change of the store left undone, and for fault plans. */
     virtual void later() = 0;
 
 protected:
     ~BackEvents() = default;
 };
 
-/* Who wants to know what a frontend did wrong. Called as often as that is: up
- * to once a connection and ring. */
+/* Is told of a frontend's mistakes: at most once per connection and ring. */
 class BackOwner
 {
 public:
-    /* A frontend was refused, or its ring halted. Any of the backend's threads. */
+    /* The backend refused a frontend, or halted its ring. Called on any of the
+     * backend's threads. */
     virtual void violation(const Error &error) = 0;
 
 protected:
     ~BackOwner() = default;
 };
 
-/* What a backend stands on. */
+/* All ports of a backend. */
 struct BackPorts {
     Store &store; /* as dom0 */
     BackGrants &grants;
     BackEvents &events;
     Storage &storage;
-    BackOwner *owner{nullptr}; /* may be nobody */
+    BackOwner *owner{nullptr}; /* optional */
 };
 
 } // namespace pvblk

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names and limits of blkif that both sides speak of. Source: Xen's public
+ * The names and limits of blkif that both sides use. Source: Xen's public
  * headers io/blkif.h, io/protocols.h and, for the size of a ring, io/ring.h.
  */
 #pragma once
@@ -38,7 +38,7 @@ inline constexpr uint32_t kMaxIndirectPages = 8;   /* BLKIF_MAX_INDIRECT_PAGES_P
 inline constexpr uint32_t kMaxRingPages = 16;
 inline constexpr uint32_t kSegmentSize = 8;
 inline constexpr uint32_t kSegmentsPerPage = kPageSize / kSegmentSize;
-/* What one indirect request can hold at most. */
+/* Most segments of one indirect request. */
 inline constexpr uint32_t kMaxIndirectSegments = kMaxIndirectPages * kSegmentsPerPage;
 
 } // namespace pvblk

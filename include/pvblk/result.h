@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value or an error. What a peer does wrong is a value with the clause it
- * broke, never an assert and never an exception.
+ * A value or an error. A peer's mistake becomes an Error with the clause that
+ * the peer broke, never an assert or an exception.
  */
 #pragma once
 
@@ -15,12 +15,12 @@ namespace pvblk
 {
 
 enum class ErrorKind : uint8_t {
-    Missing,       /* a node, file or object that has to be there is not */
+    Missing,       /* a required node, file or object is not there */
     Malformed,     /* not a number, too long, not in the format of the clause */
     OutOfRange,    /* well formed, but outside what the clause allows */
-    Contradiction, /* two things the peer said exclude each other */
+    Contradiction, /* two statements of the peer exclude each other */
     PeerViolation, /* the peer broke the ring or XenBus protocol */
-    Busy,          /* still in use by the peer; try again after it let go */
+    Busy,          /* the peer still uses it; try again later */
     NoSpace,       /* a table, pool or ring is full */
     NotConnected,
     TimedOut,
@@ -42,9 +42,9 @@ struct Ok {
 };
 
 /*
- * Taking the value of an error is a bug of the caller. It aborts in every build,
- * and is not a null pointer somewhere else. Out of line and cold: a caller pays
- * for one comparison, and for none where it has asked already.
+ * Taking the value of an error is a bug of the caller. It aborts here, in every
+ * build, before it becomes a null pointer elsewhere. Out of line and cold: a
+ * caller pays for one comparison, and for none if it has asked ok() before.
  */
 [[noreturn, gnu::cold, gnu::noinline]] inline void value_of_error(const char *what,
                                                                   const char *clause)
@@ -54,10 +54,9 @@ struct Ok {
 }
 
 /*
- * Small on purpose: T has to be default constructible and cheap to move,
- * which everything in this library is. E is Error wherever a peer can be the
- * cause; what a user wrote wrongly may be answered with more than literals, by
- * an E whose `what` is a std::string.
+ * Small on purpose: T has to be default constructible and cheap to move, as all
+ * types of this library are. E is Error wherever a peer can be the cause. An
+ * error in a user's text may be an E whose `what` is a std::string.
  */
 template <class T, class E = Error>
 class [[nodiscard]] Result
@@ -68,7 +67,7 @@ public:
 
     explicit operator bool() const { return ok_; }
     bool ok() const { return ok_; }
-    /* Of an ok() one: the value of an error is the end of the program. */
+    /* Only if ok(): otherwise the program aborts. */
     const T &value() const
     {
         expect();
@@ -79,7 +78,7 @@ public:
         expect();
         return value_;
     }
-    /* Empty where there is none. */
+    /* Empty if ok(). */
     const E &error() const { return error_; }
 
 private:

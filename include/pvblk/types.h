@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Named value types: a number with a unit says it in its type.
+ * Named value types: the type of a number says its unit.
  *
  * Sectors are 512 bytes everywhere in this library (blkif.h since Xen commit
- * 221f2748e8da). Only what lies on the wire may use another unit:
- * SectorUnits::Device, see plan.h.
+ * 221f2748e8da). Only the wire may use another unit: SectorUnits::Device, see
+ * plan.h.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct Named {
     constexpr auto operator<=>(const Named &) const = default;
 };
 
-/* Number of a 512-byte sector, or a count of them where a name says so. */
+/* Number of a 512-byte sector; a count of them if the name says so. */
 using Sector = Named<struct SectorTag, uint64_t>;
 /* Entry in the frontend's grant table. */
 using GrantRef = Named<struct GrantRefTag, uint32_t>;
@@ -40,8 +40,8 @@ using RequestId = Named<struct RequestIdTag, uint64_t>;
 using PageIndex = Named<struct PageIndexTag, uint32_t>;
 
 /*
- * Free-running ring index. Indices wrap at 2^32; only differences mean
- * something, so subtraction is the only arithmetic between two of them.
+ * Free-running ring index. Indices wrap at 2^32. Only their differences have a
+ * meaning, so subtraction is the only arithmetic between two of them.
  */
 struct RingIndex {
     uint32_t value{};

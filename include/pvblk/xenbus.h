@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * XenBus, as both ends see it: the states, and how a node's text is read.
+ * XenBus, for both ends: the states, and how to read a node's text.
  *
- * Clauses: xenbus.h "enum xenbus_state". The order of states is never compared
- * numerically (OVMF's XenPvBlkWaitForBackendState does, and takes Closing for
- * "further than Connected").
+ * Clauses: xenbus.h "enum xenbus_state". Never compare states by number. (OVMF's
+ * XenPvBlkWaitForBackendState does, and takes Closing for "further than
+ * Connected".)
  */
 #pragma once
 

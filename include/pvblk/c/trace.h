@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a frontend tells of its work, for a person who looks on: the structs
- * Trace… of pvblk/front.h, for C. Valid during the call that is given one.
+ * The trace of a frontend, for a person who watches: the structs Trace… of
+ * pvblk/front.h, for C. Each is valid only during the call of trace().
  */
 #ifndef PVBLK_C_TRACE_H
 #define PVBLK_C_TRACE_H
@@ -51,7 +51,7 @@ struct pvblk_trace_violation {
     uint64_t value;
 };
 
-/* Which of them there is. */
+/* Says which member of the union is set. */
 enum pvblk_trace_kind {
     PVBLK_TRACE_STATE,
     PVBLK_TRACE_BACKEND,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all headers in c/ speak of: the limits of a device, and fields for who looks at one. */
+/* Common to all headers in c/: the limits of a device, and fields to inspect one. */
 #ifndef PVBLK_C_TYPES_H
 #define PVBLK_C_TYPES_H
 
@@ -14,7 +14,7 @@ extern "C" {
 
 enum { PVBLK_MAX_QUEUES = 16, PVBLK_MAX_RING_PAGES = 16, PVBLK_MAX_SEGMENTS = 4096 };
 
-/* One fact of a plan or of counters. Name and text are valid during the call. */
+/* One value of a plan or of counters. Name and text are valid during the call. */
 struct pvblk_field {
     const char *name;
     enum { PVBLK_FIELD_U64, PVBLK_FIELD_BOOL, PVBLK_FIELD_TEXT } kind;
