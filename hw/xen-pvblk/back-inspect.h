@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What can be seen of a backend from outside, and told to do wrong. */
+/* A backend's properties: they show its work, and set its faults. */
 #ifndef HW_XEN_PVBLK_BACK_INSPECT_H
 #define HW_XEN_PVBLK_BACK_INSPECT_H
 

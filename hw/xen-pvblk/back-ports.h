@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the backend's core stands on: xen-bus (XenStore, grants, event
- * channels), and back-storage.h.
+ * The ports of the backend's core: xen-bus (XenStore, grants, event channels),
+ * and back-storage.h.
  */
 #ifndef HW_XEN_PVBLK_BACK_PORTS_H
 #define HW_XEN_PVBLK_BACK_PORTS_H
@@ -22,10 +22,10 @@ void xen_pvblk_back_ports_close(XenPvblkBackend *s);
 bool xen_pvblk_back_enter(XenPvblkBackend *s);
 void xen_pvblk_back_leave(XenPvblkBackend *s);
 
-/* xen-bus's copy of our state becomes what the node says. */
+/* Copies the state in our node to xen-bus's own field. */
 void xen_pvblk_back_sync_state(XenPvblkBackend *s);
 
-/* BlockDevOps: the block layer wants quiet, or is done with it. */
+/* BlockDevOps: a drained section of the block layer begins, or ends. */
 void xen_pvblk_back_drained_begin(void *opaque);
 bool xen_pvblk_back_drained_poll(void *opaque);
 void xen_pvblk_back_drained_end(void *opaque);

@@ -9,18 +9,18 @@
 #include "back.h"
 
 void xen_pvblk_back_storage_open(XenPvblkBackend *s);
-/* Nothing is under way. */
+/* Call this when no request is under way. */
 void xen_pvblk_back_storage_close(XenPvblkBackend *s);
 
 uint64_t xen_pvblk_back_storage_bytes(void *opaque);
 void xen_pvblk_back_storage_submit(void *opaque,
                                    const struct pvblk_back_io *req);
-/* The connection ends: what takes long is given up, nobody waits for it. */
+/* The connection ends: gives long requests up; nobody waits for them. */
 void xen_pvblk_back_storage_drain(void *opaque);
 
-/* How large the node is: main loop only, and it waits. */
+/* Reads the size of the node. Main loop only; this waits. */
 void xen_pvblk_back_measure(XenPvblkBackend *s);
-/* On, as often as off: secure discards end with the piece under way. */
+/* While on, secure discards end after the current piece. Pair on with off. */
 void xen_pvblk_back_abandon(XenPvblkBackend *s, bool on);
 
 #endif /* HW_XEN_PVBLK_BACK_STORAGE_H */

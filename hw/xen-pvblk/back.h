@@ -2,14 +2,13 @@
 /*
  * xen-pvblk-backend: a Xen block backend of its own, all of blkif, on QEMU's
  * xen-bus and any block node. QOM, XenDevice and the block layer are in the
- * back-….c files; what happens to a request is the C++ core's business
- * (pvblk/c/back.h).
+ * back-….c files; the C++ core handles the requests (pvblk/c/back.h).
  *
  * The object is declared here. A file calls only those after it in this list:
  *   back-device.c   QOM and xen-bus: properties, realize, unrealize
- *   back-inspect.c  properties that show what goes on; fault plans
- *   back-ports.c    what the core stands on in xen-bus
- *   back-storage.c  and in the block layer
+ *   back-inspect.c  properties that show the backend's work; fault plans
+ *   back-ports.c    the core's ports, on xen-bus
+ *   back-storage.c  the core's storage, on the block layer
  *
  * Threads: XenStore, realize and resize in the main loop with the BQL held.
  * Events and the end of I/O come in the AioContext of the block node, which is
@@ -34,11 +33,10 @@
  * reported    violation(), move_to(): any thread    atomic
  * ending      backend_unrealize()                   main loop only
  *
- * `paused` is not the same as off: a drained section switches its queues on
- * again in the end, and xen_pvblk_back_storage_drain() between pause and unbind
- * is one.
- * `ending` keeps bottom halves of the main loop off the core while that is
- * being freed, which polls; events need it until the last ring has stopped.
+ * `paused` differs from off: a drained section switches its queues on again at
+ * its end. xen_pvblk_back_storage_drain(), between pause and unbind, is one.
+ * `ending` keeps bottom halves of the main loop away from the core while it is
+ * being freed, which polls. Events need it until the last ring has stopped.
  */
 #ifndef HW_XEN_PVBLK_BACK_H
 #define HW_XEN_PVBLK_BACK_H
@@ -87,7 +85,7 @@ struct XenPvblkBackend {
     AioContext *ctx;  /* where events and I/O are */
     QEMUBH *later_bh; /* pvblk_back_later() */
     int settling;     /* queues that are being switched off */
-    uint32_t reported; /* so many reports so far */
+    uint32_t reported; /* number of reports so far */
     XenPvblkBackQueue queues[PVBLK_MAX_QUEUES];
 
     /* back-storage.c */

@@ -7,7 +7,7 @@
 #include "pvblk/c/device.h"
 #include "qom/object.h"
 
-/* Emits what there is now; nothing, for an object that is not realized. */
+/* Emits the current fields; none, if the object is not realized. */
 typedef void XenPvblkFields(Object *obj, pvblk_emit *emit, void *opaque);
 
 void xen_pvblk_add_dict(ObjectClass *klass, const char *name,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which backend a frontend talks to, and where the nodes of both are. */
+/* Chooses the backend of a frontend, and the places of their nodes. */
 #ifndef HW_XEN_PVBLK_FRONT_ATTACH_H
 #define HW_XEN_PVBLK_FRONT_ATTACH_H
 
@@ -11,12 +11,12 @@ bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp);
 void xen_pvblk_front_detach(XenPvblkFrontend *s);
 
 /*
- * A backend of ours reads from and writes to the guest's pages as they are,
- * without a copy. On hold it has let go of them, and takes no request; any
- * other backend is left alone.
+ * Our own backend reads and writes the guest's pages directly, without a copy.
+ * On hold, it has unmapped them and takes no request. Other backends are left
+ * alone.
  */
 typedef struct XenPvblkFrontHold {
-    XenDevice *backend;   /* NULL where there is nothing to end */
+    XenDevice *backend;   /* NULL: nothing to end */
     BlockDriverState *bs; /* NULL: not on hold */
 } XenPvblkFrontHold;
 
@@ -24,8 +24,8 @@ XenPvblkFrontHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s);
 void xen_pvblk_front_let_go(XenPvblkFrontHold hold);
 
 /*
- * Whether the backend that was made for drive= is at work, somewhere up the
- * stack. If so, rest() is called when that is over.
+ * Whether a call of the backend that was made for drive= is still on the stack.
+ * If so, rest() is called when that call is over.
  */
 bool xen_pvblk_front_await_backend(XenPvblkFrontend *s,
                                    void (*rest)(void *opaque));

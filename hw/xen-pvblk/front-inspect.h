@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What can be seen of a frontend from outside. */
+/* A frontend's properties that show its work. */
 #ifndef HW_XEN_PVBLK_FRONT_INSPECT_H
 #define HW_XEN_PVBLK_FRONT_INSPECT_H
 
 #include "front.h"
 #include "hw/qdev-properties.h"
 
-/* Those that `info qtree` shows, too: for the class's table of properties. */
+/* These go into the class's table of properties: `info qtree` shows them. */
 extern const PropertyInfo xen_pvblk_front_prop_state;
 extern const PropertyInfo xen_pvblk_front_prop_summary;
 /* All others. */

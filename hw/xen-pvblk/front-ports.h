@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the frontend's core stands on: QEMU's Xen emulation. */
+/* The ports of the frontend's core, on QEMU's Xen emulation. */
 #ifndef HW_XEN_PVBLK_FRONT_PORTS_H
 #define HW_XEN_PVBLK_FRONT_PORTS_H
 
@@ -10,7 +10,7 @@
 /* `opaque` is the frontend, which has its ports open. */
 extern const struct pvblk_device_ops xen_pvblk_front_ops;
 
-/* So many grant references, and private pages. */
+/* Allocates `refs` grant references and `pages` private pages. */
 bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs,
                                 uint32_t pages, Error **errp);
 /* Also after an open that failed. */

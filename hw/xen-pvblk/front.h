@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * xen-pvblk-device: a virtio block device whose disk is reached by a blkif
- * frontend. QOM and virtio are in the front-….c files; what happens to a
- * request is the C++ core's business (pvblk/c/device.h).
+ * xen-pvblk-device: a virtio block device that reaches its disk through a blkif
+ * frontend. QOM and virtio are in the front-….c files; the C++ core handles the
+ * requests (pvblk/c/device.h).
  *
  * The object is declared here, with its fields by the file that writes them. A
  * file calls only those after it in this list:
  *   front-device.c   QOM and virtio: properties, realize, reset, unrealize
- *   front-inspect.c  properties that show what goes on
- *   front-ports.c    what the core stands on in QEMU's Xen emulation
- *   front-queues.c   virtqueues, and what surrounds a call into the core
- *   front-attach.c   which backend, and where its nodes are
+ *   front-inspect.c  properties that show the device's work
+ *   front-ports.c    the core's ports, on QEMU's Xen emulation
+ *   front-queues.c   virtqueues, and the frame around each call into the core
+ *   front-attach.c   the choice of the backend, and the places of its nodes
  *
  * Threads: all of it runs in the main loop, or in a vCPU thread, with the BQL
  * held. The one exception is the event channel's handler, which only
@@ -35,7 +35,7 @@ struct qemu_xs_watch;
 typedef struct XenPvblkFrontPeer {
     char *frontend_path, *backend_path;
     bool is_own; /* made for drive=; a child of ours */
-    /* What auto means for this backend. */
+    /* The meaning of auto for this backend. */
     bool obeys_hold_off;
     bool counts_in_sector_size;
 } XenPvblkFrontPeer;
@@ -52,7 +52,7 @@ typedef struct XenPvblkFrontChannel {
 typedef struct XenPvblkFrontPorts {
     struct qemu_xs_handle *xsh; /* acts as the guest's domain */
     struct qemu_xs_watch *watch;
-    uint32_t first_ref, refs; /* grant references that are ours */
+    uint32_t first_ref, refs; /* our grant references */
     struct XenPvblkPages *pages; /* lives as long as somebody maps them */
     XenPvblkFrontChannel channels[PVBLK_MAX_QUEUES];
     QEMUTimer *deadline;
@@ -60,7 +60,7 @@ typedef struct XenPvblkFrontPorts {
 
 typedef struct XenPvblkFrontQueue {
     uint32_t filled; /* elements filled and not yet flushed */
-    bool notify;     /* something was given back */
+    bool notify;     /* an element was given back */
 } XenPvblkFrontQueue;
 
 /* front-queues.c */
@@ -111,7 +111,7 @@ struct XenPvblkFrontend {
     /* front-device.c */
     DeviceState *proxy; /* the transport, which this device is a part of */
     pvblk_device *dev;  /* NULL: not realized */
-    bool gone;          /* unrealized; at_rest() does what is left */
+    bool gone;          /* unrealized; at_rest() does the rest */
     /* The last call into the core of a device that is gone has returned. */
     void (*at_rest)(XenPvblkFrontend *s);
     QTAILQ_ENTRY(XenPvblkFrontend) next; /* all that are realized */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: the shared area of a ring, as BackRing sees it: SharedRing, and
- * beside it the hooks that may have a say in what is stored there. BackRing is
- * the template that is proved; of hooks it knows nothing.
+ * Layer `back`: the shared area of a ring for BackRing: a SharedRing, and the
+ * hooks that may change the values stored there. BackRing is the template that
+ * is proved; it does not know hooks.
  */
 #pragma once
 

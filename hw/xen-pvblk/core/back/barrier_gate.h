@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: barriers of one backend, over all its rings. blkif:barrier — what was begun before
- * a barrier is done before it, and nothing is begun until it is done; blkif.h does not say "on the
- * same ring".
+ * Layer `back`: barriers of one backend, over all its rings. blkif:barrier — requests begun
+ * before a barrier are done before it, and none begins until it is done; blkif.h does not say
+ * "on the same ring".
  *
- * A ring that is full of barriers does not starve the others: those that had to wait have a turn
- * each, in any order, before anything is taken from a ring that is not among them.
+ * A ring full of barriers does not starve the others. Each ring that had to wait gets a turn, in
+ * any order, before requests are taken from the other rings.
  *
- * A connection ends when nothing is at the storage, and so no barrier is left then.
+ * A connection ends when no request is at the storage. So no barrier is left then.
  *
- * Threads: the one of the rings' events.
+ * Threads: the thread of the rings' events.
  */
 #pragma once
 
@@ -26,9 +26,9 @@ public:
     class Ring
     {
     public:
-        /* Its barrier's turn. False: none of its requests is a barrier that waits. */
+        /* Its waiting barrier has its turn. False: no barrier waits on this ring. */
         virtual bool barrier_turn() = 0;
-        /* What it had to leave it can take now: an event, after this returned. */
+        /* The ring may take the requests that it left: send an event, after this returned. */
         virtual void look_again() = 0;
 
     protected:
@@ -36,7 +36,7 @@ public:
 
     private:
         friend class BarrierGate;
-        bool waits_{false}; /* had to leave something */
+        bool waits_{false}; /* had to leave requests */
         bool turn_{false};
     };
 
@@ -44,7 +44,7 @@ public:
 
     /* Whether requests may be taken from a ring. */
     bool admits(const Ring &ring) const { return !barriers_ && (!turns_ || ring.turn_); }
-    /* A ring's event is over, at whose beginning it was admitted or not. */
+    /* A ring's event is over. `admitted`: the ring was admitted when the event began. */
     void event_over(Ring &ring, bool admitted)
     {
         ring.waits_ = !admits(ring);
@@ -53,8 +53,8 @@ public:
         if (!barriers_ && !turns_)
             next_round();
     }
-    /* Its connection is over, as is that of the other rings. Writes nothing for a ring without an
-     * event: one that could not be started is forgotten while others are at work. */
+    /* All rings lose their connection. Writes nothing for a ring that had no event: a ring that
+     * failed to start is forgotten while others are at work. */
     void forget(Ring &ring)
     {
         if (ring.waits_)
@@ -62,13 +62,13 @@ public:
         end_turn(ring);
     }
 
-    /* A barrier was taken. True: it may go on. Else barrier_turn() will say so. */
+    /* A barrier was taken. True: it may go on. False: it waits for barrier_turn(). */
     bool close()
     {
         barriers_++;
         return working_ == 0;
     }
-    /* One is done, or failed. */
+    /* A barrier is done, or failed. */
     void open()
     {
         if (--barriers_)
@@ -83,8 +83,8 @@ public:
     /* A request goes to the storage, and is back from there. */
     void begin() { working_++; }
     void end() { working_--; }
-    /* After end(), and what it led to. It goes no further than the ring of the one barrier that
-     * waits: rings after that one may not have been started yet, by another thread. */
+    /* After end() and its consequences. Stops at the ring of the one waiting barrier: another
+     * thread may not have started the rings after it yet. */
     void settle()
     {
         if (!barriers_ || working_)
@@ -102,7 +102,7 @@ private:
             turns_--;
         }
     }
-    /* Who waits has a turn. */
+    /* Each waiting ring gets a turn. */
     void next_round()
     {
         for (Ring *ring : rings_)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: whether a request keeps blkif.h, before any of it is done: pure
- * functions over a copy of it. Serves struct blkif_request,
+ * Layer `back`: checks a request against blkif.h before any of it is done: pure
+ * functions over a copy of the request. Serves struct blkif_request,
  * blkif_request_discard, blkif_request_indirect.
  */
 #pragma once
@@ -14,10 +14,10 @@
 namespace pvblk
 {
 
-/* What a request comes to. Units: 512-byte sectors. */
+/* A checked request. Units: 512-byte sectors. */
 struct Task {
     StorageOp op{StorageOp::Read};
-    bool data{false};    /* it has segments, which check_segments() is for */
+    bool data{false};    /* it has segments: call check_segments() */
     bool barrier{false}; /* in order with all others */
     uint64_t sector{0}, sectors{0};
 };
@@ -28,9 +28,9 @@ struct Disk {
     uint64_t sectors;
 };
 
-/* All but the segments. Okay: it may be done, as `task` says. */
+/* Checks all but the segments. Okay: do it as `task` says. */
 RspStatus check_request(const Disk &disk, const WireRequest &wire, Task &task);
-/* The segments, and where on the disk their data goes. */
+/* Checks the segments, and adds the place of their data to `task`. */
 RspStatus check_segments(const Disk &disk, const WireRequest &wire,
                          std::span<const WireSegment> segments, Task &task);
 

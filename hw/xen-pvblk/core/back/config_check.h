@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: whether a backend can be what its owner asks for. Serves blkif.h "Backend XenBus
- * Nodes". */
+/* Layer `back`: checks an owner's configuration. Serves blkif.h "Backend XenBus Nodes". */
 #pragma once
 
 #include "pvblk/back.h"
@@ -8,8 +7,8 @@
 namespace pvblk
 {
 
-/* OutOfRange, with the clause of the node that would tell a frontend so. What
- * a request or a frontend's nodes are checked against relies on it. */
+/* OutOfRange, with the clause of the node that would carry the wrong value. The
+ * checks of requests and of a frontend's nodes rely on this one. */
 Status check_config(const BackConfig &config);
 
 } // namespace pvblk

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: what one queue counts. */
+/* Layer `back`: the counters of one queue. */
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace pvblk
 {
 
-/* Written by one thread, read by any. */
+/* One thread writes it, any thread may read it. */
 class Counter
 {
 public:

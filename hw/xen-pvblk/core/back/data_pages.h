@@ -24,22 +24,21 @@ public:
               HookedQueue &queue, HooksPointer hooks);
 
     void start(uint32_t slots, bool persistent);
-    /* Unmaps what persistent grants kept; each slot's pages were given back. */
+    /* Unmaps the pages of persistent grants. Before this, unmap() every slot. */
     void stop();
 
-    /* Copies the segments of a new request. nullopt: they are there; else the
-     * request is answered with this. */
+    /* Copies the segments of a new request. A status: failed, answer with it. */
     std::optional<RspStatus> collect(uint32_t slot, const WireRequest &wire);
-    /* Maps what the segments name, all or nothing. `to_read`: the storage
-     * writes to the pages. */
+    /* Maps the pages that the segments name, all or nothing. `to_read`: the
+     * storage writes to the pages. */
     std::optional<RspStatus> map(uint32_t slot, const WireRequest &wire, bool to_read);
     void unmap(uint32_t slot, const WireRequest &wire);
 
     std::span<WireSegment> segments(uint32_t slot);
-    /* Of what is mapped, one for each segment. */
+    /* The mapped data, one iovec for each segment. */
     std::span<struct iovec> iov(uint32_t slot);
     std::span<const Mapping> mappings(uint32_t slot) const;
-    /* Segments of a request that are looked at, at most. */
+    /* The most segments of a request that are read. */
     uint32_t max_segments() const;
     /* Pages that stay mapped. Exact only while nothing else runs. */
     uint32_t kept() const { return maps_ ? maps_->kept() : 0; }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: what a frontend's nodes ask for. Serves blkif.h "Frontend
- * XenBus Nodes" and its notes 3, 5, 6 and 8. A node that breaks its clause
- * refuses the frontend; a default is taken only where there is no node.
+ * Layer `back`: reads a frontend's nodes. Serves blkif.h "Frontend XenBus Nodes"
+ * and its notes 3, 5, 6 and 8. If a node breaks its clause, the frontend is
+ * refused. A default applies only if there is no node.
  *
- * One object a look at the store: it keeps the first error, and plan() reads
- * little more after it.
+ * Make a new object for each look at the store: it keeps the first error, and
+ * plan() reads little more after it.
  */
 #pragma once
 
@@ -21,12 +21,12 @@ class FrontReader
 public:
     FrontReader(Store &store, const BackConfig &config) : store_(store), config_(config) {}
 
-    /* Unknown, too, where there is none, or none of XenBus's. */
+    /* Unknown, too, if the node is missing or holds no state of XenBus. */
     XenbusState state();
     Result<BackPlan> plan();
 
 private:
-    /* A node may be missing; one that is there has to be good. */
+    /* A node may be missing; a node that exists has to be valid. */
     std::optional<uint64_t> number(const std::string &name);
     bool flag(const std::string &name);
     Abi abi();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: the grants port as one queue uses it, with the hooks before it. */
+/* Layer `back`: the grants port of one queue; the hooks come first. */
 #pragma once
 
 #include "back/hooks.h"
@@ -15,7 +15,7 @@ public:
     {
     }
 
-    /* What is mapped from now on. */
+    /* The use of the pages mapped from now on. */
     void about(const PageUse &use) { use_ = use; }
 
     Result<std::byte *> map(GrantRef ref, bool readonly) override
@@ -28,7 +28,7 @@ public:
     void unmap(GrantRef ref, std::byte *page) override { grants_.unmap(ref, page); }
     RspStatus map_failed() { return hooks_ ? hooks_->map_failed(queue_) : RspStatus::Error; }
 
-    /* `maps`: who has it, but for a page of a ring. */
+    /* `maps`: the owner of the mapping; null for a page of a ring. */
     void give_back(const PageUse &use, const Mapping &mapping, PersistentMaps *maps)
     {
         if (hooks_ && hooks_->unmap(queue_, use, mapping, maps))

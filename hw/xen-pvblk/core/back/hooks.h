@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: where somebody else may look at a decision of the backend, or
- * make another one in its place. One function a decision; each of them does
- * nothing by itself and lets the backend be honest. A backend without hooks, or
- * whose hooks do not want to be asked yet, has a null pointer, and asks nobody.
+ * Layer `back`: hooks see a decision of the backend, or replace it. Each decision
+ * has one function. Its default does nothing, and the backend stays honest. A
+ * backend without hooks has a null pointer and asks nobody; so has one whose
+ * hooks have not called ask_hooks() yet.
  *
- * HookedBack and HookedQueue are what a hook may have the backend do.
+ * A hook controls the backend through HookedBack and HookedQueue.
  *
- * Threads: those of the backend (pvblk/back.h). Hooks that share something
- * between the two need a backend that has one thread only.
+ * Threads: the backend's (pvblk/back.h). Hooks that share data between the two
+ * threads need a backend with one thread only.
  */
 #pragma once
 
@@ -26,23 +26,23 @@ class HookedQueue
 {
 public:
     virtual uint32_t index() const = 0;
-    /* The shared area as it is, past every hook. */
+    /* The shared area itself, without hooks. */
     virtual SharedRing &area() = 0;
     /* Write the response to a request that was taken. */
     virtual void stage(const WireResponse &rsp) = 0;
-    /* Store rsp_prod, as BackRing does; whether the frontend asked for an event. */
+    /* Store rsp_prod, as BackRing does. Returns whether the frontend asked for an event. */
     virtual bool publish() = 0;
-    /* What was staged is published, and the frontend told. Asks the hooks. */
+    /* Publish the staged responses, and send an event if asked. Asks the hooks. */
     virtual void flush() = 0;
     /* Send one event on the channel of queue `to`. */
     virtual void send_event(uint32_t to) = 0;
-    /* The request in this slot was kept before it was answered: the step that
-     * it was kept from is taken. Until then it is not at the storage, and no
-     * barrier waits for it. */
+    /* A hook kept the request in this slot before its answer: take the step now.
+     * Until then the request is not at the storage, and no barrier waits for
+     * it. */
     virtual void proceed(uint32_t slot) = 0;
-    /* It was kept after it: its pages are unmapped, and the slot is free. */
+    /* A hook kept it after its answer: unmap its pages, and free the slot. */
     virtual void release(uint32_t slot) = 0;
-    /* A response that nobody asked for was written, past stage(). */
+    /* A response without a request was written, without stage(). */
     virtual void count_unasked() = 0;
 
 protected:
@@ -53,7 +53,7 @@ protected:
 class HookedBack
 {
 public:
-    /* From now on the hooks are asked. Not from inside of another call. */
+    /* From now on the backend asks the hooks. Not from inside another call. */
     virtual void ask_hooks() = 0;
 
     virtual const BackPorts &ports() const = 0;
@@ -65,11 +65,11 @@ public:
     virtual void write(std::string_view name, std::string_view value) = 0;
     virtual void remove(std::string_view name) = 0;
     virtual void write_state(XenbusState state) = 0;
-    /* Its node has a text of the hooks', or goes. */
+    /* Write the hooks' own text to the state node, or remove the node. */
     virtual void write_state(std::string_view text) = 0;
     virtual void remove_state() = 0;
 
-    /* As the backend does it itself, with all the hooks that there are. */
+    /* Do it as the backend does, and ask all hooks. */
     virtual void set_state(XenbusState state) = 0;
     virtual void publish_nodes() = 0;
     virtual Status publish() = 0;
@@ -77,33 +77,33 @@ public:
     virtual void disconnect() = 0;
     virtual void disappear() = 0;
     virtual void later() = 0;
-    /* All that publish() wrote, and the state. */
+    /* Remove every node that publish() wrote, and the state. */
     virtual void remove_nodes() = 0;
 
 protected:
     ~HookedBack() = default;
 };
 
-/* What a page is mapped for. */
+/* The use of a mapped page. */
 struct PageUse {
     std::string_view name{};          /* ring, data, or indirect: a page of segments */
     const WireRequest *wire{nullptr}; /* none for a ring */
 };
 
-/* A request, and what it has mapped. */
+/* A request, and its mapped pages. */
 struct HookedRequest {
     HookedQueue &queue;
     uint32_t slot; /* below the ring's entries */
     const WireRequest &wire;
-    std::span<struct iovec> iov{}; /* of its data, one a page */
+    std::span<struct iovec> iov{}; /* of its data, one per page */
     std::span<const Mapping> pages{};
 };
 
-/* How a request goes on. */
+/* The next step of a request. */
 struct HookStep {
     enum What : uint8_t {
-        GoOn,   /* as it would */
-        Answer, /* with `status`, without anything more being done */
+        GoOn,   /* as without hooks */
+        Answer, /* with `status`, and do nothing more */
         Keep,   /* not now; see HookedQueue::proceed() and release() */
     } what{GoOn};
     RspStatus status{RspStatus::Okay};
@@ -116,44 +116,44 @@ public:
     /* These two are called even before ask_hooks(). */
     virtual void attached(HookedBack &) {}
     virtual void ended() {}
-    /* BackEvents::later() was called; from inside of no other call. */
+    /* Follows BackEvents::later(); from inside no other call. */
     virtual void later() {}
-    /* A node is about to be written, or left out. True: the hook has done it. */
+    /* The backend is about to write a node, or leave it out. True: the hook has done it. */
     virtual bool publish_node(std::string_view, const std::optional<std::string> &)
     {
         return false;
     }
-    /* The state changed from `before`, and is about to be written. True: the hook
-     * has done it. */
+    /* The state changed from `before`; the backend is about to write it. True: the
+     * hook has done it. */
     virtual bool set_state(XenbusState /* before */) { return false; }
-    /* A frontend is ready. True: there is no connection now. */
+    /* A frontend is ready. True: do not connect now. */
     virtual bool connect() { return false; }
     virtual void connected() {}
     virtual void disconnected() {}
-    /* The backend's nodes are about to go. */
+    /* The backend is about to remove its nodes. */
     virtual void gone() {}
-    /* Whether they go once the frontend is Closed. */
+    /* Whether to remove them once the frontend is Closed. */
     virtual bool leaves() { return false; }
-    /* The store changed, or an event came: `store` or `event`. True: ignore
-     * the frontend's state now. */
+    /* The store changed (`store`), or an event came (`event`). True: ignore the
+     * frontend's state now. */
     virtual bool tick(std::string_view) { return false; }
 
-    /* ---- a ring's life. Of one that is up already when the backend begins to
-     * ask, opened() comes then */
+    /* ---- a ring's life. If a ring is up already at ask_hooks(), opened() comes
+     * then */
     /* `at`: where the next response goes. */
     virtual void opened(HookedQueue &, RingIndex /* at */) {}
     virtual void closed(HookedQueue &) {}
-    /* True: nothing is taken from the ring now. */
+    /* True: take no request from the ring now. */
     virtual bool rests(HookedQueue &) { return false; }
 
     /* ---- the way of a request, in this order */
-    /* It was copied from the ring. True: it is not looked at. */
+    /* It was copied from the ring. True: ignore it. */
     virtual bool take(HookedQueue &, const WireRequest &) { return false; }
     /* No slot is free for it. */
     virtual void no_slot(HookedQueue &) {}
     /* It is about to be checked. */
     virtual HookStep before_work(const HookedRequest &) { return {}; }
-    /* A page is about to be mapped. A result is given in place of it. */
+    /* The backend is about to map a page. A result replaces the mapping. */
     virtual std::optional<Result<std::byte *>> map(HookedQueue &, const PageUse &, GrantRef,
                                                    bool /* readonly */)
     {
@@ -163,38 +163,38 @@ public:
     virtual RspStatus map_failed(HookedQueue &) { return RspStatus::Error; }
     /* It is about to go to the storage, as `req` says. */
     virtual HookStep data(const HookedRequest &, StorageRequest &) { return {}; }
-    /* It went well there. Keep: its pages stay mapped, but it is answered. */
+    /* The storage has done it. Keep: answer it, but leave its pages mapped. */
     virtual HookStep moved(const HookedRequest &) { return {}; }
-    /* A page is about to be unmapped, or kept. True: the hook has done it. `maps`
-     * has it, but for one of a ring. */
+    /* The backend is about to unmap a page, or to keep it. True: the hook has done
+     * it. `maps` owns the mapping; null for a page of a ring. */
     virtual bool unmap(HookedQueue &, const PageUse &, const Mapping &, PersistentMaps *)
     {
         return false;
     }
-    /* A response is about to be staged. True: the hook has done it. */
+    /* The backend is about to stage a response. True: the hook has done it. */
     virtual bool respond(HookedQueue &, const WireRequest &, const WireResponse &) { return false; }
 
     /* ---- the shared area */
     /* A response is written to the next slot. True: the hook has done it. */
     virtual bool put_response(HookedQueue &, const WireResponse &) { return false; }
-    /* An index is about to be stored. True: the hook has done it. */
+    /* The backend is about to store an index. True: the hook has done it. */
     virtual bool store(HookedQueue &, SringField, RingIndex) { return false; }
     /* An index was loaded. */
     virtual void loaded(HookedQueue &, SringField, RingIndex) {}
-    /* What was staged is about to be published. In place of it: whether an
-     * event is to be sent. */
+    /* The backend is about to publish staged responses. A value: the hook has done
+     * it; true asks for an event. */
     virtual std::optional<bool> publish(HookedQueue &) { return std::nullopt; }
-    /* An event is about to be sent. True: the hook has done it. */
+    /* The backend is about to send an event. True: the hook has done it. */
     virtual bool notify(HookedQueue &) { return false; }
-    /* All that was to be published and sent was. */
+    /* Everything is published and sent. */
     virtual void flushed(HookedQueue &) {}
 
 protected:
     ~BackHooks() = default;
 };
 
-/* The backend's one pointer to its hooks, as its parts have it: null, and
- * nobody is asked, before HookedBack::ask_hooks(). */
+/* The backend's one pointer to its hooks, shared by its parts. It is null before
+ * HookedBack::ask_hooks(), so no hook is asked. */
 using HooksPointer = BackHooks *const &;
 
 } // namespace pvblk

@@ -3,8 +3,8 @@
  * Layer `back`: the life of a backend: it follows the frontend's state by the
  * table of back/states.h, connects and lets go. Serves blkif.h "STATE DIAGRAMS".
  *
- * pause(), drain() and bind() wait, and a host may let other things happen
- * meanwhile. What comes then is noted, and done when that is over.
+ * While pause(), drain() and bind() wait, a host may make other calls. These
+ * calls note their work, and it is done after the wait.
  */
 #pragma once
 
@@ -56,7 +56,7 @@ public:
     void remove_nodes() override { nodes_.remove_all(); }
 
 private:
-    /* Something is being worked on; what came meanwhile: */
+    /* Work is going on. Calls that came meanwhile: */
     struct Turn {
         bool busy{false};
         bool look{false}, resized{false}, later{false};
@@ -74,7 +74,7 @@ private:
     BackPorts ports_;
     BackConfig config_;
     BackHooks *const offered_;
-    BackHooks *hooks_{nullptr}; /* those, once they want to be asked */
+    BackHooks *hooks_{nullptr}; /* offered_, after ask_hooks() */
     BackNodes nodes_;
     BackRings rings_;
     XenbusState state_{XenbusState::Unknown};

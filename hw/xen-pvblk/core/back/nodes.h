@@ -15,17 +15,17 @@ namespace pvblk
 class BackNodes
 {
 public:
-    /* `config` is the backend's; what a toolstack forbids goes from it. */
+    /* `config` is the backend's; features that a toolstack forbids are removed. */
     BackNodes(BackPorts ports, BackConfig &config, HooksPointer hooks)
         : ports_(ports), config_(config), offers_discard_(config.discard), hooks_(hooks)
     {
     }
 
-    /* All but the state, as they are now. */
+    /* Write all nodes but the state, with their current values. */
     void publish();
-    /* Before the first of a new connection: what a toolstack wants. */
+    /* Before the nodes of a new connection: read the toolstack's wishes. */
     void ask_toolstack();
-    /* What a toolstack writes for us: 0 says no, and nothing says yes. */
+    /* A toolstack's node for us: 0 forbids the feature, a missing node allows it. */
     bool allows(std::string_view name);
     void remove_all();
     void remove_directory() { ports_.store.remove(config_.backend_path); }
@@ -39,7 +39,7 @@ public:
 private:
     struct Node {
         const char *name;
-        std::optional<std::string> value; /* none: there is no such node */
+        std::optional<std::string> value; /* none: the node does not exist */
     };
     std::vector<Node> list() const;
     std::string path(std::string_view name) const;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: what a backend keeps mapped. With feature-persistent a
+ * Layer `back`: the pages that a backend keeps mapped. With feature-persistent a
  * frontend grants the same pages again and again, and the backend maps each
- * once (blkif.h feature-persistent). Not more than a limit of them; beyond it
- * the one that was used longest ago goes.
+ * once (blkif.h feature-persistent). Their number has a limit; beyond it, the
+ * least recently used page is unmapped.
  *
- * Every page that is taken is given back, and only then may it be unmapped.
+ * Every taken page is given back, and only then may it be unmapped.
  * Storage is sized when the object is made; nothing is allocated after.
  * Threads: one at a time.
  */
@@ -28,7 +28,7 @@ struct Mapping {
 
     GrantRef ref{};
     std::byte *page{nullptr};
-    uint32_t kept{kOnce}; /* which one of those that stay mapped, if it is */
+    uint32_t kept{kOnce}; /* index among the kept pages; kOnce: not kept */
 };
 
 class PersistentMaps
@@ -40,14 +40,14 @@ public:
     PersistentMaps &operator=(const PersistentMaps &) = delete;
     ~PersistentMaps() { clear(); }
 
-    /* Where nothing more can be kept, the page is mapped for this once.
+    /* If no more pages can be kept, the page is mapped only this once.
      * `write`: the backend wants to write to it. */
     Result<Mapping> take(GrantRef ref, bool write);
     void give_back(const Mapping &mapping);
-    /* Instead: whoever took it has it for himself, and unmaps it. False, and
-     * nothing else: somebody else has it, too. */
+    /* Instead of give_back(): the caller now owns the mapping, and unmaps it.
+     * False: nothing changed, because another user has the page, too. */
     bool part_with(const Mapping &mapping);
-    /* Unmap all that nobody has taken. */
+    /* Unmap every page that nobody has taken. */
     void clear();
 
     uint32_t kept() const { return kept_; }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: one ring of a backend, and its event channel. Takes requests
- * from it (BackRequests does the rest), and publishes what they are answered
- * with. Knows nothing of XenStore.
+ * Layer `back`: one ring of a backend, and its event channel. It takes requests
+ * from the ring (BackRequests does the rest), and publishes the responses. It
+ * does not know XenStore.
  *
  * The frontend is hostile: a producer index that lies halts the ring until the
  * next connection, as Linux's does.
  *
- * Nothing is allocated between start() and stop(). Threads: start() and stop()
- * while nothing else runs (after BackEvents::pause() and Storage::drain()), the
- * rest on the one thread that event() is called on, which is the Storage's.
+ * Nothing is allocated between start() and stop(). Threads: call start() and
+ * stop() while nothing else runs (after BackEvents::pause() and
+ * Storage::drain()). Call the rest on the thread of event(), which is the
+ * Storage's.
  */
 #pragma once
 
@@ -34,16 +35,16 @@ public:
 
     Status start(Abi abi, const RingNodes &nodes, bool persistent);
     void stop();
-    /* That it is up, if it is. */
+    /* Tell the hooks if the ring is up. */
     void tell_hooks();
 
     void event();
 
     bool halted() const { return halted_; }
     void forget_halt() { halted_ = false; }
-    /* Why; only once halted() is true. */
+    /* Why the ring halted; valid once halted() is true. */
     const Error &error() const { return error_; }
-    /* Nothing of it is at the storage. */
+    /* None of its requests is at the storage. */
     bool idle() const { return requests_.idle(); }
     const QueueCounters &counters() const { return counters_; }
     uint32_t persistent_kept() const { return requests_.persistent_kept(); }

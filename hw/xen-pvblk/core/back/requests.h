@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: the requests of one ring, from where they were taken to where
- * they are answered. Each is checked in full, what it grants is mapped, and the
- * frontend's own pages are handed to the Storage port.
+ * Layer `back`: the requests of one ring, from the ring to their answer. Each is
+ * checked in full; then its grants are mapped, and the frontend's own pages go
+ * to the Storage port.
  *
  * Life of a request: free → taken (copied) → checked → at the storage →
  * answered → free. There are as many slots as the ring has.
  *
- * The frontend is hostile: a request, and the segments of an indirect one, are
- * copied once; nothing of them is used before all of it was checked. One that
- * breaks a clause is answered with that clause's status.
+ * The frontend is hostile. A request, and the segments of an indirect one, are
+ * copied once, and not used before all of it was checked. If it breaks a clause,
+ * the answer is that clause's status.
  *
  * Nothing is allocated between start() and stop(). Threads: as of BackQueue.
  */
@@ -25,31 +25,31 @@ namespace pvblk
 class BackRequests final : private StorageClient
 {
 public:
-    /* `queue` publishes what is staged, soon after each answer. */
+    /* `queue` publishes the staged response, soon after each answer. */
     BackRequests(BackPorts ports, const BackConfig &config, HooksPointer hooks, BarrierGate &gate,
                  HookedQueue &queue, QueueCounters &counters);
 
     void start(uint32_t slots, bool persistent);
-    /* What was kept is forgotten. */
+    /* Forgets requests that hooks kept. */
     void stop();
 
     /* False: there is no slot for it. */
     bool accept(const WireRequest &wire);
-    /* The turn of a barrier that waits. False: there is none. */
+    /* A waiting barrier has its turn. False: no barrier waits. */
     bool barrier_turn();
     /* For hooks: see HookedQueue. */
     void proceed(uint32_t slot);
     void release(uint32_t slot);
 
-    /* Nothing is at the storage. */
+    /* No request is at the storage. */
     bool idle() const { return working_ == 0; }
     /* What it costs to look at a request, in segments. */
     uint32_t work(const WireRequest &wire) const;
     uint32_t persistent_kept() const { return pages_.kept(); }
 
 private:
-    /* What is still to be done. A barrier is: all before it, then a flush, then
-     * its data, stable; an empty one needs no data. */
+    /* The next step. A barrier waits for all requests before it, then flushes,
+     * then writes its data, stable. An empty barrier has no data. */
     enum class Step : uint8_t { Check, Work, BarrierWait, BarrierFlush, BarrierWrite };
 
     struct Request {

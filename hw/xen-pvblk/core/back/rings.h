@@ -14,25 +14,25 @@ class BackRings
 public:
     BackRings(BackPorts ports, const BackConfig &config, HooksPointer hooks);
 
-    /* All or none. Nothing is taken from them before kick(). */
+    /* Starts all or none. They take no request before kick(). */
     Status start(const BackPlan &plan);
-    /* What was pushed before we bound. */
+    /* Look at requests that were pushed before we bound the channels. */
     void kick();
-    /* In this order: nothing new is taken, what was taken ends, and then its
-     * pages and the ring go. Nothing, where there is no connection. */
+    /* In this order: stop taking requests, finish those taken, then unmap their
+     * pages and the rings. Without a connection it does nothing. */
     void stop();
     bool up() const { return up_; }
-    /* Of the connection that is; as it was, once it is no more. */
+    /* Of the current connection, or else of the last one. */
     const BackPlan &plan() const { return plan_; }
 
-    /* Those that are up, to hooks that are asked from now on. */
+    /* Tell the hooks which rings are up, when the backend begins to ask them. */
     void tell_hooks();
 
     void event(uint32_t queue) { queues_[queue]->event(); }
 
-    /* What they counted is added. */
+    /* Adds their counters. */
     void add_to(BackCounters &sum) const;
-    /* The first one that stands still; null: none does. */
+    /* The first halted ring; null: none is halted. */
     const BackQueue *halted() const;
 
 private:
@@ -40,7 +40,7 @@ private:
     HooksPointer hooks_;
     BackPlan plan_{};
     bool up_{false};
-    BarrierGate gate_{}; /* of the queues, which go before it */
+    BarrierGate gate_{}; /* of the queues, which are destroyed before it */
     std::vector<std::unique_ptr<BackQueue>> queues_{};
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: the one table that says what the backend does when the
- * frontend's state changes, or its owner wants it to go. Knows nothing of
- * blocks. Clauses: blkif.h "STATE DIAGRAMS". The frontend's is front/states.h.
+ * Layer `back`: the one table of the backend's actions when the frontend's state
+ * changes, or when its owner closes it. It does not know blocks. Clauses:
+ * blkif.h "STATE DIAGRAMS". The frontend's table is in front/states.h.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ enum class BackAction : uint8_t {
     None,
     Restart, /* unless a toolstack says no: let go of the rings, publish, InitWait */
     Connect, /* read the frontend's nodes and map its rings: Connected, or Closing */
-    Renew,   /* the same, if its nodes are others than those of this connection */
+    Renew,   /* the same, if its nodes differ from those of this connection */
     Close,   /* write Closing */
     End,     /* let go of the rings, write Closed */
 };
@@ -44,7 +44,7 @@ const char *back_action_name(BackAction a);
 
 /*
  * The table. A backend that was not started, or is gone, is Unknown, and does
- * nothing. Of all the states it is only in that, InitWait, Connected, Closing
+ * nothing. The backend uses only the states Unknown, InitWait, Connected, Closing
  * and Closed.
  */
 BackAction back_action(XenbusState state, BackEvent event);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A frontend's plan and counters as fields for C, which front.cc and device.cc show alike. */
+/* A frontend's plan and counters as fields for C. front.cc and device.cc share this. */
 #pragma once
 
 #include "pvblk/c/types.h"

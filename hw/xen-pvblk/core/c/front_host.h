@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the C seams of a frontend (front.cc, device.cc) share: ports that call
- * a host's operations. `Ops` is the host's struct of functions, `Config` what
- * it configures; the two seams' have the same names for the same things.
+ * Shared by a frontend's two C seams (front.cc, device.cc): ports that call a
+ * host's operations. `Ops` is the host's struct of functions, `Config` its
+ * configuration. Both seams use the same names for the same things.
  */
 #pragma once
 
@@ -111,7 +111,7 @@ private:
     HostClock<Ops> clock_;
 };
 
-/* What both configurations say of the ring. */
+/* The ring's policy, from either configuration. */
 template <class Config>
 FrontPolicy host_policy(const Config &c)
 {
@@ -135,7 +135,7 @@ constexpr int64_t host_ns(uint32_t ms)
     return int64_t{ms} * 1'000'000;
 }
 
-/* What both configurations are where nobody says otherwise. */
+/* The defaults that both configurations share. */
 template <class Config>
 void host_defaults(Config &c)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all C seams need: errno to our errors, our errors to sentences, strings for C, and XenStore.
- */
+/* Shared by all C seams: errno to our errors, our errors to sentences, strings for C, XenStore. */
 #pragma once
 
 #include "pvblk/ports.h"
@@ -35,7 +34,7 @@ inline Status host_status(int err, const char *clause, const char *what)
     return Ok{};
 }
 
-/* The way back, for a host that is ours: the loopback. */
+/* The way back, for our own host: the loopback. */
 inline int host_errno(const Error &e)
 {
     if (e.kind == ErrorKind::Missing)
@@ -48,14 +47,14 @@ inline int host_errno(const Status &s)
     return s ? 0 : host_errno(s.error());
 }
 
-/* Why something that lies at a path failed. */
+/* One sentence: why the object at `path` failed. */
 inline void host_sentence(char *out, size_t size, const char *path, const Error &e)
 {
     std::snprintf(out, size, "%s: %s (%s, value %llu)", path, e.what, e.clause,
                   static_cast<unsigned long long>(e.value));
 }
 
-/* A path or value with a terminator. Longer ones are cut; none of ours is. */
+/* A path or value with a terminator. Longer ones are cut; ours are shorter. */
 template <size_t N>
 struct CString {
     char text[N];
@@ -68,14 +67,14 @@ struct CString {
 };
 using CPath = CString<512>;
 
-/* Operations of the host, such as pvblk_back_ops, and what to call them on. */
+/* The host's operations, such as pvblk_back_ops, and their first argument. */
 template <class Ops>
 struct Host {
     const Ops *ops;
     void *opaque;
 };
 
-/* The store_… operations, which all have. */
+/* The store_… operations, which all hosts have. */
 template <class Ops>
 class HostStore final : public Store
 {
