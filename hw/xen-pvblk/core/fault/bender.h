@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `fault`: the hooks of a backend that obeys a FaultPlan. At each point of
- * the catalogue it asks the plan, and does what the answer says; where the plan
- * has nothing to say the backend is honest.
+ * the catalogue they ask the plan, and commit the fault that it answers. Without
+ * a fault the backend is honest.
  *
- * What there is to it is in the rooms of its parts: PlanInForce (the plan, and
- * the backend's life), BentNodes, and for each queue BentRing and BentPages.
+ * Its parts do the work: PlanInForce (the plan, and the backend's life),
+ * BentNodes, and for each queue BentRing and BentPages.
  */
 #pragma once
 

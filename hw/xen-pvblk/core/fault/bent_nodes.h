@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: the faults of nodes and of the state, and what of them
- * outlives a decision: a node that changes at the next connect, one that is
- * written late, one that no honest backend has.
+ * Layer `fault`: the faults of nodes and of the state. Some outlast a decision: a
+ * node that changes at the next connect, one that is written late, one that no
+ * honest backend has.
  */
 #pragma once
 
@@ -19,20 +19,20 @@ class BentNodes
 public:
     explicit BentNodes(PlanInForce &plan) : plan_(plan) {}
 
-    /* In place of writing a node. `honest`: what it should say; nullopt: there
-     * should be none. False: nothing is wrong with it. */
+    /* Replaces the write of a node. `honest`: its true value; nullopt: it should
+     * not exist. False: no fault, write it. */
     bool publish(std::string_view name, const std::optional<std::string> &honest);
-    /* In place of writing the state, which follows `before`. */
+    /* Replaces the write of the state, which follows `before`. */
     void set_state(XenbusState before);
-    /* What changes at a connect changes now. */
+    /* Changes the nodes that change at a connect. */
     void connecting();
-    /* Another value of a node that tells of the disk, and the state after it. */
+    /* Writes another value to a node that describes the disk, and then the state. */
     void resize(std::string_view name, uint64_t value);
 
-    /* The plan is over, and nothing of it is left: neither a node that it
-     * invented, if the backend is `there`. */
+    /* The plan is over: forgets everything, and removes the nodes that it invented
+     * if the backend is `there`. */
     void forget(bool there);
-    /* There is another backend, with an empty directory. */
+    /* Another backend begins, with an empty directory. */
     void reset();
 
 private:

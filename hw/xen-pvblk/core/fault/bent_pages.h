@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: the faults of one queue's data, and of the pages that it is
- * in. Only pages that are mapped are touched; what the backend writes to the
- * disk is never changed in the frontend's page, but in a copy.
+ * Layer `fault`: the faults of one queue's data, and of its pages. Only mapped
+ * pages are touched. Data on its way to the disk is changed in a copy, never in
+ * the frontend's page.
  *
- * What is put off is bounded by the ring, and given up with the connection;
- * KeptPages alone lasts as long as the backend.
+ * The ring bounds the delayed work, and it ends with the connection. Only
+ * KeptPages lasts as long as the backend.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ public:
     BentPages(PlanInForce &plan, KeptPages &kept) : plan_(plan), kept_(kept) {}
 
     void open(HookedQueue &queue);
-    /* Room for what a plan may put off. */
+    /* Makes room for work that a plan may delay. */
     void prepare();
     void close();
 
@@ -54,7 +54,7 @@ public:
                PersistentMaps *maps);
     HookStep data(const HookedRequest &r, StorageRequest &req);
     HookStep moved(const HookedRequest &r);
-    /* Requests that were answered, and whose pages are still mapped: the end. */
+    /* Ends the requests that were answered while their pages stayed mapped. */
     void end_lingering();
 
     bool has_later() const { return !lingering_.empty() || !late_.empty(); }
@@ -79,7 +79,7 @@ private:
     std::vector<Late> late_{};                  /* mapped after the event */
     std::vector<std::optional<Fault>> bends_{}; /* of data on its way, by slot */
     std::vector<Lingering> lingering_{};
-    std::vector<std::byte> scratch_{}; /* a page a slot */
+    std::vector<std::byte> scratch_{}; /* one page per slot */
 };
 
 } // namespace pvblk

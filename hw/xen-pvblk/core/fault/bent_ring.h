@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `fault`: the faults of one ring's indices, responses and events. It
- * keeps a producer of its own beside BackRing's: what is on the ring is what
- * was asked for, and what a fault wrote besides.
+ * keeps its own producer beside BackRing's, because faults write additional
+ * responses to the ring.
  *
- * What is put off is bounded by the ring, and given up with the connection.
- * Nothing here trusts the frontend more than the honest backend does: what is
- * read from the ring is a copy.
+ * The ring bounds the delayed work, and it ends with the connection. This code
+ * trusts the frontend no more than the honest backend does: it reads the ring
+ * into a copy.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ public:
 
     /* `at`: where the ring begins. */
     void open(HookedQueue &queue, RingIndex at);
-    /* Room for what a plan may put off. */
+    /* Makes room for work that a plan may delay. */
     void prepare();
     void close();
     bool is_open() const { return queue_ != nullptr; }
@@ -39,13 +39,13 @@ public:
     bool notify();
 
     /* ---- time */
-    /* Passes for what waits for it. */
+    /* A tick passes for the responses that wait for it. */
     void tick();
     /* A fault of the ring that happens by itself. */
     void tick(const Fault &fault);
     bool has_later() const { return !rewrites_.empty(); }
     void later();
-    /* The plan is another one: whatever was put off is done. */
+    /* The plan changes: do all delayed work. */
     void settle();
 
 private:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: the plan that a backend obeys now, and what of the backend's
- * life a fault of it has begun. Whoever bends a decision asks at().
+ * Layer `fault`: the plan that a backend obeys now, and the lifecycle fault that
+ * it has begun. Code that bends a decision asks at().
  *
- * Threads: one, that of the ports: a backend with a plan has no other for I/O.
+ * Threads: the ports' thread. A backend with a plan does I/O on it, too.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace pvblk
 {
 
-/* Never 0: that is a decision about no request. */
+/* Never 0, which means a decision without a request. */
 constexpr FaultOpSet fault_ops(const WireRequest &req)
 {
     FaultOpSet ops = fault_op(req.op);
@@ -22,7 +22,7 @@ constexpr FaultOpSet fault_ops(const WireRequest &req)
     return ops;
 }
 
-/* A parameter where 32 bits are what counts. */
+/* The low 32 bits of a parameter. */
 constexpr uint32_t fault_low(const Fault &fault)
 {
     return static_cast<uint32_t>(fault.number);
@@ -31,7 +31,7 @@ constexpr uint32_t fault_low(const Fault &fault)
 class PlanInForce
 {
 public:
-    /* Of what began with the backend before this one nothing is left. */
+    /* Forgets everything that began with the previous backend. */
     void attach(HookedBack *back);
     HookedBack &back() const { return *back_; }
     bool attached() const { return back_ != nullptr; }
@@ -47,20 +47,20 @@ public:
         return plan_.at({point, back_->state(), ops, queue, name});
     }
 
-    /* ---- life: put off until later() */
-    /* A lifecycle fault. False: it is none. */
+    /* ---- life: delayed until later() */
+    /* Begins a lifecycle fault. False: it is no lifecycle fault. */
     bool begin(const Fault &fault);
-    /* Does what began. */
+    /* Does the fault that began. */
     void later();
-    /* BackHooks::later() will be called; it was. */
+    /* Asks for a call of BackHooks::later(); called(): it came. */
     void call_later();
     void called() { called_ = false; }
-    /* The rings are about to be given up, and nothing is answered any more. */
+    /* The backend is about to give up its rings, and answers nothing any more. */
     bool silent() const;
-    /* No ring is looked at. */
+    /* The backend looks at no ring. */
     bool still() const { return stalled_ || silent(); }
     void stall(bool on) { stalled_ = on; }
-    /* The backend's nodes go when the frontend is Closed. */
+    /* The backend's nodes are removed when the frontend is Closed. */
     bool unplugged() const { return unplugged_; }
     void forget_unplug() { unplugged_ = false; }
 
@@ -69,7 +69,7 @@ public:
     bool is_bound(uint32_t queue) const { return queue < kMaxQueues && (bound_ >> queue & 1); }
     void notify_all(uint64_t times);
 
-    /* Map and unmap a page, as somebody who has no business with it. */
+    /* Map and unmap a page that the backend has no business with. */
     void touch(GrantRef ref, bool readonly);
 
 private:

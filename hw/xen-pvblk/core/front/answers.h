@@ -2,8 +2,8 @@
 /*
  * Layer `front`: responses. Each is copied once, checked against the private
  * copy of its request, and then believed. Serves blkif.h struct
- * blkif_response, ring.h, XSA-155, XSA-396. Knows nothing of states and of how
- * requests are sent.
+ * blkif_response, ring.h, XSA-155, XSA-396. It knows neither states nor the
+ * sending of requests.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: a place in an owner's buffer, and data to and from it. Knows
- * nothing of requests. Bounds: who uses these asked covers() once, when the
- * buffer was handed in; a place never moves beyond what it was asked for.
+ * Layer `front`: a place in an owner's buffer, and copies to and from it. It does
+ * not know requests. Bounds: call covers() once, when the buffer comes in; then
+ * a place never moves beyond the length that covers() checked.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace pvblk
 {
 
-/* The buffer holds `bytes` after what is skipped. */
+/* Whether the buffer holds `bytes` after the skipped ones. */
 bool covers(const GuestBuffer &buffer, uint64_t bytes);
 
 struct BufferCursor {
@@ -26,7 +26,7 @@ struct BufferCursor {
     uint64_t here(const GuestBuffer &b) const { return b.iov[iov].iov_len - offset; }
 };
 
-/* Between a page of ours and the buffer, from `at` on. */
+/* Copy between one of our pages and the buffer, from `at` on. */
 void gather(const GuestBuffer &from, BufferCursor at, std::span<std::byte> page);
 void scatter(std::span<const std::byte> page, const GuestBuffer &to, BufferCursor at);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what a backend did wrong, told to the owner: each as a trace,
- * and a line for a person, so many of them in a while and no more. Knows
- * nothing of what follows from it.
+ * Layer `front`: tells the owner of a backend's mistakes: each as a trace, and as
+ * a line for a person, at a limited rate. It does not know the consequences.
  */
 #pragma once
 
@@ -21,7 +20,7 @@ public:
     }
 
     void violation(const Error &error);
-    /* The connection is Broken for it. */
+    /* The connection became Broken because of it. */
     void broken(const Error &error);
 
 private:
@@ -31,8 +30,8 @@ private:
     Clock &clock_;
     FrontCounters &counters_;
     const std::string &who_;
-    int64_t window_ns_{-1}; /* where it began; < 0: none yet */
-    uint32_t lines_{0};     /* in it */
+    int64_t window_ns_{-1}; /* its beginning; < 0: none yet */
+    uint32_t lines_{0};     /* in the window */
 };
 
 } // namespace pvblk

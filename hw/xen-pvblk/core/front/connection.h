@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: the life cycle. Our state and the waits for the backend's,
- * moved by the table in states.cc. Knows nothing of what a session is made of.
+ * Layer `front`: the life cycle. The table in states.cc moves our state, and the
+ * waits for the backend's state. It does not know the parts of a session.
  *
- * A fault is recorded where it is found, and acted on once, by settle(): at the
- * end of a turn of the pump, of a look at the store, or of the owner's call.
+ * A fault is recorded where it is found. settle() acts on it once: at the end of
+ * a turn of the pump, of a look at the store, or of the owner's call.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ class Connection final : private Permit
 public:
     Connection(Session &session, FrontNodes &nodes, Clock &clock, FrontOwner &owner,
                Complaints &complaints, const FrontConfig &config);
-    /* Leaves the backend in good order for whoever comes next. */
+    /* Leaves the backend in good order for the next frontend. */
     ~Connection();
 
     /* See BlockFront. */
@@ -33,13 +33,13 @@ public:
     void store_changed() { look(); }
     void deadline_passed();
     bool pump();
-    /* Requests were: the answers to what is in flight of them are awaited. */
+    /* Requests were cancelled: wait for the answers to those in flight. */
     void cancelled();
 
     FrontState state() const { return state_; }
     /* Broken or Stopped: nothing is accepted. */
     bool over() const { return state_ == FrontState::Broken || state_ == FrontState::Stopped; }
-    /* Nothing unless it is Broken. */
+    /* Empty unless the state is Broken. */
     const Error &broken() const;
 
 private:

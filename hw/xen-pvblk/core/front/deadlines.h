@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: several waits on the one deadline that a Clock has. Knows
- * nothing of what is waited for.
+ * Layer `front`: several waits on a Clock's one deadline. It does not know their
+ * purpose.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace pvblk
 {
 
-/* In the order in which they are served where several are due. */
+/* If several are due, they are served in this order. */
 enum class Wait : uint8_t {
     Handshake, /* the backend's next state */
     Nodes,     /* nodes of a backend that is InitWait and has none yet */
@@ -30,15 +30,15 @@ public:
     Deadlines(const Deadlines &) = delete;
     Deadlines &operator=(const Deadlines &) = delete;
 
-    /* A wait that is under way goes on as it is: who makes us start it again
-     * and again gets no more time by it. */
+    /* A wait that is running keeps its end: a peer that makes us start it again
+     * and again gains no time. */
     void start(Wait w, int64_t ns);
     void set(Wait w, int64_t at_ns);
     void stop(Wait w) { set(w, kNever); }
 
     int64_t now_ns() const { return clock_.now_ns(); }
-    /* The clock's deadline passed: a wait that is over, which has stopped.
-     * nullopt: none is, yet. */
+    /* The clock's deadline passed: stops and returns a wait that is over.
+     * nullopt: none is over yet. */
     std::optional<Wait> passed();
 
 private:
@@ -48,7 +48,7 @@ private:
 
     Clock &clock_;
     std::array<int64_t, kWaits> at_{};
-    int64_t told_{kNever}; /* what the clock knows */
+    int64_t told_{kNever}; /* the clock's deadline */
 };
 
 } // namespace pvblk

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `grant`: which grant references and private pages are free, used or
- * in quarantine. Both pools are LIFO, so that the entries used last, which a
- * backend may still have in its caches, are used again first (blkif.h
+ * Layer `grant`: pools of grant references and private pages: free, used or in
+ * quarantine. Both pools are LIFO: the entries used last are used again first,
+ * because a backend may still have them in its caches (blkif.h
  * feature-persistent).
  *
- * A page whose grant a peer still has mapped when access ends is put in
- * quarantine with its reference: neither is reused until the peer let go
- * (XSA-396). All storage is sized when the pool is made.
+ * If a peer still has a page mapped when access ends, the page and its reference
+ * go into quarantine. Neither is reused until the peer unmaps it (XSA-396). All
+ * storage is sized when the pool is made.
  *
- * While the pool keeps grants (feature-persistent), a page that is lent comes
- * back with its grant, and both are lent again; what the peer has mapped
- * meanwhile is no violation. They end together, with drop_kept().
+ * While the pool keeps grants (feature-persistent), a lent page comes back with
+ * its grant, and both are lent again. The peer may keep them mapped meanwhile.
+ * They end together, with drop_kept().
  */
 #pragma once
 
@@ -52,8 +52,8 @@ public:
     {
         return static_cast<uint32_t>(kept_.size()) + std::min(free_pages(), free_grants());
     }
-    /* `fill` writes the page before the peer can see it. A kept grant is one
-     * to read and write, whatever is asked for. */
+    /* `fill` writes the page before the peer can see it. A kept grant always
+     * allows reading and writing, even with `readonly`. */
     template <class Fill>
     std::optional<Lent> lend(bool readonly, Fill fill)
     {
@@ -79,10 +79,10 @@ public:
     uint32_t kept() const { return static_cast<uint32_t>(kept_.size()); }
     void drop_kept();
 
-    /* End access; `page` (if any) becomes free with the grant, now (true) or
-     * when the peer lets go (false: in quarantine). */
+    /* End access; `page` (if any) becomes free with the grant: now (true), or
+     * when the peer unmaps it (false: in quarantine). */
     bool release(uint32_t index, std::optional<PageIndex> page);
-    /* Look at a few quarantined entries; returns whether one came free. */
+    /* Look at a few quarantined entries; returns whether one became free. */
     bool sweep();
     /* Look at all of them: for the slow path. */
     bool sweep_all();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: an accepted request, on its way. Requests owns it; a Slot in
- * flight points to it.
+ * Layer `front`: an accepted request. Requests owns it; a Slot in flight points
+ * to it.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct Job {
     uint32_t outstanding{0};       /* parts in flight */
     uint64_t bytes{0};
     uint64_t offset{0}; /* bytes already put into slots */
-    BufferCursor at{};  /* where that is in its buffer */
+    BufferCursor at{};  /* the same place in its buffer */
     bool flush_left{false};
     bool pending{false}; /* in a line */
     bool used{false};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Negotiation as a pure function: the backend's XenStore nodes and what this
- * frontend is willing to do, to a plan or to the one clause that stands in
- * its way. No I/O, no state; unit tests and fuzzers call it directly.
+ * Negotiation as a pure function: from the backend's XenStore nodes and this
+ * frontend's policy to a plan, or to the clause that prevents one. No I/O, no
+ * state; unit tests and fuzzers call it directly.
  */
 #pragma once
 
@@ -49,10 +49,10 @@ public:
     void set(Node n, std::string_view value);
     void clear(Node n) { slot(n) = Slot{}; }
     bool has(Node n) const { return slot(n).present; }
-    /* There may be one, but the store did not tell: it is refused. */
+    /* The store failed to read it, so the node may exist: it is refused. */
     void set_unreadable(Node n);
     bool unreadable(Node n) const { return slot(n).unreadable; }
-    /* Longer than any legal value: kept as such, so that it is refused. */
+    /* Longer than any legal value: remembered, so that it is refused. */
     bool too_long(Node n) const { return slot(n).too_long; }
     std::string_view get(Node n) const { return {slot(n).text.data(), slot(n).len}; }
 
@@ -69,12 +69,12 @@ private:
     std::array<Slot, kNodes> slots_{};
 };
 
-/* Read all nodes below the backend's path, and below the frontend's ("": none
- * of those). */
+/* Read all nodes below the backend's path, and below the frontend's ("": read
+ * none of these). */
 NodeSet read_nodes(Store &store, std::string_view backend_path,
                    std::string_view frontend_path = {});
 
-/* Pages that the list of an indirect request takes; none for a direct one. */
+/* Number of pages for the list of an indirect request; 0 for a direct one. */
 constexpr uint32_t list_pages(uint32_t segments)
 {
     return segments > kMaxDirectSegments ? indirect_pages(segments) : 0;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: XenStore as a frontend uses it. The backend's nodes are read
- * and watched, our own written (blkif.h "Frontend XenBus Nodes"). Decides
- * nothing: what is written when is Connection's business, what the backend's
- * nodes come to that of negotiate().
+ * Layer `front`: a frontend's XenStore. It reads and watches the backend's nodes,
+ * and writes our own (blkif.h "Frontend XenBus Nodes"). It decides nothing:
+ * Connection says when to write, and negotiate() judges the backend's nodes.
  */
 #pragma once
 
@@ -25,22 +24,22 @@ public:
     {
     }
 
-    /* A backend's directory with a state in it, whatever it says. */
+    /* The backend's directory has a state node, with any value. */
     bool backend_exists() const;
-    /* Unknown where that end has none; an error where it is no state. */
+    /* Unknown if that end has no state node; an error if its value is no state. */
     Result<XenbusState> backend_state() const { return state_of(backend_); }
     Result<XenbusState> our_state() const { return state_of(frontend_); }
     NodeSet read() const { return read_nodes(store_, backend_, frontend_); }
 
-    /* All of the backend's nodes, not just its state: size and features come
-     * after it (QEMU's backend). */
+    /* Watches all of the backend's nodes, because QEMU's backend writes size and
+     * features after its state. */
     Status watch() { return store_.watch(backend_); }
     void unwatch() { store_.unwatch(); }
 
-    /* What cannot be written is not: a backend that waits for it meets the
-     * deadline. */
+    /* A failed write is ignored: the backend does not see it, and our deadline
+     * ends the wait. */
     void write_state(XenbusState state);
-    /* Rings as they are, and what else the plan says. */
+    /* Writes the nodes of the rings, and the plan's other nodes. */
     Status publish(const Plan &plan, const Rings &rings);
 
 private:

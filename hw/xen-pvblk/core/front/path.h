@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: paths and names of XenStore nodes, in buffers of their own.
+ * Layer `front`: paths and names of XenStore nodes, in fixed buffers.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ private:
     size_t len_;
 };
 
-/* A name with numbers in it, as printf has it. */
+/* A name with numbers in it, in printf's format. */
 class Name
 {
 public:

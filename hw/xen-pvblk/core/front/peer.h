@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what is known of the backend besides its state: whether it
- * has a session, and whether its nodes are all there. From both follows what a
- * state of its means. Knows nothing of our own states.
+ * Layer `front`: our knowledge of the backend besides its state: whether it has a
+ * session, and whether all its nodes exist. Both decide the meaning of its
+ * state. It does not know our own states.
  */
 #pragma once
 
@@ -21,21 +21,21 @@ public:
     {
     }
 
-    /* Once is enough. */
+    /* Watches once; later calls do nothing. */
     Status watch();
 
-    /* What the state that was seen means. `waiting`: we have no session. */
+    /* The meaning of the backend's state. `waiting`: we have no session. */
     XenbusState interpret(XenbusState seen, bool waiting);
-    /* It is in a session that is not ours: one of a frontend that died. */
+    /* The backend is in the session of another frontend, which died. */
     bool in_old_session();
 
-    /* It was told of our rings, or nobody looks at it any more. */
+    /* It was told of our rings, or we no longer look at it. */
     void session_begins() { fresh_ = false; }
     /* It closed the last one. */
     void session_over() { fresh_ = true; }
     /* It had its time to write its size: Wait::Nodes is over. */
     void settled() { settled_ = true; }
-    /* The next one gets a moment of its own. */
+    /* The next backend gets its own time to write its size. */
     void unsettle();
 
 private:
@@ -45,8 +45,8 @@ private:
     const Session &session_;
     Deadlines &deadlines_;
     bool watching_{false};
-    /* It has no session: it was seen without one, or closed the last, since it
-     * was told of our rings. Counts while we wait for it. */
+    /* It has no session: since it was told of our rings, it was seen without one,
+     * or closed the last one. Counts while we wait for it. */
     bool fresh_{false};
     bool settled_{false};
 };

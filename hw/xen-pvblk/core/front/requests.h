@@ -2,7 +2,7 @@
 /*
  * Layer `front`: accepted requests, from intake to completion. Each is pending
  * in the line of its queue, or all of it is in flight; each is completed once.
- * Knows nothing of rings, grants and plans.
+ * It does not know rings, grants and plans.
  */
 #pragma once
 
@@ -25,27 +25,26 @@ public:
 
     /* Requires room. */
     void accept(const IoRequest &req);
-    /* The first that has something to send, or was found not to be sent. */
+    /* The first request that has something to send, or will never be sent. */
     Job *head(uint32_t queue) const { return lines_[queue].head; }
     void pop(uint32_t queue);
 
-    /* What an answer means to the request that it is a part of. */
+    /* The effect of an answer on its request. */
     struct Answer {
         IoStatus status{IoStatus::Ok};
-        bool again{false}; /* nothing yet: there is another way to do it */
+        bool again{false}; /* not done yet: try it another way */
     };
     /* `flush_due`: see Terms. */
     void part_done(Job &job, Answer answer, bool flush_due);
-    /* The fate of the part from `offset` on is not known. What comes after it
-     * may be done twice, which nobody can tell while the request is not
-     * completed. */
+    /* The fate of the part from `offset` on is not known. The data after it may
+     * be written twice; nobody can notice before the request is completed. */
     void part_lost(Job &job, uint64_t offset);
     void complete(Job &job);
-    /* batch_done(), if something was completed since. */
+    /* Calls batch_done() if a request was completed since the last call. */
     void end_batch();
 
-    /* All of them, into as many lines, in the order in which they were
-     * accepted. Requires that nothing is in flight. */
+    /* Puts all requests into so many lines, in the order of acceptance.
+     * Requires that nothing is in flight. */
     void line_up(uint32_t queues);
     /* Complete all, or those of one of the owner's queues. */
     void end(std::optional<uint32_t> queue, IoStatus status);

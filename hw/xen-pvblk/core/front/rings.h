@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `front`: the rings of a connection, with their pages, the grants on
- * them, and an event channel each. Knows nothing of what a request means, of
- * XenStore and of states.
+ * them, and an event channel each. It does not know the meaning of requests,
+ * XenStore and states.
  */
 #pragma once
 
@@ -28,22 +28,21 @@ public:
 
     /* How many are up: all of them, or none. */
     uint32_t count() const { return count_; }
-    /* As the plan says. What fails on the way is undone by close() and
-     * give_back(). */
+    /* Opens the plan's rings. After a failure call close() and give_back(). */
     Status open(const Plan &plan);
-    /* Nothing is sent or taken any more. */
+    /* Stop sending and taking. */
     void close();
-    /* The pages; after requests that were on them gave back theirs. */
+    /* Give back the rings' pages, after the requests gave back theirs. */
     void give_back();
 
     FrontRing<SharedRing> &ring(uint32_t i) { return rings_[i].ring; }
     void stage(uint32_t i, const WireRequest &req);
-    /* One publish and at most one event a ring for everything that was staged. */
+    /* Publish all staged requests: once per ring, with at most one event. */
     void publish(Turn &turn);
 
     Port port(uint32_t i) const { return rings_[i].port; }
     GrantRef ref(uint32_t i, uint32_t page) const { return pool_.ref(rings_[i].page[page].grant); }
-    /* nullopt: there is none such. */
+    /* nullopt: no such page. */
     std::optional<PageIndex> page(uint32_t i, uint32_t page) const;
 
 private:

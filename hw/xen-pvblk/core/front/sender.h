@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: from the lines of requests to the rings, as much as there is
- * room for. Knows nothing of states and answers.
+ * Layer `front`: moves requests from their lines to the rings, as far as there is
+ * room. It does not know states and answers.
  */
 #pragma once
 

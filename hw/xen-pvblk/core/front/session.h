@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what a Connection opens, uses and closes, and knows nothing
- * else of. Transfer is one; tests have others.
+ * Layer `front`: a session: Connection opens, uses and closes it, and knows no
+ * more of it. Transfer is one; tests have others.
  */
 #pragma once
 
@@ -12,30 +12,30 @@
 namespace pvblk
 {
 
-/* What the backend's nodes come to so far. */
+/* The backend's nodes so far. */
 enum class Offer : uint8_t {
     Incomplete, /* it is still writing them */
-    Unsized,    /* neither size nor sector-size: they are for later */
-    Complete,   /* or wrong, which publish() will say */
+    Unsized,    /* neither size nor sector-size: they come later */
+    Complete,   /* complete, or wrong: publish() will say so */
 };
 
 class Session
 {
 public:
     virtual Offer offer() const = 0;
-    /* Rings, event channels, and our nodes but for the state. */
+    /* Makes rings and event channels, and writes our nodes, except the state. */
     virtual Status publish() = 0;
     /* The backend is Connected: its nodes are final. */
     virtual Status attach() = 0;
-    /* It says so once more: they may be others. */
+    /* The backend wrote Connected again: its nodes may have changed. */
     virtual Status refresh() = 0;
-    /* Undoes publish(), or as much of it as there was. What is in flight waits
-     * for the next one. `given_up`: there is none. */
+    /* Undoes publish(), even a part of it. Requests in flight wait for the next
+     * session. `given_up`: there is no next one. */
     virtual void tear_down(bool given_up) = 0;
-    /* Completes everything that was accepted, as failed. */
+    /* Completes every accepted request as failed. */
     virtual void fail_all() = 0;
 
-    /* Takes what was answered, and sends what there is to send if it may. */
+    /* Takes answers, and sends requests if `permit` allows it. */
     virtual Turn turn(const Permit &permit) = 0;
     virtual void end_batch() = 0;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: the private copy of each ring request, with the grants that
- * it has; the ring is never read back. Knows nothing of plans and queues.
+ * Layer `front`: the private copy of each ring request, with its grants; the ring
+ * is never read back. It does not know plans and queues.
  *
- * blkif_request.id: the slot's number in the low bits, a generation above, so
- * that an answer to an earlier use of the slot is recognised.
+ * blkif_request.id: the slot's number in the low bits, a generation above. So an
+ * answer to an earlier use of the slot is recognised.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ constexpr RequestId make_id(uint32_t slot, uint32_t generation)
     return RequestId(static_cast<uint64_t>(generation) << kSlotBits | slot);
 }
 
-/* One segment of a ring request, which has a grant each: part of the owner's
- * buffer, and where it lies on the wire. */
+/* One segment of a ring request, with one grant: a part of the owner's buffer,
+ * and its place on the wire. */
 struct Piece {
     static constexpr uint32_t kNone = UINT32_MAX;
     uint32_t next{kNone}; /* of the same slot */
@@ -41,7 +41,7 @@ struct Slot {
     Op op{Op::Read};
     bool secure{false};
     uint32_t ring{0};
-    Job *job{nullptr}; /* not of an orphan */
+    Job *job{nullptr}; /* null for an orphan */
     uint32_t generation{0};
     uint64_t offset{0}, bytes{0}; /* the part of the job that it carries */
     int64_t issued_ns{0};
@@ -59,30 +59,29 @@ public:
     uint32_t in_flight() const { return in_flight_; }
     uint32_t orphans() const { return orphans_; }
 
-    /* One that is not in flight, empty, for a part of a job; nullptr: all are.
-     * It stays what the next call returns until it is launched. */
+    /* An empty slot, for a part of a job; nullptr: all are in flight. Until the
+     * slot is launched, the next call returns it again. */
     Slot *spare(Job &job);
     void launch(Slot &slot, uint32_t ring, int64_t now_ns);
-    /* Its answer is there, or will never be. release() comes first. */
+    /* Its answer came, or will never come. Call release() first. */
     void land(Slot &slot);
 
     RequestId id(const Slot &slot) const;
-    /* Whose answer it is; nullptr: nobody's who is in flight on this ring. */
+    /* The slot that this id answers; nullptr: none in flight on this ring. */
     Slot *find(RequestId id, uint32_t ring);
-    /* When the oldest in flight was issued; `now_ns` where there is none. */
+    /* The time at which the oldest in flight was issued; `now_ns` if none is. */
     int64_t oldest_ns(int64_t now_ns) const;
 
     void add(Slot &slot, uint32_t grant, const Piece &piece);
     bool add_list(Slot &slot, Memory &memory);
-    /* End access to everything that the slot granted. False: a peer still has
-     * some of it mapped, and may not. The pieces stay readable, and the pages
-     * that they were bounced through hold their data, until something is
-     * granted. */
+    /* End access to everything that the slot granted. False: the peer still has
+     * some of it mapped, and must not. The pieces stay readable, and the bounce
+     * pages keep their data, until the next grant. */
     bool release(const Slot &slot);
     bool release_lists(Slot &slot);
-    /* Pages of the owner's are granted for it, not only private ones. */
+    /* Whether it has granted pages of the owner, not only private ones. */
     bool shows_guest_memory(const Slot &slot) const;
-    /* The owner's memory is taken away from a request whose answer is awaited. */
+    /* Take the owner's memory away from a request that still waits for its answer. */
     void orphan(Slot &slot);
 
     /* f(grant, piece), in the order of the data. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: a part of an accepted request, as much as the plan and the
- * pools allow, into a slot, with the grants that it needs; and the slot onto
- * the wire. Serves blkif.h struct blkif_request, blkif_request_indirect,
- * blkif_request_discard. Knows nothing of rings, lines and answers.
+ * Layer `front`: puts a part of an accepted request into a slot, with its grants,
+ * as large as the plan and the pools allow; and encodes the slot for the wire.
+ * Serves blkif.h struct blkif_request, blkif_request_indirect,
+ * blkif_request_discard. It does not know rings, lines and answers.
  */
 #pragma once
 
@@ -28,11 +28,11 @@ public:
     {
     }
 
-    /* The next part of slot.job, whose offset moves behind it. */
+    /* Fills in the next part of slot.job, and moves the job's offset behind it. */
     Filled fill(Slot &slot);
     WireRequest encode(const Slot &slot);
-    /* A discard of less than the backend's granularity: advice that nobody can
-     * follow. */
+    /* A discard smaller than the backend's granularity: the backend cannot do
+     * it. */
     bool nothing_to_send(const Job &job) const;
 
 private:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one table that says what the frontend does when the backend's state
- * changes, a deadline passes or its owner asks for something. Knows nothing of
- * blocks. Clauses: blkif.h "STATE DIAGRAMS".
+ * The one table of the frontend's actions when the backend's state changes, a
+ * deadline passes or its owner asks for something. It does not know blocks.
+ * Clauses: blkif.h "STATE DIAGRAMS".
  */
 #pragma once
 
@@ -38,9 +38,8 @@ struct FrontStep {
 };
 
 /*
- * The table. `stopping` says that the session is being closed for good
- * rather than to connect again; it picks the way out of Draining, Closing
- * and Closed, nothing else.
+ * The table. `stopping`: the session closes for good, and does not connect
+ * again. It only picks the way out of Draining, Closing and Closed.
  */
 FrontStep front_step(FrontState state, FrontEvent event, bool stopping);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what holds between us and a backend: the plan of now, what of
- * it our nodes say, and which features turned out not to be there. Judges
- * requests by it. A value: does no I/O.
+ * Layer `front`: the terms between us and a backend: the current plan, the plan
+ * that our nodes announce, and the features that the backend turned out to lack.
+ * Judges requests by them. A value: does no I/O.
  */
 #pragma once
 
@@ -15,12 +15,12 @@
 namespace pvblk
 {
 
-/* What a backend may offer and yet not do. */
+/* Features that a backend may offer and then not do. */
 enum class Feature : uint8_t { None, Flush, Barrier, Discard, SecureDiscard };
 inline constexpr uint32_t kFeatures = 5;
 
-/* Where a discard may begin (bytes), at or after the request's start: what is
- * before it keeps its data. */
+/* Where a discard may begin (bytes), at or after the request's start. The bytes
+ * before it keep their data. */
 uint64_t discard_start(const Plan &plan, const IoRequest &req);
 
 class Terms
@@ -30,27 +30,27 @@ public:
 
     const Plan &plan() const { return plan_; }
 
-    /* A new plan, from the backend's nodes of now. */
+    /* A new plan, from the backend's current nodes. */
     Result<Plan> read(const NodeSet &nodes) const;
-    /* Rings are made as `plan` says, and our nodes say so; see announced(). */
+    /* The rings follow `plan`, and our nodes announce it. */
     const Plan &announce(const Plan &plan);
-    /* They are gone. */
+    /* The rings are gone. */
     void retract() { announced_.reset(); }
 
-    /* The backend is Connected, which comes after announce(): what its nodes say
-     * now holds, as far as it may. Of a new connection, or of one that goes on.
-     * Returns whether size or access are others. */
+    /* The backend is Connected (after announce()): adopt its nodes as far as the
+     * announced plan allows: of a new connection, or of a running one. Returns
+     * whether size or access changed. */
     Result<bool> adopt_new(const NodeSet &nodes);
     Result<bool> refresh(const NodeSet &nodes);
 
-    /* Whether the plan of now allows a request. */
+    /* Whether the current plan allows a request. */
     IoStatus judge(const IoRequest &req) const;
-    /* A write that has to be stable is not done without a flush: there is one,
-     * or there was, and judge() has the last word. */
+    /* Whether a stable write needs a flush: the backend offers one, or withdrew
+     * it, and then judge() has the last word. */
     bool flush_due() const { return plan_.can_flush() || flush_withdrawn_; }
 
     /* An answer to the use of a feature, `with_data` or without. True: the
-     * backend has not got it, and the plan has it no more. */
+     * backend lacks the feature, and the plan drops it. */
     bool withdraw(Feature feature, int16_t status, bool with_data);
 
 private:
@@ -61,7 +61,7 @@ private:
     FrontPolicy policy_;
     Plan plan_;
     std::optional<Plan> announced_{};
-    /* The backend has a cache and took back the means to flush it. */
+    /* The backend has a cache, and withdrew the feature to flush it. */
     bool flush_withdrawn_{false};
     /* By Feature: the backend did it once on this connection. */
     std::array<bool, kFeatures> proven_{};

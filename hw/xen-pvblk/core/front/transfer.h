@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: what goes over a connection. Puts together the parts that
- * requests pass through, in this order:
+ * Layer `front`: the traffic of a connection. Requests pass through these parts,
+ * in this order:
  *
  *     Requests → Splitter → Slots → Rings → Answers → Requests
  *
- * Knows nothing of states and deadlines.
+ * It does not know states and deadlines.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ public:
     ~Transfer();
 
     Intake submit(const IoRequest &req);
-    /* Complete those of one of the owner's queues, or all: what is still in
-     * flight has lost its owner. */
+    /* Complete the requests of one of the owner's queues, or all. Their ring
+     * requests in flight become orphans. */
     void cancel(std::optional<uint32_t> queue);
 
     const Plan &plan() const { return terms_.plan(); }

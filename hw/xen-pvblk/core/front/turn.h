@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `front`: one turn of the pump: what it came to, and what it may do.
+ * Layer `front`: one turn of the pump: its result and its permission.
  *
- * A fault is only noted. It ends the turn: whoever loops looks at it, and
- * nothing is taken, sent or completed after it. What it leads to happens once
- * the turn is over (Connection::settle()), so that no ring goes away under a
- * loop over rings.
+ * A fault is only noted. It ends the turn: each loop checks it, and takes, sends
+ * or completes nothing after it. Its consequences follow when the turn is over
+ * (Connection::settle()), so that no ring goes away under a loop over rings.
  */
 #pragma once
 
@@ -16,8 +15,8 @@
 namespace pvblk
 {
 
-/* Whether requests may be sent. Asked anew for each of them: the owner has the
- * word in between. */
+/* Whether requests may be sent. Ask again for each request: the owner may have
+ * acted in between. */
 class Permit
 {
 public:

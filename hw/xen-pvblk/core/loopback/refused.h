@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a port call says that LoopbackHub::fail() lets fail. */
+/* The error of a port call that LoopbackHub::fail() makes fail. */
 #pragma once
 
 #include "pvblk/result.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layer `ring`: private indices, publishing, hold-off and overflow checks of
- * Xen's ring.h, from both sides. Knows nothing of what a request means.
+ * Xen's ring.h, from both sides. It does not know the meaning of a request.
  *
  * `Shared` is the shared area with its atomics: SharedRing in production, in
  * tests/proof/relacy a model of C++'s memory. Neither side ever reads back an
@@ -107,7 +107,7 @@ private:
     Shared shared_{};
     uint32_t size_{0};
     RingIndex req_prod_{};  /* staged up to here */
-    RingIndex published_{}; /* the backend was shown up to here */
+    RingIndex published_{}; /* visible to the backend up to here */
     RingIndex rsp_cons_{};
 };
 

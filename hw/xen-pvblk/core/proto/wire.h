@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `wire`: what lies in shared memory, byte by byte.
+ * Layer `wire`: the layout of shared memory, byte by byte.
  *
  * blkif.h defines requests and responses as C structs, so their layout is
  * that of the frontend's ABI. The offsets below are checked against Xen's
@@ -34,8 +34,7 @@ struct WireSegment {
 };
 
 /* blkif_request, blkif_request_discard and blkif_request_indirect, decoded.
- * `sector` and `nr_sectors` are raw: what the peer means by them is the
- * plan's business. */
+ * `sector` and `nr_sectors` are raw: the plan decides their unit. */
 struct WireRequest {
     Op op{Op::Read};
     uint8_t nr_segments{}; /* for Discard: the flag byte; not for Indirect */
@@ -44,7 +43,7 @@ struct WireRequest {
     uint64_t sector{};
     uint64_t nr_sectors{}; /* Discard only */
     std::array<WireSegment, kMaxDirectSegments> seg{};
-    /* Indirect only. Of the pages, those that the segments fill. */
+    /* Indirect only. Pages beyond the segments are not copied. */
     Op indirect_op{Op::Read};
     uint16_t nr_indirect_segments{};
     std::array<GrantRef, kMaxIndirectPages> indirect{};
@@ -90,8 +89,8 @@ constexpr uint32_t ring_entries(Abi abi, uint32_t pages)
     return n;
 }
 
-/* The simulator builds the core with PVBLK_OBSERVE_SLOTS: who loads a slot tells
- * it, with the ring's first page, so that one that is loaded twice is found. */
+/* The simulator builds the core with PVBLK_OBSERVE_SLOTS. Then every load of a
+ * slot is reported, with the ring's first page, to find slots loaded twice. */
 enum class SlotHolds : uint8_t { Request, Response };
 #ifdef PVBLK_OBSERVE_SLOTS
 void observe_slot(const std::byte *ring, RingIndex i, SlotHolds what);
@@ -122,8 +121,8 @@ public:
     /* A frontend calls this before it grants the pages: SHARED_RING_INIT. */
     void init();
 
-    /* Index accesses. Ordering is the ring layer's business, which pairs
-     * each of these with a fence and names the partner. */
+    /* Index accesses. The ring layer takes care of ordering: it pairs each
+     * access with a fence and names the partner. */
     RingIndex load(SringField f) const;
     void store(SringField f, RingIndex i);
     static void fence_full() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
@@ -151,9 +150,9 @@ private:
 void put_segments(std::byte *page, std::span<const WireSegment> segments);
 void get_segments(const std::byte *page, std::span<WireSegment> segments);
 
-/* Encode and decode one entry, for those who hold bytes of their own (the
- * ring above, fuzzers, dissectors). `buf` holds an entry_size entry. Returns
- * the number of bytes that the request occupies. */
+/* Encode and decode one entry in a private buffer (for the ring above, fuzzers,
+ * dissectors). `buf` holds an entry of entry_size. encode_request() returns the
+ * number of bytes that the request occupies. */
 uint32_t encode_request(Abi abi, const WireRequest &req, uint8_t *buf);
 WireRequest decode_request(Abi abi, const uint8_t *buf);
 void encode_response(Abi abi, const WireResponse &rsp, uint8_t *buf);

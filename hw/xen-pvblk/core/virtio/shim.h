@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `shim`: a virtio-blk device's requests and configuration space in
- * terms of a BlockFront. Knows neither QEMU's types nor Xen's.
+ * Layer `shim`: serves a virtio-blk device's requests and configuration space by
+ * a BlockFront. It knows neither QEMU's types nor Xen's.
  *
  * Clauses: virtio 1.2, 5.2 "Block Device" (VIRTIO-v1.2 5.2.3 features, 5.2.4
  * configuration layout, 5.2.6 device operation).
  *
  * The guest is hostile: the request header is copied once, then checked, then
- * used; every malformed request is given back with an error status, or with
- * nothing written where it has no place for one, and the device goes on.
+ * used. Every malformed request is given back with an error status, or with
+ * nothing written if it has no status byte, and the device goes on.
  *
  * Threads: the front's.
  */
@@ -58,8 +58,8 @@ inline constexpr uint32_t kVirtioBlkWceOffset = 32;
 inline constexpr uint32_t kVirtioBlkIdBytes = 20;
 inline constexpr uint32_t kVirtioBlkHeader = 16;
 
-/* Largest piece of one descriptor that we ask drivers for; larger ones work,
- * too. A limit keeps SIZE_MAX * SEG_MAX within what drivers compute in. */
+/* The SIZE_MAX that we tell drivers; larger descriptors work, too. The limit
+ * keeps SIZE_MAX * SEG_MAX within the integers of drivers. */
 inline constexpr uint32_t kSizeMax = 1u << 20;
 /* One discard: 1 GiB. QEMU's backend submits 2 GiB pieces one by one. */
 inline constexpr uint32_t kMaxDiscardSectors = 1u << 21;
@@ -73,8 +73,8 @@ struct ElementSide {
 };
 
 struct Element {
-    ElementSide out{}; /* what the driver wrote */
-    ElementSide in{};  /* what the driver reads */
+    ElementSide out{}; /* the driver wrote these */
+    ElementSide in{};  /* the driver reads these */
     void *cookie{nullptr};
     uint32_t queue{0};
     bool direct{true}; /* see IoRequest::direct */
@@ -86,7 +86,7 @@ public:
     /* Put the element on the used ring; `written` bytes of its in side are
      * valid. */
     virtual void give_back(void *cookie, uint32_t queue, uint32_t written) = 0;
-    /* The element was cancelled by reset(): detach it, tell nobody. */
+    /* reset() cancelled the element: detach it, tell nobody. */
     virtual void forget(void *cookie, uint32_t queue) = 0;
     /* After the last give_back() of a batch: notify the guest. */
     virtual void batch_done() = 0;
@@ -115,18 +115,18 @@ class VirtioBlkShim final : public FrontOwner
 {
 public:
     VirtioBlkShim(ShimOwner &owner, ShimConfig config);
-    /* The front calls back into the shim; it is attached once, after it was
-     * made with this shim as its owner. Not owned. */
+    /* Make the front with this shim as its owner, then attach it once. The front
+     * is not owned. */
     void attach(BlockFront &front, uint32_t max_requests);
 
-    /* Features of this device, without those of the transport. Constant
-     * while the device exists. */
+    /* Features of this device, without the transport's. Constant while the
+     * device exists. */
     uint64_t features() const;
     void read_config(std::span<uint8_t, kVirtioBlkConfigSize> out) const;
     /* CONFIG_WCE: the one writable field. */
     void write_wce(bool writeback);
-    /* DRIVER_OK: which features the driver took. A driver that cannot flush
-     * gets write-through (VIRTIO-v1.2 5.2.6.2). */
+    /* DRIVER_OK: the features that the driver accepted. A driver that cannot
+     * flush gets write-through (VIRTIO-v1.2 5.2.6.2). */
     void driver_ok(uint64_t features);
     /* Device reset: every element in flight goes back through forget(). */
     void reset();
@@ -149,7 +149,7 @@ public:
     void trace(const Trace &trace) override { owner_.trace(trace); }
 
 private:
-    /* What has to be remembered of an element while the front has it. */
+    /* The data of an element to remember while the front has it. */
     struct Ticket {
         void *cookie{nullptr};
         uint8_t *status{nullptr};
