@@ -68,7 +68,7 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
         error_setg(errp, "the drive is empty; blkif has no removable media");
         return false;
     }
-    /* What a drained section holds back it would not wait for. */
+    /* A drained section would not wait for requests that it holds back. */
     blk_set_disable_request_queuing(conf->blk, true);
     blockdev->device_type = s->cdrom ? "cdrom" : "disk";
     blockdev->info = s->cdrom || !blk_supports_write_perm(conf->blk) ?
@@ -100,7 +100,7 @@ static bool make_core(XenPvblkBackend *s, Error **errp)
     struct pvblk_back_config config = {
         .frontend_path = xendev->frontend_path,
         .backend_path = xendev->backend_path,
-        /* Some frontends take no disk without these, OpenBSD's for one. */
+        /* Some frontends (OpenBSD's) take no disk without these nodes. */
         .type = "qdisk",
         .dev = dev,
         .params = drive,
@@ -144,7 +144,7 @@ static void resized_bh(void *opaque)
     }
 }
 
-/* In the thread of the block node, which may not touch the XenStore. */
+/* Runs in the block node's thread, which may not touch XenStore. */
 static void resized(void *opaque)
 {
     XenPvblkBackend *s = opaque;
@@ -159,7 +159,7 @@ static const BlockDevOps block_ops = {
     .drained_end = xen_pvblk_back_drained_end,
 };
 
-/* Before a frontend can see InitWait, which says that all nodes are there. */
+/* Before a frontend can see InitWait, which says that all nodes exist. */
 static void backend_prepare(XenDevice *xendev, Error **errp)
 {
     XenPvblkBackend *s = XEN_PVBLK_BACKEND(xendev);
@@ -259,7 +259,7 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     xdc->prepare = backend_prepare;
     xdc->realize = backend_realize;
     xdc->unrealize = backend_unrealize;
-    /* The core has a watch of its own: xen-bus does not pass on all it sees. */
+    /* The core has its own watch: xen-bus does not pass on all changes. */
     xdc->frontend_changed = NULL;
     xen_pvblk_back_inspect_class_init(klass);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What can be seen of a xen-pvblk-backend from outside, by qom-get:
- *   plan            what was agreed upon with the frontend, a dictionary
+ * Properties of a xen-pvblk-backend for qom-get:
+ *   plan            the terms agreed with the frontend, a dictionary
  *   counters        a dictionary
  *   last-error      why the last frontend was refused, or its ring halted
- *   fault-plan      what it does wrong; also qom-set
- *   fault-counters  how often each of its rules did, a dictionary
+ *   fault-plan      the plan of its faults; also qom-set
+ *   fault-counters  how often each rule's fault happened, a dictionary
  */
 #include "back-inspect.h"
 

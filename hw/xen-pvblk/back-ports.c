@@ -10,7 +10,7 @@
 #include "store.h"
 #include "system/block-backend.h"
 
-/* Sentences about frontends that did wrong, for the life of the backend. */
+/* Limit of messages about frontends' mistakes, for the backend's life. */
 #define MAX_REPORTS 16
 
 /* ---- around a call into the core -------------------------------------- */
@@ -44,9 +44,9 @@ static void store_remove(void *opaque, const char *path)
 }
 
 /*
- * xen-bus has a copy of the state, and writes what it reads where the two
- * differ. It reads when its watch fires, which is later than this: whatever
- * the node says, it finds what it has.
+ * xen-bus has a copy of the state. If the node differs from its copy when its
+ * watch fires, it writes the node's value again. The watch fires after this, so
+ * xen-bus finds no difference, whatever the node says.
  */
 void xen_pvblk_back_sync_state(XenPvblkBackend *s)
 {

@@ -4,10 +4,10 @@
 #include "qemu/memalign.h"
 #include "system/block-backend.h"
 
-/* Bytes that a secure discard overwrites at a time. */
+/* A secure discard overwrites this many bytes at a time. */
 #define ERASE_PIECE (1 << 20)
 
-/* One that is under way. Kept, once made, for the next. */
+/* A request under way. It is kept for the next one. */
 typedef struct XenPvblkBackIo {
     XenPvblkBackend *backend;
     void *client;

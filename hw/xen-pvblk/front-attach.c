@@ -2,11 +2,11 @@
 /*
  * Which backend a xen-pvblk device talks to.
  *
- * drive=NODE: a backend of its own. It is what backend= names, ours or QEMU's
- * xen-disk or xen-cdrom, in all but one thing: its frontend directory is not
- * below device/, where a Xen-aware guest enumerates its devices, or two
- * frontends would fight for one backend. For the same reason its virtual
- * device number is one that no guest and no user has a name for.
+ * drive=NODE: a backend of its own, of the type that backend= names: ours, or
+ * QEMU's xen-disk or xen-cdrom. One thing differs: its frontend directory is
+ * not below device/, where a Xen-aware guest enumerates its devices. Else two
+ * frontends would fight for one backend. For the same reason no guest and no
+ * user has a name for its virtual device number.
  *
  * vdev=NAME: a backend that exists, made by -device xen-pvblk-backend or
  * -device xen-disk.
@@ -237,7 +237,7 @@ XenPvblkFrontHold xen_pvblk_front_hold_backend(XenPvblkFrontend *s)
     hold.bs = blk_bs(XEN_BLOCK_DEVICE(xendev)->props.conf.blk);
     if (hold.bs) {
         bdrv_ref(hold.bs);
-        /* Whoever asked for what takes long is about to forget it. */
+        /* The requester is about to forget its long requests: give them up. */
         xen_pvblk_back_abandon(XEN_PVBLK_BACKEND(xendev), true);
         bdrv_drained_begin(hold.bs);
         xen_pvblk_back_abandon(XEN_PVBLK_BACKEND(xendev), false);

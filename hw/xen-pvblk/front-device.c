@@ -81,7 +81,7 @@ static void reset(VirtIODevice *vdev)
     xen_pvblk_front_leave(s);
 }
 
-/* QEMU runs this whether or not the driver took VIRTIO_F_RING_RESET. */
+/* QEMU runs this even if the driver did not accept VIRTIO_F_RING_RESET. */
 static void queue_reset(VirtIODevice *vdev, uint32_t index)
 {
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(vdev);
@@ -372,8 +372,8 @@ static const Property properties[] = {
 };
 
 /*
- * Xen's backends do not migrate (xen-xenstore says the same), and what is in
- * flight on the ring is known to this QEMU alone.
+ * Xen's backends do not migrate (xen-xenstore says the same), and only this
+ * QEMU knows the requests in flight on the ring.
  */
 static const VMStateDescription vmstate = {
     .name = "xen-pvblk",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What can be seen of a xen-pvblk device from outside, by qom-get:
- *   state      what the connection is, and why it is broken; `info qtree`, too
+ * Properties of a xen-pvblk device for qom-get:
+ *   state      the connection's state, and why it is broken; `info qtree`, too
  *   summary    plan and traffic in one line; `info qtree`, too
- *   plan       what was negotiated, a dictionary
+ *   plan       the negotiated terms, a dictionary
  *   counters   a dictionary
  *   ring       the shared pages, which have no address in the guest, and the
  *              frontend's path in XenStore: for a debugger

@@ -4,7 +4,7 @@
 #include "exec/cpu-common.h"
 #include "trace.h"
 
-/* An element on its way through the core, and what the core said of it. */
+/* An element on its way through the core, and the core's result. */
 typedef struct XenPvblkFrontElement {
     VirtQueueElement elem; /* first: virtqueue_pop() allocates it */
     uint32_t queue;
@@ -75,7 +75,7 @@ static void deliver(XenPvblkFrontend *s)
         s->queues.config_dirty = false;
         virtio_notify_config(vdev);
     }
-    /* What that brought about is for the next turn: no guest keeps us here. */
+    /* New work from this waits for the next turn: no guest keeps us here. */
     if (!QSIMPLEQ_EMPTY(&s->queues.done) && !s->gone) {
         qemu_bh_schedule(s->queues.work_bh);
     }
@@ -97,8 +97,8 @@ void xen_pvblk_front_leave(XenPvblkFrontend *s)
 /* ---- to the core ------------------------------------------------------ */
 
 /*
- * Whether grants can name the pages: guest-physical addresses, of RAM. What a
- * DMA has to copy through a buffer (ROM, a device's memory) is none.
+ * Whether grants can name the pages: guest-physical addresses of RAM. A DMA has
+ * to copy other memory (ROM, a device's memory) through a buffer.
  */
 static bool in_ram(const struct iovec *iov, unsigned int n)
 {
@@ -140,8 +140,8 @@ static bool take_one(XenPvblkFrontend *s, VirtQueue *vq,
 }
 
 /*
- * Take what is there. What finds no room stays in the queue, and is looked
- * for again when something completes.
+ * Take the elements of the queue. Elements without room stay in the queue; we
+ * look again when a request completes.
  */
 static void take_all(XenPvblkFrontend *s, VirtQueue *vq, uint32_t index)
 {
@@ -233,7 +233,7 @@ void xen_pvblk_front_config_changed(void *opaque)
 
 /* ---- life ------------------------------------------------------------- */
 
-/* What was done for a queue (or all, with -1) and is not given back yet. */
+/* Finished elements of a queue (-1: of all) that are not given back yet. */
 static void drop_done(XenPvblkFrontend *s, int queue)
 {
     QSIMPLEQ_HEAD(, XenPvblkFrontElement) kept =

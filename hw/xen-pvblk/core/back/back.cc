@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: what others see of a backend. */
+/* Layer `back`: BlockBack, the public face of a backend. */
 #include "pvblk/back.h"
 
 #include "back/life.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `back`: the checks of a request. Sums are never formed of what a
- * frontend wrote: subtract, never add.
+ * Layer `back`: the checks of a request. Never add up numbers that a frontend
+ * wrote: subtract.
  */
 #include "back/check.h"
 
@@ -64,7 +64,7 @@ RspStatus check_discard(const Disk &disk, const WireRequest &wire, Task &task)
     bool secure = wire.nr_segments & kDiscardSecure;
     if (c.read_only)
         return RspStatus::Error;
-    /* A secure one that is done as another would leave data behind. */
+    /* A secure discard that is done as a plain one would leave data behind. */
     if (!c.discard || (secure && !c.discard_secure))
         return RspStatus::EOpNotSupp;
     task.op = secure ? StorageOp::SecureDiscard : StorageOp::Discard;

@@ -13,7 +13,7 @@ void FrontReader::refuse(const Error &error)
         error_ = error;
 }
 
-/* What fits of it. Not to be read is not to be missing: no default counts then. */
+/* The part that fits. An unreadable node is not a missing one: no default applies. */
 std::optional<std::string_view> FrontReader::text(const std::string &name, std::span<char> buffer)
 {
     auto len = store_.read(config_.frontend_path + "/" + name, buffer);

@@ -13,7 +13,7 @@ namespace pvblk
 namespace
 {
 
-/* A frontend that changes its state all the time has others wait no longer. */
+/* Bounds the work for a frontend that changes its state all the time. */
 constexpr uint32_t kMaxLooks = 4;
 
 } // namespace

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: what the backend says of itself. */
+/* Layer `back`: the backend's own nodes. */
 #include "back/nodes.h"
 
 namespace pvblk
@@ -45,7 +45,7 @@ void BackNodes::remove_state()
     ports_.store.remove_state(path("state"));
 }
 
-/* All that there may be but `state`. */
+/* All nodes that may exist, except `state`. */
 std::vector<BackNodes::Node> BackNodes::list() const
 {
     const BackConfig &c = config_;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `back`: a ring's life, and what one event of it leads to. */
+/* Layer `back`: a ring's life, and the work of one event. */
 #include "back/queue.h"
 
 namespace pvblk
@@ -31,7 +31,7 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
 {
     if (auto s = memory_.map(abi, nodes); !s)
         return s;
-    /* Where an earlier backend stopped; 0 for a ring that is new. */
+    /* The index where an earlier backend stopped; 0 for a new ring. */
     ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), area().load(SringField::RspProd));
     halted_ = false;
     requests_.start(ring_.size(), persistent);
@@ -57,7 +57,7 @@ void BackQueue::stop()
     memory_.unmap(); /* as much as map() came to */
 }
 
-/* What is held or at the ring is forgotten. */
+/* Forgets requests that are held or still on the ring. */
 void BackQueue::end(bool bound)
 {
     requests_.stop();
@@ -80,7 +80,7 @@ void BackQueue::halt(const Error &error)
 
 /* ---- from the ring -------------------------------------------------------- */
 
-/* How many requests wait. Where none does, an event is asked for. */
+/* How many requests wait. If none waits, it asks for an event. */
 Result<uint32_t> BackQueue::waiting()
 {
     if (rests())
@@ -156,7 +156,7 @@ void BackQueue::flush()
         hooks_->flushed(*this);
 }
 
-/* Whether the frontend is to be told. */
+/* Returns whether to send the frontend an event. */
 bool BackQueue::publish_staged()
 {
     if (hooks_)

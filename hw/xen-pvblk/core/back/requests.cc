@@ -77,7 +77,7 @@ void BackRequests::begin(uint32_t slot)
     advance(slot);
 }
 
-/* nullopt: it keeps every rule, and its pages are mapped. Else the answer. */
+/* nullopt: it keeps every rule, and its pages are mapped. A status: the answer. */
 std::optional<RspStatus> BackRequests::check(uint32_t slot)
 {
     Request &r = requests_[slot];
@@ -176,7 +176,7 @@ void BackRequests::respond(const Request &r, RspStatus status)
         counters_.refused++;
     if (status == RspStatus::EOpNotSupp)
         counters_.unsupported++;
-    /* An indirect request is answered as what it stands for: so does Linux's
+    /* The response to an indirect request names the inner operation: so does Linux's
      * blkback, and its blkfront takes nothing else. */
     bool indirect = r.wire.op == Op::Indirect && status != RspStatus::EOpNotSupp;
     Op op = indirect ? r.wire.indirect_op : r.wire.op;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `fault`: which part bends what, and a plan in the place of another. */
+/* Layer `fault`: sends each decision to its part, and changes the plan. */
 #include "fault/bender.h"
 
 #include <algorithm>
@@ -150,7 +150,7 @@ bool Bender::tick(std::string_view what)
 void Bender::tick(const Fault &fault)
 {
     HookedBack &back = plan_.back();
-    /* Without a ring there is none to stand still. */
+    /* Without a ring, there is nothing to stall. */
     if ((fault.kind == FaultKind::Stall && !back.connected()) || plan_.begin(fault))
         return;
     uint64_t unit = back.config().unit() / kSectorSize;

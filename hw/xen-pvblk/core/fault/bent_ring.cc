@@ -92,7 +92,7 @@ void BentRing::stage_unasked(const WireResponse &rsp)
     queue_->count_unasked();
 }
 
-/* False: as many wait as there can be requests. */
+/* False: as many responses wait as there can be requests. */
 bool BentRing::put_off(const WireResponse &rsp, uint32_t ticks)
 {
     if (deferred_.size() >= area().entries())
@@ -101,7 +101,7 @@ bool BentRing::put_off(const WireResponse &rsp, uint32_t ticks)
     return true;
 }
 
-/* One is written, so those that waited for that follow. */
+/* A response was written, so the responses that waited for it follow. */
 void BentRing::stage(const WireResponse &rsp)
 {
     queue_->stage(rsp);
@@ -121,7 +121,7 @@ void BentRing::put_response(const WireResponse &rsp)
     prod_ = prod_ + 1;
 }
 
-/* True: it was stored, or is not to be. */
+/* True: it was stored, or must not be stored. */
 bool BentRing::store(SringField field, RingIndex i)
 {
     if (field == SringField::RspProd) {
@@ -142,7 +142,7 @@ void BentRing::loaded(SringField field, RingIndex i)
         event_ = i;
 }
 
-/* In place of the ring's own, which knows of no response that nobody asked for. */
+/* Replaces the ring's own publish(), which does not know unasked responses. */
 bool BentRing::publish()
 {
     if (prod_ == published_ || plan_.silent())
@@ -151,7 +151,7 @@ bool BentRing::publish()
     return f ? publish(*f) : publish_ahead(0);
 }
 
-/* `entries`: how far the producer is shown ahead of what it is. */
+/* Shows the producer `entries` ahead of its true value. */
 bool BentRing::publish_ahead(uint32_t entries)
 {
     ahead_ = entries;
@@ -189,7 +189,7 @@ bool BentRing::publish(const Fault &fault)
     }
 }
 
-/* The fields that are the frontend's own. */
+/* Overwrites the frontend's own fields. */
 void BentRing::overwrite(const Fault &fault)
 {
     uint32_t n = fault_low(fault);
@@ -206,7 +206,7 @@ void BentRing::overwrite(const Fault &fault)
     }
 }
 
-/* In place of one event. False: nothing is wrong with it. */
+/* Replaces one event. False: no fault, send it. */
 bool BentRing::notify()
 {
     auto f = plan_.at(FaultPoint::Notify, 0, queue_->index());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layer `fault`: which rule of a plan a decision meets. Serves no clause; the
+ * Layer `fault`: finds the rule of a plan for a decision. Serves no clause; the
  * catalogue says which clause each fault breaks.
  */
 #include "pvblk/fault.h"

@@ -68,7 +68,7 @@ void PlanInForce::later()
     due_.reset();
 }
 
-/* What began inside of another call. */
+/* The fault that began inside another call. */
 void PlanInForce::live(FaultKind kind)
 {
     switch (kind) {

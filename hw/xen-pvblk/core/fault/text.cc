@@ -283,7 +283,7 @@ bool RuleParser::end()
            fail("after " + std::string(what().name) + " the line ends, and has not " + w.said());
 }
 
-/* What reads well, and can never come true. */
+/* Refuses rules that are well formed but can never happen. */
 bool RuleParser::possible()
 {
     std::string fault(what().name);

@@ -47,7 +47,7 @@ std::string hex(char c)
     return {kDigits[b >> 4], kDigits[b & 15]};
 }
 
-/* Levenshtein's distance, whatever the case. What is longer than any name of
+/* Levenshtein's distance, ignoring case. A word longer than any name of
  * ours is like none, and costs nothing. */
 size_t distance(std::string_view a, std::string_view b)
 {

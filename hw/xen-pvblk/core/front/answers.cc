@@ -73,7 +73,7 @@ void Answers::handle(uint32_t ring, const WireResponse &rsp, Turn &turn)
                    "the backend answered a request and keeps its page mapped", rsp.id.value});
 }
 
-/* Whose answer it is, or how it lies. */
+/* The slot that it answers, or the rule that it breaks. */
 Result<Slot *> Answers::answered(uint32_t ring, const WireResponse &rsp)
 {
     Slot *slot = slots_.find(rsp.id, ring);
@@ -103,7 +103,7 @@ Requests::Answer Answers::judge(const Slot &slot, int16_t status)
     return {unsupported ? IoStatus::Unsupported : IoStatus::Error, false};
 }
 
-/* Data that is read through private pages reaches the owner's. */
+/* Copies data that was read through private pages to the owner's pages. */
 void Answers::deliver(const Slot &slot)
 {
     if (slot.op == Op::Read)

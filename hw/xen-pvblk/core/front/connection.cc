@@ -8,7 +8,7 @@ namespace pvblk
 namespace
 {
 
-/* A hostile backend may flap for ever; what it costs per event is bounded. */
+/* A hostile backend may flap for ever: bound the cost of each event. */
 constexpr uint32_t kMaxSteps = 8;
 
 } // namespace
@@ -41,7 +41,7 @@ void Connection::start()
 
 void Connection::reconnect()
 {
-    /* It may be Broken for want of the watch. */
+    /* It may be Broken because the watch failed. */
     if (state_ != FrontState::Broken || record(peer_.watch())) {
         stopping_ = false;
         step(FrontEvent::Reconnect);
@@ -122,7 +122,7 @@ void Connection::look()
     looking_ = false;
 }
 
-/* Whether a next look may find more. */
+/* Whether another look may find more. */
 bool Connection::look_once()
 {
     auto seen = nodes_.backend_state();
@@ -248,7 +248,7 @@ void Connection::tear_down()
 
 /* ---- faults and waits ------------------------------------------------------- */
 
-/* Whether it went well. */
+/* Returns whether the status is Ok. */
 bool Connection::record(const Status &status)
 {
     if (!status && !fault_)

@@ -17,9 +17,9 @@ namespace pvblk
 namespace
 {
 
-/* Segments in flight that pools are made for, all queues together: 4 MiB. */
+/* Pools are made for this many segments in flight, in all queues: 4 MiB. */
 constexpr uint32_t kEnough = 1024;
-/* Pages for what cannot be granted where it is, where most can. */
+/* Bounce pages, if most data is granted in place. */
 constexpr uint32_t kSomeBounces = 64;
 
 } // namespace
@@ -128,7 +128,7 @@ void BlockFront::cancel_queue(uint32_t queue)
     parts_->connection.cancelled();
 }
 
-/* All rings are looked at: what one of them frees, another may wait for. */
+/* Look at all rings: one may free a page or grant that another waits for. */
 void BlockFront::event_received(uint32_t)
 {
     parts_->counters.events_received++;

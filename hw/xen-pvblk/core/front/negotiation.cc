@@ -67,9 +67,9 @@ const NodeText &text(Node n)
 }
 
 /*
- * Reads nodes and keeps the first complaint, so that who reads several goes on
- * as if all were well and is asked once, at the end. What could not be read is
- * as if it were not there.
+ * Reads nodes and keeps the first complaint. So a caller can read several nodes,
+ * and check for a complaint once, at the end. A node that could not be read
+ * counts as missing.
  */
 class Reader
 {
@@ -152,7 +152,7 @@ void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
             plan.units = policy.large_sector_units;
     }
     uint64_t physical = nodes.number_or(Node::PhysicalSectorSize, plan.sector_size);
-    /* A sector-size that comes later: nothing yet to compare the physical one with. */
+    /* sector-size comes later: the physical one cannot be compared with it yet. */
     if (!plan.sized)
         return;
     if (!power_of_two(physical) || physical < plan.sector_size || physical > UINT32_MAX)
@@ -192,7 +192,7 @@ void plan_access(Reader &nodes, const FrontPolicy &policy, Plan &plan)
         /* Where mode and info disagree, the safe one wins. */
         plan.read_only |= mode == "r";
     }
-    /* Of what blkif.h lists ("disk", "cdrom", "floppy", etc.) one matters. */
+    /* blkif.h lists "disk", "cdrom", "floppy", etc. Only one of them matters. */
     plan.cdrom |= nodes.word(Node::DeviceType) == "cdrom";
     plan.trusted = nodes.boolean(Node::Trusted, true) && policy.trusted;
 }
@@ -216,7 +216,7 @@ void plan_discard(Reader &nodes, const FrontPolicy &policy, Plan &plan)
                              alignment});
     plan.discard_granularity = static_cast<uint32_t>(granularity);
     plan.discard_alignment = static_cast<uint32_t>(alignment);
-    /* Never to what cannot be written: QEMU's xen-cdrom aborts on it. */
+    /* Never discard on a read-only disk: QEMU's xen-cdrom aborts on it. */
     bool writable = !plan.read_only && !plan.cdrom;
     plan.discard = policy.use_discard && writable;
     plan.discard_secure = policy.use_secure_discard && writable && secure;

@@ -23,7 +23,7 @@ Result<XenbusState> FrontNodes::state_of(const std::string &end) const
         return parse_xenbus_state({text.data(), std::min(len.value(), text.size())});
     if (len.error().kind == ErrorKind::Missing)
         return XenbusState::Unknown;
-    /* Not to be read is not to be gone. */
+    /* An unreadable node may still exist. */
     return Error{ErrorKind::Io, "xenbus:store", "could not read the backend's state", 0};
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer `front`: what a backend's state means. */
+/* Layer `front`: the meaning of a backend's state. */
 #include "front/peer.h"
 
 namespace pvblk
@@ -8,7 +8,7 @@ namespace pvblk
 namespace
 {
 
-/* What a backend gets for its nodes, once it is InitWait and has not the first. */
+/* Time for a backend to write its nodes, after InitWait without the first node. */
 constexpr int64_t kSettleNs = 100'000'000;
 
 /* In these a backend may be using a ring. */

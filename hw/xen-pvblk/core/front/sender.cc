@@ -12,7 +12,7 @@ void Sender::send(Turn &turn, const Permit &permit)
         return;
     if (pool_.quarantined())
         turn.progress |= pool_.sweep();
-    /* Each is the first in turn to take from the pools that all share. */
+    /* All rings share the pools, so each gets its turn to be first. */
     uint32_t first = turn_++;
     for (uint32_t i = 0; i < rings_.count() && !turn.fault; i++)
         send_from((first + i) % rings_.count(), turn, permit);

@@ -11,7 +11,7 @@
 namespace pvblk
 {
 
-/* A secure discard is no advice: Terms::judge() refuses one that is off. */
+/* A secure discard is no advice: Terms::judge() refuses an unaligned one. */
 bool Splitter::nothing_to_send(const Job &job) const
 {
     return job.req.kind == IoKind::Discard && !job.outstanding && job.offset == 0 &&
@@ -130,7 +130,7 @@ Filled Splitter::bounce(Slot &slot)
     piece.bytes = bounce_bytes(job);
     auto lent = pool_.lend(writes, [&](PageIndex index) {
         std::byte *page = memory_.page(index);
-        /* What is not ours to show, or not to be taken for data, is 0. */
+        /* Zero the bytes that the backend must not see, or not take for data. */
         uint32_t used = writes ? piece.bytes : 0;
         gather(job.req.buffer, job.at, {page, used});
         std::memset(page + used, 0, kPageSize - used);

@@ -36,7 +36,7 @@ const Plan &Terms::announce(const Plan &plan)
     return *announced_;
 }
 
-/* A plan that keeps within what was announced. */
+/* A plan within the announced one. */
 Result<Plan> Terms::final_plan(const NodeSet &nodes) const
 {
     auto next = read(nodes);
@@ -44,7 +44,7 @@ Result<Plan> Terms::final_plan(const NodeSet &nodes) const
         return next;
     if (auto s = check(next.value()); !s)
         return s.error();
-    /* What the rings were made for holds until they are made anew. */
+    /* The rings' terms hold until the rings are made anew. */
     Plan &p = next.value();
     p.queues = announced_->queues;
     p.ring_pages = announced_->ring_pages;

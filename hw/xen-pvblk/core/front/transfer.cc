@@ -8,10 +8,10 @@ namespace pvblk
 namespace
 {
 
-/* Looks at pages that are mapped when their request is cancelled. */
+/* How often to look at pages that are still mapped at cancellation. */
 constexpr uint32_t kPatience = 1000;
 
-/* For the most that the policy allows: another backend may make more of it. */
+/* Sized for the policy's maximum: a later backend may offer more. */
 uint32_t most_slots(const FrontPolicy &p)
 {
     return p.queues() * p.ring_entries();
@@ -34,7 +34,7 @@ Transfer::Transfer(FrontPorts ports, FrontOwner &owner, const FrontConfig &confi
     tell_plan(false);
 }
 
-/* The last chance for what is quarantined. */
+/* The last chance to free quarantined entries. */
 Transfer::~Transfer()
 {
     pool_.sweep_all();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk in memory. It counts what a backend asks for that is not there. */
+/* A disk in memory. It counts a backend's requests beyond its end. */
 #include "pvblk/loopback.h"
 
 #include <algorithm>

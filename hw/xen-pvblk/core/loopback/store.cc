@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* XenStore of both domains: who may write where, and whose watch hears of it. */
+/* XenStore of both domains: its permissions and its watches. */
 #include "loopback/refused.h"
 #include "pvblk/loopback.h"
 

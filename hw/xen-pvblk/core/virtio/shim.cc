@@ -177,7 +177,7 @@ void VirtioBlkShim::reset()
 void VirtioBlkShim::pump()
 {
     front_->pump();
-    batch_done(); /* for what take() answered by itself */
+    batch_done(); /* for elements that take() answered itself */
 }
 
 /* The status byte is the last one of the in side, so all of it counts as
@@ -199,7 +199,7 @@ bool VirtioBlkShim::take(const Element &element)
     uint64_t out_size = side_size(element.out);
     uint8_t *status = last_byte(element.in);
     if (!status || out_size < kVirtioBlkHeader) {
-        /* No status byte: nowhere to say so. Short header: an error. */
+        /* No status byte: no place for an error. Short header: an error. */
         counters_.malformed++;
         owner_.trace(TraceViolation{status ? "virtio request with a short header"
                                            : "virtio request without a status byte",
