@@ -6,8 +6,9 @@
  */
 #pragma once
 
+#include "support/random.h"
+
 #include "pvblk/fault.h"
-#include "random.h"
 
 namespace pvblk::sim
 {

@@ -5,6 +5,7 @@
  * honest backend again afterwards; and that our own frontend survives it.
  */
 #include "support/nesting_back.h"
+#include "support/random.h"
 #include "support/rig_front.h"
 #include "support/spy_ports.h"
 
@@ -980,39 +981,24 @@ TEST(BackFaults, EachFaultIsTestedAtEachPoint)
 
 /* ---- all at once --------------------------------------------------------------------- */
 
-/* Numbers that depend on the seed alone. */
-class Dice
-{
-public:
-    explicit Dice(uint64_t seed) : state_(seed) {}
-    uint32_t roll(uint32_t below)
-    {
-        state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-        return static_cast<uint32_t>(state_ >> 33) % below;
-    }
-
-private:
-    uint64_t state_;
-};
-
 /* Twelve rules of any kind at any point that it allows. */
-std::string mixed_plan(Dice &dice)
+std::string mixed_plan(Random &random)
 {
-    std::string text = "seed " + std::to_string(dice.roll(1000)) + "\n";
+    std::string text = "seed " + std::to_string(random.below(1000)) + "\n";
     for (int rules = 0; rules < 12;) {
-        const FaultInfo &f = kFaults[dice.roll(kFaultKinds)];
-        uint32_t point = dice.roll(kFaultPoints);
+        const FaultInfo &f = kFaults[random.below(kFaultKinds)];
+        uint32_t point = random.below(kFaultPoints);
         if (!(f.points >> point & 1))
             continue;
         static constexpr const char *often[] = {" always", " probability=0.2 always",
                                                 " nth=2 every=3 times=5", " times=4"};
-        text += "at " + std::string(kFaultPointTable[point].name) + often[dice.roll(4)] + ": " +
+        text += "at " + std::string(kFaultPointTable[point].name) + often[random.below(4)] + ": " +
                 std::string(f.name);
         if (f.param.type == FaultParam::Text)
             text += " \"9\"";
         if (f.param.type == FaultParam::Number)
             text += " " + std::to_string(static_cast<uint64_t>(f.param.min < 0 ? 0 : f.param.min) +
-                                         dice.roll(40) % std::min<uint64_t>(f.param.max, 40));
+                                         random.below(40) % std::min<uint64_t>(f.param.max, 40));
         text += "\n";
         rules++;
     }
@@ -1020,20 +1006,20 @@ std::string mixed_plan(Dice &dice)
 }
 
 /* One of the things that a frontend with neither sense nor shame does. */
-void act(Bent &b, const WireRequest &indirect, Dice &dice)
+void act(Bent &b, const WireRequest &indirect, Random &random)
 {
-    uint32_t queue = dice.roll(2);
+    uint32_t queue = random.below(2);
     RigFront &f = b.f();
-    switch (dice.roll(12)) {
-    case 0: f.state(static_cast<XenbusState>(dice.roll(7))); break;
+    switch (random.below(12)) {
+    case 0: f.state(static_cast<XenbusState>(random.below(7))); break;
     case 1:
         f.new_rings();
         f.state(XenbusState::Initialising);
         f.state(XenbusState::Initialised);
         break;
-    case 2: b.ring(queue).store(SringField::ReqProd, RingIndex(dice.roll(50))); break;
-    case 3: b.ring(queue).store(SringField::RspEvent, RingIndex(dice.roll(50))); break;
-    case 4: b.rig.hub.storage.defer = dice.roll(2); break;
+    case 2: b.ring(queue).store(SringField::ReqProd, RingIndex(random.below(50))); break;
+    case 3: b.ring(queue).store(SringField::RspEvent, RingIndex(random.below(50))); break;
+    case 4: b.rig.hub.storage.defer = random.below(2); break;
     case 5: b.rig.hub.storage.drain(); break;
     case 6:
         if (b.rig.back->state() == XenbusState::Unknown)
@@ -1044,16 +1030,16 @@ void act(Bent &b, const WireRequest &indirect, Dice &dice)
     default: {
         static constexpr Op ops[] = {Op::Read,           Op::Write,   Op::WriteBarrier,
                                      Op::FlushDiskcache, Op::Discard, Op::Indirect};
-        Op op = ops[dice.roll(6)];
+        Op op = ops[random.below(6)];
         WireRequest r = indirect;
         if (op != Op::Indirect)
-            r = f.request(op, dice.roll(8192), dice.roll(12));
+            r = f.request(op, random.below(8192), random.below(12));
         r.nr_sectors = 8;
         if (f.rings[queue].free())
             f.send(r, queue);
     }
     }
-    if (dice.roll(3))
+    if (random.below(3))
         (void)b.rig.hub.run(10'000);
 }
 
@@ -1061,17 +1047,17 @@ TEST(BackFaults, BackendSurvivesMixedFaults)
 {
     uint64_t fired = 0;
     for (uint32_t seed = 0; seed < 1000; seed++) {
-        Dice dice(seed);
-        std::string plan = mixed_plan(dice);
+        Random random(seed);
+        std::string plan = mixed_plan(random);
         SCOPED_TRACE(testing::Message() << "seed " << seed << "\n" << plan);
-        Bent b(plan, {dice.roll(2) ? Abi::X86_64 : Abi::X86_32, 2, 1, dice.roll(2) != 0});
+        Bent b(plan, {random.below(2) ? Abi::X86_64 : Abi::X86_32, 2, 1, random.below(2) != 0});
         WireRequest indirect = b.f().indirect(Op::Read, 0, 5, 50);
         b.obey();
         (void)b.f().connect();
         for (int i = 0; i < 60; i++)
-            act(b, indirect, dice);
+            act(b, indirect, random);
         fired += b.fired();
-        if (dice.roll(2))
+        if (random.below(2))
             b.rig.back->set_faults({});
         b.rig.hub.storage.defer = false;
         b.rig.hub.storage.drain();

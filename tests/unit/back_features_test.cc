@@ -7,6 +7,7 @@
  */
 #include "support/nesting_back.h"
 #include "support/pass_ports.h"
+#include "support/random.h"
 #include "support/rig_front.h"
 
 #include <utility>
@@ -624,11 +625,7 @@ TEST(BackBarrier, BarriersLeaveOtherRingsTheirTurn)
 TEST(BackBarrier, EachRequestBesideBarriersIsAnswered)
 {
     for (uint32_t seed = 1; seed <= 200; seed++) {
-        uint64_t x = seed * 0x9E3779B97F4A7C15ull;
-        auto rnd = [&](uint32_t n) {
-            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-            return static_cast<uint32_t>((x >> 33) % n);
-        };
+        Random random(seed);
         RigSetup s;
         s.back.barrier = s.back.flush = true;
         s.back.max_queues = 4;
@@ -641,26 +638,27 @@ TEST(BackBarrier, EachRequestBesideBarriersIsAnswered)
         disk.defer = true;
         uint32_t sent = 0, got = 0;
         for (int i = 0; i < 200; i++) {
-            uint32_t q = rnd(4);
-            switch (rnd(6)) {
+            uint32_t q = random.below(4);
+            switch (random.below(6)) {
             case 0:
             case 1:
             case 2: {
                 if (f.rings[q].free() == 0)
                     break;
-                bool b = rnd(2);
-                f.send(f.request(b ? Op::WriteBarrier : Op::Write, rnd(100) * 8, b ? rnd(3) : 1),
+                bool b = random.below(2);
+                f.send(f.request(b ? Op::WriteBarrier : Op::Write, random.below(100) * 8,
+                                 b ? random.below(3) : 1),
                        q);
                 sent++;
                 break;
             }
             case 3:
                 if (disk.waiting())
-                    disk.finish(rnd(static_cast<uint32_t>(disk.waiting())));
+                    disk.finish(random.below(static_cast<uint32_t>(disk.waiting())));
                 break;
             case 4: rig.hub.run_one(); break;
             case 5:
-                disk.fail = rnd(4) == 0;
+                disk.fail = random.below(4) == 0;
                 while (f.next(q))
                     got++;
                 break;

@@ -6,8 +6,7 @@
  */
 #include "front/splitter.h"
 #include "support/front_parts.h"
-
-#include <random>
+#include "support/random.h"
 
 namespace
 {
@@ -70,8 +69,8 @@ protected:
 /* Whatever the buffer looks like, and however it is cut. */
 TEST_F(FrontSplitter, PartsAreAllOfTheRequestInItsOrder)
 {
-    std::mt19937 random(1);
-    auto upto = [&](uint32_t n) { return random() % n; };
+    Random random(1);
+    auto upto = [&](uint32_t n) { return random.below(n); };
     for (uint32_t round = 0; round < 500; round++) {
         std::vector<Part> pieces;
         uint64_t bytes = 0, at = 0;

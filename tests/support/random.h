@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything that a run of the simulator chooses comes from here, so that its
- * seed is all of it. splitmix64. */
+/* Choices that depend on the seed alone: splitmix64. */
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
 
-namespace pvblk::sim
+namespace pvblk
 {
 
 class Random
@@ -35,4 +34,4 @@ private:
     uint64_t state_;
 };
 
-} // namespace pvblk::sim
+} // namespace pvblk
