@@ -134,6 +134,7 @@ enum class FaultKind : uint8_t {
     ResponseId,
     ResponseUnknownId,
     ResponseFinishedId,
+    ResponseReplayed,
     ResponseUnpublishedId,
     ResponseDuplicate,
     ResponseReordered,
@@ -286,6 +287,9 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {ResponseFinishedId, "response/finished-id", fault_points(Respond), kNone,
      "the response has the id of the request answered before it; the first response of a "
      "connection has its own id"},
+    {ResponseReplayed, "response/replayed", fault_points(Take), kNone,
+     "the backend does not do the request, and writes its last response again; only if both have "
+     "the same operation, and the backend took no request in between"},
     {ResponseUnpublishedId, "response/unpublished-id", fault_points(Respond), kNone,
      "the response has the id found in the first slot after the frontend's req_prod"},
     {ResponseDuplicate, "response/duplicate", fault_points(Respond),

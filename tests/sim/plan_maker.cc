@@ -90,10 +90,20 @@ std::string unsteady(Random &random)
            "\n";
 }
 
+/* Answers to earlier requests, and no other fault: an old id meets the slot's next request only
+ * while the connection holds. */
+std::string replays(Random &random)
+{
+    return "at take nth=" + std::to_string(random.below(4)) +
+           " every=1 always: response/replayed\n";
+}
+
 } // namespace
 
 std::string make_plan(Random &random, std::string_view prefer)
 {
+    if (random.one_in(prefer == "response" ? 2 : 8))
+        return replays(random);
     std::string plan = "seed " + std::to_string(random.below(1000)) + "\n";
     for (uint32_t rules = random.between(1, 4); rules > 0; rules--) {
         uint32_t i = random.below(kFaultKinds);

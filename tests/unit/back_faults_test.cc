@@ -224,6 +224,16 @@ void finished_id(Bent &b)
     EXPECT_EQ(rsp->id, first.id);
 }
 
+void replayed(Bent &b)
+{
+    auto first = b.flush();
+    expect_status(b.ask(first), first, kOkay);
+    auto rsp = b.ask(b.flush());
+    ASSERT_TRUE(rsp);
+    EXPECT_EQ(rsp->id, first.id);
+    EXPECT_EQ(b.rig.hub.storage.flushes, 1u);
+}
+
 void unpublished_id(Bent &b)
 {
     auto r = b.flush(), next = b.flush();
@@ -815,6 +825,7 @@ const Case kCases[] = {
     {"at respond: response/unknown-id", C,
      [](Bent &b) { id_is(b, [](RequestId own) { return own.value | uint64_t{1} << 63; }); }},
     {"at respond nth=1: response/finished-id", C, finished_id},
+    {"at take times=2: response/replayed", C, replayed},
     {"at respond: response/unpublished-id", C, unpublished_id},
     {"at respond: response/duplicate 2", C, duplicate},
     {"at respond: response/reordered", C, reordered},

@@ -190,8 +190,11 @@ void Bender::closed(HookedQueue &queue)
 bool Bender::take(HookedQueue &queue, const WireRequest &wire)
 {
     auto f = plan_.at(FaultPoint::Take, fault_ops(wire), queue.index());
-    if (!f)
-        return false;
+    BentRing &ring = of(queue).ring;
+    bool replayed = f && f->kind == FaultKind::ResponseReplayed && ring.replay(wire);
+    ring.taken();
+    if (!f || replayed)
+        return replayed;
     if (plan_.begin(*f))
         return plan_.silent();
     return f->kind == FaultKind::ResponseLost;

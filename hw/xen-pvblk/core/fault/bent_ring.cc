@@ -28,7 +28,8 @@ void BentRing::close()
     queue_ = nullptr;
     deferred_.clear();
     rewrites_.clear();
-    last_id_.reset();
+    last_.reset();
+    replayable_ = false;
     forged_.reset();
 }
 
@@ -58,7 +59,7 @@ void BentRing::respond(const WireRequest &wire, const WireResponse &rsp)
     switch (f->kind) {
     case FaultKind::ResponseId: bent.id = RequestId(f->number); break;
     case FaultKind::ResponseUnknownId: bent.id.value ^= 1ull << 63; break;
-    case FaultKind::ResponseFinishedId: bent.id = last_id_.value_or(rsp.id); break;
+    case FaultKind::ResponseFinishedId: bent.id = last_.value_or(rsp).id; break;
     case FaultKind::ResponseUnpublishedId:
         bent.id = area().get_request(area().load(SringField::ReqProd)).id;
         break;
@@ -83,13 +84,27 @@ void BentRing::respond(const WireRequest &wire, const WireResponse &rsp)
     for (uint64_t i = 0; i < more; i++)
         stage_unasked(bent);
     stage(bent);
-    last_id_ = rsp.id;
+    remember(rsp);
+}
+
+void BentRing::remember(const WireResponse &rsp)
+{
+    last_ = rsp;
+    replayable_ = true;
 }
 
 void BentRing::stage_unasked(const WireResponse &rsp)
 {
     put_response(rsp);
     queue_->count_unasked();
+}
+
+bool BentRing::replay(const WireRequest &wire)
+{
+    bool same = replayable_ && (fault_ops(wire) & fault_op(last_->op));
+    if (same)
+        queue_->stage(*last_);
+    return same;
 }
 
 /* False: as many responses wait as there can be requests. */
@@ -105,7 +120,7 @@ bool BentRing::put_off(const WireResponse &rsp, uint32_t ticks)
 void BentRing::stage(const WireResponse &rsp)
 {
     queue_->stage(rsp);
-    last_id_ = rsp.id;
+    remember(rsp);
     std::erase_if(deferred_, [this](const Deferred &d) {
         if (d.ticks == 0)
             queue_->stage(d.rsp);

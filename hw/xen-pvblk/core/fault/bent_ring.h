@@ -32,6 +32,9 @@ public:
     /* ---- decisions: as in BackHooks */
     bool rests() { return plan_.still() || forged_requests(); }
     void respond(const WireRequest &wire, const WireResponse &rsp);
+    /* Answers a request by the last response, again. False: the request has to be done. */
+    bool replay(const WireRequest &wire);
+    void taken() { replayable_ = false; }
     void put_response(const WireResponse &rsp);
     bool store(SringField field, RingIndex i);
     void loaded(SringField field, RingIndex i);
@@ -66,6 +69,7 @@ private:
     bool put_off(const WireResponse &rsp, uint32_t ticks);
     void stage(const WireResponse &rsp);
     void stage_unasked(const WireResponse &rsp);
+    void remember(const WireResponse &rsp);
     bool publish(const Fault &fault);
     bool publish_ahead(uint32_t entries);
     void overwrite(const Fault &fault);
@@ -78,8 +82,9 @@ private:
     RingIndex event_{};     /* rsp_event, as publish() loaded it */
     std::vector<Deferred> deferred_{};
     std::vector<Rewrite> rewrites_{};
-    std::optional<RequestId> last_id_{};
-    std::optional<Forged> forged_{}; /* req_prod, by ourselves */
+    std::optional<WireResponse> last_{}; /* as it should have been */
+    bool replayable_{false};             /* nothing was taken since */
+    std::optional<Forged> forged_{};     /* req_prod, by ourselves */
 };
 
 } // namespace pvblk
