@@ -18,6 +18,7 @@ CANARIES = {
     "twice": "a request is completed twice",
     "lost": "accepted() is not what waits",
     "slot": "a slot of a ring is loaded twice",
+    "cache": "a lost cache takes a sector along that was stable",
 }
 
 

@@ -40,7 +40,7 @@ bool read_stamp(const std::byte *at, uint64_t sector, Stamp &stamp)
 void DiskModel::add(const Write &w, uint64_t sector, uint64_t sectors)
 {
     for (uint64_t s = sector; s < std::min(sector + sectors, this->sectors()); s++)
-        sectors_[s].push_back(w);
+        sectors_[s].seen.push_back(w);
     for (auto &[id, read] : reads_)
         for (uint64_t s = std::max(sector, read.sector);
              s < std::min(sector + sectors, read.sector + read.may.size()); s++)
@@ -49,30 +49,75 @@ void DiskModel::add(const Write &w, uint64_t sector, uint64_t sectors)
 
 void DiskModel::begin_write(uint64_t id, Stamp stamp, uint64_t sector, uint64_t sectors)
 {
-    add({id, stamp, now_++, kOpen}, sector, sectors);
+    add({id, stamp, now_++, kOpen, false}, sector, sectors);
 }
 
-void DiskModel::end_write(uint64_t id, uint64_t sector, uint64_t sectors, bool well)
+void DiskModel::end_write(uint64_t id, uint64_t sector, uint64_t sectors, Ended how)
 {
     uint64_t now = now_++;
     for (uint64_t s = sector; s < std::min(sector + sectors, this->sectors()); s++) {
-        auto &all = sectors_[s];
+        auto &all = sectors_[s].seen;
         auto own =
             std::find_if(all.begin(), all.end(), [id](const Write &w) { return w.id == id; });
         if (own == all.end())
             continue; /* the disk shrank meanwhile */
         own->end = now;
-        uint64_t begin = own->begin;
-        if (well)
-            std::erase_if(all, [begin](const Write &w) { return w.end < begin; });
+        own->well = how != Ended::Unknown;
+        if (own->well)
+            hide(sectors_[s], own->begin, cached_ && how == Ended::Done);
     }
+}
+
+/* What ended before a write of that begin is not seen any more. */
+void DiskModel::hide(Sector &s, uint64_t begin, bool keep)
+{
+    auto older = [begin](const Write &w) { return w.end < begin; };
+    if (keep)
+        std::copy_if(s.seen.begin(), s.seen.end(), std::back_inserter(s.hidden), older);
+    else
+        std::erase_if(s.hidden, older);
+    std::erase_if(s.seen, older);
+}
+
+void DiskModel::flushed(uint64_t begin)
+{
+    for (Sector &s : sectors_) {
+        uint64_t newest = 0; /* begin of a write that is stable now */
+        auto look = [&](const Write &w) {
+            if (w.well && w.end < begin)
+                newest = std::max(newest, w.begin);
+        };
+        if (s.hidden.empty())
+            continue;
+        std::for_each(s.seen.begin(), s.seen.end(), look);
+        std::for_each(s.hidden.begin(), s.hidden.end(), look);
+        std::erase_if(s.hidden, [newest](const Write &w) { return w.end < newest; });
+    }
+}
+
+/* From here on it is nothing else, but for writes that have not ended. */
+bool DiskModel::came_back(uint64_t sector, const std::byte *bytes)
+{
+    uint64_t now = now_++;
+    Sector &s = sectors_[sector];
+    Stamp stamp = 0;
+    bool readable = read_stamp(bytes, sector, stamp);
+    auto is_it = [&](const Write &w) {
+        return w.stamp == kAnything || (readable && w.stamp == stamp);
+    };
+    bool may = std::any_of(s.seen.begin(), s.seen.end(), is_it) ||
+               std::any_of(s.hidden.begin(), s.hidden.end(), is_it);
+    s.hidden.clear();
+    std::erase_if(s.seen, [](const Write &w) { return w.end != kOpen; });
+    add({0, readable ? stamp : kAnything, now, now, true}, sector, 1);
+    return may;
 }
 
 /* What was beyond the end may be there again, or zeros. */
 void DiskModel::resize(uint64_t sectors)
 {
     uint64_t now = now_++;
-    sectors_.resize(sectors, {Write{0, kAnything, now, now}});
+    sectors_.resize(sectors, Sector{{Write{0, kAnything, now, now, false}}, {}});
     for (auto &[id, read] : reads_)
         for (auto &may : read.may)
             may.insert(kAnything);
@@ -87,7 +132,7 @@ void DiskModel::begin_read(uint64_t id, uint64_t sector, uint64_t sectors)
         if (s >= this->sectors())
             may.insert(kAnything);
         else
-            for (const Write &w : sectors_[s])
+            for (const Write &w : sectors_[s].seen)
                 may.insert(w.stamp);
     }
 }
@@ -116,8 +161,8 @@ size_t DiskModel::choices(uint64_t id, uint64_t sector) const
 void DiskModel::forget()
 {
     uint64_t now = now_++;
-    for (auto &all : sectors_)
-        all.push_back({0, kAnything, now, now});
+    for (Sector &s : sectors_)
+        s.seen.push_back({0, kAnything, now, now, false});
     for (auto &[id, read] : reads_)
         for (auto &may : read.may)
             may.insert(kAnything);

@@ -9,6 +9,10 @@
  * where that one was cancelled or failed (no old write lands after a new one).
  * A read may see whatever was possible between its begin and its end.
  *
+ * A disk with a volatile cache may lose what is not stable: then the sector holds what the last
+ * stable write left, or what a later one did. A write is stable if it ended so, or if a flush that
+ * began after its end ended well.
+ *
  * Units: 512-byte sectors. May allocate.
  */
 #pragma once
@@ -30,17 +34,29 @@ using Stamp = uint64_t;
 void stamp_sector(std::byte *at, uint64_t sector, Stamp stamp);
 bool read_stamp(const std::byte *at, uint64_t sector, Stamp &stamp);
 
+/* How a write ended. Unknown: it may be there. Done: it is, unless a cache is lost. */
+enum class Ended : uint8_t { Unknown, Done, Stable };
+
 class DiskModel
 {
 public:
-    explicit DiskModel(uint64_t sectors) : sectors_(sectors, {Write{}}) {}
+    explicit DiskModel(uint64_t sectors, bool cached = false)
+        : cached_(cached), sectors_(sectors, Sector{{Write{}}, {}})
+    {
+    }
 
     /* `id`: of the request. `stamp`: what it writes; 0: it is a discard, whose
      * sectors may become zeros. */
     void begin_write(uint64_t id, Stamp stamp, uint64_t sector, uint64_t sectors);
-    /* `well`: it is there. Otherwise it may be. */
-    void end_write(uint64_t id, uint64_t sector, uint64_t sectors, bool well);
+    void end_write(uint64_t id, uint64_t sector, uint64_t sectors, Ended how);
     void resize(uint64_t sectors);
+
+    /* Each event has its time. */
+    uint64_t now() const { return now_; }
+    /* A flush that began at that time ended well. */
+    void flushed(uint64_t begin);
+    /* The cache was lost, and a sector of it is this now. False: that cannot be. */
+    bool came_back(uint64_t sector, const std::byte *bytes);
 
     void begin_read(uint64_t id, uint64_t sector, uint64_t sectors);
     /* What `sector` of it holds is what it may hold. */
@@ -61,7 +77,13 @@ private:
         uint64_t id{0};
         Stamp stamp{0};
         uint64_t begin{0}, end{0}; /* in steps of now_ */
+        bool well{false};
     };
+    struct Sector {
+        std::vector<Write> seen{};   /* a read may show any of them */
+        std::vector<Write> hidden{}; /* ... and these, if the cache is lost */
+    };
+    static void hide(Sector &s, uint64_t begin, bool keep);
     struct Read {
         uint64_t sector{0};
         std::vector<std::set<Stamp>> may{};
@@ -69,8 +91,9 @@ private:
     const std::set<Stamp> &may(uint64_t id, uint64_t sector) const;
     void add(const Write &w, uint64_t sector, uint64_t sectors);
 
+    const bool cached_;
     uint64_t now_{1};
-    std::vector<std::vector<Write>> sectors_;
+    std::vector<Sector> sectors_;
     std::map<uint64_t, Read> reads_{};
 };
 

@@ -36,7 +36,7 @@ constexpr const char *kHelp =
     "  --all          the seeds have to meet everything that can be met: all\n"
     "                 faults, all rare states, each cell of the table\n"
     "  --canary WHAT  a lie that the oracles have to find: data, memory, twice,\n"
-    "                 lost, slot\n"
+    "                 lost, slot, cache\n"
     "\n"
     "Even seeds are for safety, faults to the end; odd ones for liveness, where\n"
     "they stop and all has to end well. Status 1: an oracle found something.\n";

@@ -145,4 +145,15 @@ bool keeps_data(FaultKind kind)
     }
 }
 
+bool may_hide_cache(const FaultRule &rule)
+{
+    if (rule.point != FaultPoint::PublishNode)
+        return false;
+    std::string_view node = fault_info(rule.kind).node;
+    if (node.empty())
+        node = rule.name;
+    return node.empty() || node == node_name(Node::FeatureFlushCache) ||
+           node == node_name(Node::FeatureBarrier);
+}
+
 } // namespace pvblk::sim

@@ -20,4 +20,7 @@ std::string make_plan(Random &random, std::string_view prefer = "");
 /* A backend that does this still says Okay of nothing but what it did. */
 bool keeps_data(FaultKind kind);
 
+/* What it does may make a disk with a cache look like one without. */
+bool may_hide_cache(const FaultRule &rule);
+
 } // namespace pvblk::sim

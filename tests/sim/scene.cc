@@ -77,9 +77,13 @@ Scene::Scene(const SceneOptions &options, Tally &tally)
     choose();
     hub_ = std::make_unique<LoopbackHub>(hub_config_);
     hub_->storage.defer = !random_.one_in(4);
+    /* Where nothing can be flushed, each write has to be stable. */
+    bool cached = (back_config_.flush || back_config_.barrier) && !random_.one_in(4);
+    storage_ = std::make_unique<CachedDisk>(hub_->storage, cached);
+    storage_->ignores_flush = options_.canary == Canary::Cache;
     store_ = std::make_unique<PausedStore>(hub_->front_store);
     events_ = std::make_unique<PausedEvents>(hub_->events);
-    disk_ = std::make_unique<DiskModel>(hub_config_.disk_sectors);
+    disk_ = std::make_unique<DiskModel>(hub_config_.disk_sectors, cached);
     forget_slots();
     new_back(true);
     start_back();
@@ -140,7 +144,8 @@ void Scene::new_back(bool fresh)
         if (fresh)
             hub_->back_store.remove(back_config_.backend_path);
         faults_ = std::make_unique<BackFaults>();
-        back_ = std::make_unique<BlockBack>(hub_->back_ports(), back_config_, faults_->hooks());
+        BackPorts ports{hub_->back_store, hub_->grants, hub_->back_events, *storage_};
+        back_ = std::make_unique<BlockBack>(ports, back_config_, faults_->hooks());
         hub_->attach(back_.get());
     });
     trust_backend(true);
@@ -166,6 +171,7 @@ void Scene::new_front()
         return;
     }
     front_ = std::move(made.value());
+    told_of_cache_ = front_->plan().can_flush();
     logs_.new_front();
     before_ = {};
     hub_->attach(front_.get());
@@ -347,7 +353,7 @@ void Scene::resize()
         return; /* nobody shrinks what is being written */
     uint64_t sectors = 8u * random_.between(4, 60);
     tally_.met(Sometimes::ResizesInFlight, front_ && front_->in_flight());
-    hub_->storage.data.resize(sectors * kSectorSize);
+    storage_->resize(sectors);
     disk_->resize(sectors);
     in_back([this] { back_->resized(); });
 }
@@ -493,7 +499,7 @@ void Scene::use_disk()
     check(settled(), "a reconnect with an honest backend does not end in Connected");
     if (lies_)
         disk_->forget();
-    lies_ = false;
+    lies_ = hides_cache_ = false;
     Tally before = tally_;
     for (uint32_t i = 0; i < 30; i++) {
         submit_some();
@@ -557,6 +563,26 @@ void Scene::in_back(const std::function<void()> &call)
     call();
     note_faults();
     check(hub_->storage.out_of_range == 0, "the backend asks for what the disk does not have");
+    fail_power();
+}
+
+/* A backend that goes may take its disk's cache along. While it has rings the disk stays: a cache
+ * that is lost without a word to the frontend would be a lie. */
+void Scene::fail_power()
+{
+    bool had = has_rings_;
+    has_rings_ = back_ && (back_->state() == XenbusState::Connected ||
+                           back_->state() == XenbusState::Closing);
+    if (!had || has_rings_ || !storage_->cached() || random_.one_in(2))
+        return;
+    check(!hub_->storage.waiting(), "a backend without rings is still at the disk");
+    lost_at_ = disk_->now();
+    bool older = storage_->lose(random_, [this](uint64_t sector, const std::byte *bytes) {
+        bool may = lies_ || disk_->came_back(sector, bytes);
+        check(may, "a lost cache takes a sector along that was stable");
+    });
+    say("the disk's cache is lost%s", older ? "" : ", which makes no difference");
+    tally_.met(Sometimes::LosesCache, older);
 }
 
 /* Which faults happened, and where the frontend was. */
@@ -577,6 +603,7 @@ void Scene::note_faults()
                         (rule.point == FaultPoint::PublishNode || rule.point == FaultPoint::Tick);
         if ((!keeps_data(rule.kind) || geometry) && options_.canary != Canary::Data)
             distrust();
+        hides_cache_ |= may_hide_cache(rule);
     }
 }
 
@@ -634,6 +661,9 @@ void Scene::trace(const Trace &t)
     traces_++;
     TraceNumbers n = numbers(t);
     tally_.mix(static_cast<uint64_t>(t.kind) ^ n.a << 8 ^ n.b << 24 ^ n.c << 40);
+    /* New rings: no answer of the old ones is read any more. */
+    if (t.kind == TraceKind::State && t.state.to == FrontState::Connecting)
+        lost_at_ = 0;
     if (t.kind == TraceKind::State)
         say("front: %s -> %s", front_state_name(t.state.from), front_state_name(t.state.to));
     else

@@ -7,6 +7,7 @@
  *   - each request completes exactly once, and accepted() counts them;
  *   - a read shows what the disk may hold (disk_model.h), and memory that no
  *     request names does not change, unless the backend lies about data;
+ *   - what a flush or a stable write made stable is there after the disk lost its cache;
  *   - no page is reused while the backend has it, no grant is used twice, no
  *     access ends that was never given, nothing is mapped that may not be;
  *   - no slot of a ring is loaded twice;
@@ -21,6 +22,7 @@
  */
 #pragma once
 
+#include "cached_disk.h"
 #include "disk_model.h"
 #include "plan_maker.h"
 #include "support/front_oracle.h"
@@ -37,8 +39,9 @@ namespace pvblk::sim
 enum class Mode : uint8_t { Safety, Liveness };
 
 /* Lies that the oracles are not told of: they have to find out. */
-enum class Canary : uint8_t { None, Data, Memory, Twice, Lost, Slot };
-inline constexpr std::string_view kCanaries[] = {"none", "data", "memory", "twice", "lost", "slot"};
+enum class Canary : uint8_t { None, Data, Memory, Twice, Lost, Slot, Cache };
+inline constexpr std::string_view kCanaries[] = {"none", "data", "memory", "twice",
+                                                 "lost", "slot", "cache"};
 
 struct SceneOptions {
     uint64_t seed{0};
@@ -70,6 +73,7 @@ private:
         IoRequest req{};
         uint32_t region{0};
         bool done{false};
+        uint64_t begin{0}; /* of a flush or a write, in the model's time */
         std::vector<uint64_t> gpa{};
         std::vector<struct iovec> iov{};
     };
@@ -92,6 +96,7 @@ private:
     void resize();
     void new_plan();
     void fail_port();
+    void fail_power();
     void finish_storage();
     void new_front();
     void drop_front();
@@ -107,8 +112,9 @@ private:
     void submit_some();
     bool submit(IoKind kind);
     void lay_out(Asked &asked, uint64_t bytes);
-    void prepare(const Asked &asked, uint64_t id);
-    void conclude(const IoRequest &req, uint64_t id, bool well);
+    void prepare(Asked &asked, uint64_t id);
+    void conclude(const Asked &asked, uint64_t id, bool well);
+    Ended outcome(const Asked &asked, bool well) const;
     void compare(const Asked &asked, uint64_t id);
     std::vector<std::byte> linear(const Asked &asked) const;
     std::byte *memory(uint32_t region) const;
@@ -135,6 +141,7 @@ private:
     std::unique_ptr<LoopbackHub> hub_{};
     std::unique_ptr<PausedStore> store_{};
     std::unique_ptr<PausedEvents> events_{};
+    std::unique_ptr<CachedDisk> storage_{};
     std::unique_ptr<BackFaults> faults_{}; /* of the backend, which goes first */
     std::unique_ptr<BlockBack> back_{};
     std::unique_ptr<BlockFront> front_{};
@@ -147,6 +154,10 @@ private:
     uint32_t nested_{0};
     bool honest_{false}; /* faults have stopped */
     bool lies_{false};
+    bool hides_cache_{false};   /* the backend's nodes said that there is nothing to flush */
+    bool told_of_cache_{false}; /* the owner, when it made its frontend */
+    bool has_rings_{false};     /* the backend, as last seen */
+    uint64_t lost_at_{0};       /* the cache, and answers may still be on the rings of then */
     bool canary_fired_{false};
     LogWatch logs_{};
     uint64_t traces_{0}, step_{0}, patience_{0};

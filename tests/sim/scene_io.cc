@@ -58,7 +58,8 @@ bool Scene::submit(IoKind kind)
     IoRequest &r = asked.req;
     r.kind = kind;
     r.queue = random_.below(4);
-    r.flush_after = kind == IoKind::Write && random_.one_in(6);
+    /* As virtio's driver does without FLUSH. */
+    r.flush_after = kind == IoKind::Write && (random_.one_in(6) || !told_of_cache_);
     r.direct = !random_.one_in(10);
     r.cookie = reinterpret_cast<void *>(id);
     uint64_t unit = front_->plan().sector_size / kSectorSize;
@@ -101,7 +102,7 @@ bool Scene::submit(IoKind kind)
     tally_.met(Sometimes::Rejects, intake.verdict == Verdict::Rejected);
     waiting_--;
     regions_[region].used = false;
-    conclude(r, id, false);
+    conclude(asked, id, false);
     asked.done = true;
     return intake.verdict == Verdict::Rejected;
 }
@@ -129,11 +130,12 @@ void Scene::lay_out(Asked &asked, uint64_t bytes)
                         0};
 }
 
-void Scene::prepare(const Asked &asked, uint64_t id)
+void Scene::prepare(Asked &asked, uint64_t id)
 {
     const IoRequest &r = asked.req;
     Region &region = regions_[asked.region];
     region.watched = false;
+    asked.begin = disk_->now();
     std::fill_n(memory(asked.region), kRegionBytes, kBlank);
     if (r.kind == IoKind::Read) {
         disk_->begin_read(id, r.sector.value, r.sectors);
@@ -155,13 +157,26 @@ void Scene::prepare(const Asked &asked, uint64_t id)
     }
 }
 
-/* It is over. `well`: a write is on the disk; else it may be. */
-void Scene::conclude(const IoRequest &r, uint64_t id, bool well)
+/* It is over. */
+void Scene::conclude(const Asked &asked, uint64_t id, bool well)
 {
+    const IoRequest &r = asked.req;
     if (r.kind == IoKind::Read)
         disk_->end_read(id);
     else if (r.kind != IoKind::Flush)
-        disk_->end_write(id, r.sector.value, r.sectors, well && r.kind == IoKind::Write);
+        disk_->end_write(id, r.sector.value, r.sectors, outcome(asked, well));
+    else if (well)
+        disk_->flushed(asked.begin);
+}
+
+/* Of a write or discard. An answer may be older than the loss of what it is about. */
+Ended Scene::outcome(const Asked &asked, bool well) const
+{
+    if (!well || asked.req.kind != IoKind::Write)
+        return Ended::Unknown;
+    if (asked.req.flush_after && !hides_cache_)
+        return Ended::Stable;
+    return asked.begin < lost_at_ ? Ended::Unknown : Ended::Done;
 }
 
 /* ---- completing -------------------------------------------------------------- */
@@ -191,7 +206,7 @@ void Scene::completed(void *cookie, uint32_t, IoStatus status)
     tally_.met(Sometimes::CompletesCancelled, status == IoStatus::Cancelled);
     if (r.kind == IoKind::Read && well && !lies_)
         compare(asked, id);
-    conclude(r, id, well);
+    conclude(asked, id, well);
     release_region(asked.region, well);
     if (canary == Canary::Memory)
         memory(asked.region)[100] ^= std::byte{1};

@@ -53,8 +53,9 @@ enum class Sometimes : uint8_t {
     RecoversByReconnect,
     RecoversByTwo,
     RecoversByNewBackend,
+    LosesCache,
 };
-inline constexpr uint32_t kSometimes = 34;
+inline constexpr uint32_t kSometimes = 35;
 
 inline constexpr std::string_view kSometimesText[kSometimes] = {
     "frontend and backend connect",
@@ -91,6 +92,7 @@ inline constexpr std::string_view kSometimesText[kSometimes] = {
     "a reconnect is what helps",
     "a second reconnect is what helps",
     "a new backend is what helps",
+    "a disk loses writes that were not flushed",
 };
 
 inline constexpr uint32_t kFaultGroupCount = std::size(kFaultGroups);
