@@ -37,6 +37,7 @@ SUITES = [
           "all oracles hold, and every fault and every rare state was met", "seeds"),
     suite("sim/asan", paths.CORE_ASAN, "sim-asan",
           "... and some of them under AddressSanitizer and UndefinedBehaviorSanitizer", "seeds"),
+    suite("sim/fresh", paths.CORE, "sim", "... and for 200 seeds that nobody has tried, from a random one on", "fresh"),
     suite("sim/again", paths.CORE, "sim", "the same seeds are the same runs, in one process or in several", "again"),
     suite("sim/canaries", paths.CORE, "sim", "each oracle finds the lie that is meant for it", "canaries"),
     suite("fuzz/seeds", paths.FUZZ, "fuzz", "each seed of the fuzz targets means what its name says", "seeds"),

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <random>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ struct Words {
     uint64_t first{0}, seeds{1000};
     uint32_t jobs{1};
     Canary canary{Canary::None};
-    bool show{false}, all{false};
+    bool fresh{false}, show{false}, all{false};
 };
 
 constexpr const char *kHelp =
@@ -31,6 +32,7 @@ constexpr const char *kHelp =
     "  --seeds N      how many (1000), from\n"
     "  --first S      this one on (0)\n"
     "  --seed S       this one alone\n"
+    "  --fresh        begin at a random seed, which is printed\n"
     "  --show         each step, on stdout\n"
     "  --jobs N       processes (1)\n"
     "  --all          the seeds have to meet everything that can be met: all\n"
@@ -50,6 +52,8 @@ std::optional<Words> read_words(int argc, char **argv)
         auto number = [&] { return std::strtoull(argv[++i], nullptr, 0); };
         if (word == "--show")
             w.show = true;
+        else if (word == "--fresh")
+            w.fresh = true, w.first = std::random_device{}();
         else if (word == "--all")
             w.all = true;
         else if (!value)
@@ -176,19 +180,22 @@ int main(int argc, char **argv)
         std::fputs(kHelp, argc == 2 && !std::strcmp(argv[1], "--help") ? stdout : stderr);
         return argc == 2 && !std::strcmp(argv[1], "--help") ? 0 : 2;
     }
+    auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
+    if (words->fresh) /* now, as a crash says nothing */
+        std::printf("fresh seeds, from %llu on\n", number(words->first));
+    std::fflush(stdout);
     auto tally = play_all(*words);
     if (!tally)
         return 1;
-    auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
     for (uint32_t i = 0; i < kSometimes; i++)
         std::printf("%10llu  sometimes %.*s\n", number(tally->sometimes[i]),
                     static_cast<int>(kSometimesText[i].size()), kSometimesText[i].data());
     print_table(*tally);
-    std::printf(
-        "\n%llu seeds, %llu steps, %llu requests, %llu faults; the dearest upcall made %llu "
-        "port calls and traces; hash %016llx\n",
-        number(tally->seeds), number(tally->steps), number(tally->requests), number(tally->faults),
-        number(tally->max_work), number(tally->hash));
+    std::printf("\nfrom seed %llu on: %llu seeds, %llu steps, %llu requests, %llu faults; the "
+                "dearest upcall made %llu port calls and traces; hash %016llx\n",
+                number(words->first), number(tally->seeds), number(tally->steps),
+                number(tally->requests), number(tally->faults), number(tally->max_work),
+                number(tally->hash));
     if (words->all && print_missed(*tally))
         return 1;
     return 0;
