@@ -295,9 +295,12 @@ public:
      * request. A discard and a flush have no buffer, and a flush has 0 sectors.
      * A SecureDiscard begins at a multiple of the granularity, counted from
      * discard_alignment. A request that breaks a rule, or would change a
-     * read_only disk, is Rejected with Error. If plan() lacks discard,
-     * discard_secure or can_flush(), that operation is Rejected with
-     * Unsupported. In Broken and Stopped everything is Rejected with Error.
+     * read_only disk, is Rejected with Error. If plan() lacks discard or
+     * discard_secure, that operation is Rejected with Unsupported. If the
+     * backend never offered a flush, it has no cache, and a Flush completes with
+     * Ok. If it withdrew its offer, a Flush is Rejected with Unsupported, and a
+     * write with flush_after is Rejected with Error. In Broken and Stopped
+     * everything is Rejected with Error.
      */
     Intake submit(const IoRequest &req);
     /* Move every request that can move; publish once, send at most one event.

@@ -28,6 +28,7 @@ constexpr uint32_t unit_bytes(SectorUnits units, uint32_t sector_size)
 struct FrontPolicy {
     Abi abi{kNativeAbi};
     SectorUnits large_sector_units{SectorUnits::Bytes512}; /* if sector-size > 512 */
+    /* If both are off, the disk counts as one without a cache. */
     bool use_flush{true};
     bool use_barrier{true};
     bool use_discard{true};

@@ -114,6 +114,46 @@ TEST(FrontTerms, StableWriteFailsOnceNoFlushIsLeft)
     EXPECT_EQ(t.judge(write), IoStatus::Ok);
 }
 
+/* Nothing says that there is a cache: what was answered is stable. */
+TEST(FrontTerms, FlushIsAllowedWhereNoneWasEverOffered)
+{
+    NodeSet plain = disk();
+    plain.clear(Node::FeatureFlushCache);
+    plain.clear(Node::FeatureBarrier);
+    IoRequest flush = request(IoKind::Flush, 0, 0), write = request(IoKind::Write, 0, 8);
+    write.flush_after = true;
+    Terms t = connected(plain);
+    EXPECT_EQ(t.judge(flush), IoStatus::Ok);
+    EXPECT_EQ(t.judge(write), IoStatus::Ok);
+    EXPECT_FALSE(t.flush_due());
+    /* The next backend has a cache, and takes its means to flush back ... */
+    EXPECT_TRUE(t.adopt_new(disk()));
+    EXPECT_TRUE(t.flush_due());
+    EXPECT_TRUE(t.withdraw(Feature::Flush, kUnsupported, false));
+    EXPECT_TRUE(t.withdraw(Feature::Barrier, kUnsupported, false));
+    EXPECT_EQ(t.judge(flush), IoStatus::Unsupported);
+    EXPECT_TRUE(t.refresh(plain));
+    EXPECT_EQ(t.judge(flush), IoStatus::Unsupported) << "by its nodes, too";
+    /* ... and the one after it has none. */
+    EXPECT_TRUE(t.adopt_new(plain));
+    EXPECT_EQ(t.judge(flush), IoStatus::Ok);
+    EXPECT_EQ(t.judge(write), IoStatus::Ok);
+}
+
+/* To leave it out would call data stable that is in a cache. */
+TEST(FrontTerms, FlushThatIsOfferedLaterCounts)
+{
+    NodeSet plain = disk();
+    plain.clear(Node::FeatureFlushCache);
+    plain.clear(Node::FeatureBarrier);
+    Terms t = connected(plain);
+    EXPECT_TRUE(t.refresh(disk()));
+    EXPECT_TRUE(t.plan().flush);
+    EXPECT_TRUE(t.flush_due());
+    EXPECT_TRUE(t.withdraw(Feature::Flush, kUnsupported, false));
+    EXPECT_TRUE(t.refresh(disk()));
+    EXPECT_FALSE(t.plan().flush) << "what was not done stays off";
+}
 TEST(FrontTerms, RangeIsJudgedWithoutOverflow)
 {
     Terms t = connected();

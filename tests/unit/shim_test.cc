@@ -278,6 +278,44 @@ TEST(Shim, SerialRunsOverDescriptors)
     EXPECT_EQ(data[32 + 17], std::byte{0x11});
 }
 
+/* A reconnect to a backend that cannot flush, and need not: the guest keeps the
+ * feature, and its flushes have nothing to do. */
+TEST(Shim, FlushSucceedsAfterTheCacheIsGone)
+{
+    ShimRig r;
+    ASSERT_TRUE(r.offers(VirtioBlkFeature::Flush));
+    r.rig.back->vanish();
+    r.rig.hub.run();
+    r.rig.setup.back.flush = false;
+    r.rig.new_back();
+    ASSERT_TRUE(r.rig.back->start());
+    r.rig.hub.run();
+    ASSERT_EQ(r.front->state(), FrontState::Connected);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+    r.shim.write_wce(false);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 0u);
+}
+
+/* ... and the other way round: what the guest did not negotiate is not a lie. */
+TEST(Shim, FlushOfALaterCacheIsDone)
+{
+    RigSetup s;
+    s.back.flush = false;
+    ShimRig r(s);
+    r.rig.back->vanish();
+    r.rig.hub.run();
+    r.rig.setup.back.flush = true;
+    r.rig.new_back();
+    ASSERT_TRUE(r.rig.back->start());
+    r.rig.hub.run();
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+    EXPECT_EQ(r.front->counters().ring_flushes, 1u);
+    r.rig.obey("at before-work: features/unsupported");
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
+}
+
 /* VIRTIO-v1.2 5.2.6.2: where there is no cache, a flush has nothing to do, and
  * there is nothing to switch. */
 TEST(Shim, FlushWithoutACacheSucceeds)

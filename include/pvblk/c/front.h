@@ -176,8 +176,9 @@ struct pvblk_front_io {
  * within its sectors. The pieces of a read or write are at least as long as the
  * request. A discard and a flush have no data, and a flush has 0 sectors. -EIO:
  * the request breaks a rule, or would change a read_only disk, or the state is
- * "broken" or "stopped". -EOPNOTSUPP: the disk has no discard, secure_discard
- * or flush.
+ * "broken" or "stopped". -EOPNOTSUPP: the disk has no discard or
+ * secure_discard, or the backend withdrew its flush. If the backend never
+ * offered a flush, a flush succeeds.
  */
 int pvblk_front_submit(pvblk_front *front, const struct pvblk_front_io *io);
 /* Call after a batch of submits: sends to the backend, completes finished

@@ -11,9 +11,12 @@
 namespace pvblk
 {
 
-/* A secure discard is no advice: Terms::judge() refuses an unaligned one. */
+/* Without a cache there is nothing to flush. A secure discard is no advice:
+ * Terms::judge() refuses an unaligned one, and a flush that was withdrawn. */
 bool Splitter::nothing_to_send(const Job &job) const
 {
+    if (job.req.kind == IoKind::Flush)
+        return !plan_.can_flush();
     return job.req.kind == IoKind::Discard && !job.outstanding && job.offset == 0 &&
            discard_start(plan_, job.req) >= job.start() + job.bytes;
 }

@@ -70,25 +70,26 @@ Result<bool> Terms::adopt_new(const NodeSet &nodes)
     auto next = final_plan(nodes);
     if (!next)
         return next.error();
-    flush_withdrawn_ = false;
+    cache_ = next.value().can_flush();
     proven_ = {};
     return replace(next.value());
 }
 
 /* What the backend did not do stays off as long as it is the same connection,
- * whatever its nodes say. */
+ * whatever its nodes say. Its first offer of a flush counts at any time: without
+ * it, data in a cache would be called stable. */
 Result<bool> Terms::refresh(const NodeSet &nodes)
 {
     auto next = final_plan(nodes);
     if (!next)
         return next.error();
     Plan &p = next.value();
-    p.flush &= plan_.flush;
-    p.barrier &= plan_.barrier;
+    p.flush &= plan_.flush || !cache_;
+    p.barrier &= plan_.barrier || !cache_;
+    cache_ |= p.can_flush();
     p.discard &= plan_.discard;
     p.discard_secure &= plan_.discard_secure;
     p.persistent = plan_.persistent;
-    flush_withdrawn_ |= plan_.can_flush() && !p.can_flush();
     return replace(p);
 }
 
@@ -123,13 +124,13 @@ IoStatus Terms::judge(const IoRequest &req) const
         return IoStatus::Error;
     if ((req.kind == IoKind::Discard && !plan_.discard) ||
         (req.kind == IoKind::SecureDiscard && !plan_.discard_secure) ||
-        (req.kind == IoKind::Flush && !plan_.can_flush()))
+        (req.kind == IoKind::Flush && flush_withdrawn()))
         return IoStatus::Unsupported;
     /* No head of it may be left alone. */
     if (req.kind == IoKind::SecureDiscard && discard_start(plan_, req) != req.sector.value
                                                                               << kSectorShift)
         return IoStatus::Error;
-    if (req.kind == IoKind::Write && req.flush_after && flush_withdrawn_)
+    if (req.kind == IoKind::Write && req.flush_after && flush_withdrawn())
         return IoStatus::Error;
     return IoStatus::Ok;
 }
@@ -152,8 +153,6 @@ bool Terms::withdraw(Feature feature, int16_t status, bool with_data)
     case Feature::Discard: plan_.discard = false; break;
     case Feature::SecureDiscard: plan_.discard_secure = false; break;
     }
-    if (feature == Feature::Flush || feature == Feature::Barrier)
-        flush_withdrawn_ = !plan_.can_flush();
     return true;
 }
 

@@ -26,7 +26,10 @@ uint64_t discard_start(const Plan &plan, const IoRequest &req);
 class Terms
 {
 public:
-    Terms(const FrontPolicy &policy, const Plan &first) : policy_(policy), plan_(first) {}
+    Terms(const FrontPolicy &policy, const Plan &first)
+        : policy_(policy), plan_(first), cache_(first.can_flush())
+    {
+    }
 
     const Plan &plan() const { return plan_; }
 
@@ -45,9 +48,9 @@ public:
 
     /* Whether the current plan allows a request. */
     IoStatus judge(const IoRequest &req) const;
-    /* Whether a stable write needs a flush: the backend offers one, or withdrew
-     * it, and then judge() has the last word. */
-    bool flush_due() const { return plan_.can_flush() || flush_withdrawn_; }
+    /* Whether a stable write needs a flush. If the backend withdrew its flush,
+     * judge() has the last word. */
+    bool flush_due() const { return cache_; }
 
     /* An answer to the use of a feature, `with_data` or without. True: the
      * backend lacks the feature, and the plan drops it. */
@@ -57,12 +60,14 @@ private:
     Result<Plan> final_plan(const NodeSet &nodes) const;
     Status check(const Plan &next) const;
     bool replace(const Plan &next);
+    bool flush_withdrawn() const { return cache_ && !plan_.can_flush(); }
 
     FrontPolicy policy_;
     Plan plan_;
     std::optional<Plan> announced_{};
-    /* The backend has a cache, and withdrew the feature to flush it. */
-    bool flush_withdrawn_{false};
+    /* The backend offered a way to flush on this connection, so it has a volatile
+     * cache, even if it withdrew the offer. */
+    bool cache_;
     /* By Feature: the backend did it once on this connection. */
     std::array<bool, kFeatures> proven_{};
 };

@@ -221,11 +221,6 @@ bool VirtioBlkShim::take(const Element &element)
     case VirtioBlkType::In: return read_write(element, header, status, false);
     case VirtioBlkType::Out: return read_write(element, header, status, true);
     case VirtioBlkType::Flush: {
-        /* Nothing to flush where the backend has no cache. */
-        if (!front_->plan().can_flush() && !(features_ & feature_bit(VirtioBlkFeature::Flush))) {
-            answer(element, status, VirtioBlkStatus::Ok);
-            return true;
-        }
         IoRequest req;
         req.kind = IoKind::Flush;
         return offer(element, req, status);
