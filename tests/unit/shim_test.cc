@@ -452,6 +452,37 @@ TEST(Shim, ResetForgetsWhatIsInFlight)
     EXPECT_EQ(r.command(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
 }
 
+/* VIRTIO-v1.2 2.6.1: what one queue gave up, another may wait for. */
+TEST(Shim, ResetOfAQueueMakesRoomForAnother)
+{
+    RigSetup s;
+    s.front.max_requests = 2;
+    ShimConfig config;
+    config.num_queues = 2;
+    ShimRig r(s, config);
+    r.rig.back->knobs().hold = true;
+    r.put_header(VIRTIO_BLK_T_IN, 0);
+    Element e{r.side({{kHeaderAt, 16}}), r.side({{kDataAt, 512}, {kStatusAt, 1}}), &r, 0};
+    Element other = e;
+    other.queue = 1;
+    EXPECT_TRUE(r.shim.take(e) && r.shim.take(e));
+    r.shim.pump();
+    r.rig.hub.run();
+    EXPECT_FALSE(r.shim.take(other));
+    uint32_t batches = r.batches;
+    r.shim.reset_queue(0);
+    EXPECT_EQ(r.forgotten.size(), 2u);
+    EXPECT_EQ(r.batches, batches + 1) << "nobody says that there is room";
+    EXPECT_TRUE(r.shim.take(other));
+    r.rig.oracle_matters = false; /* the held reads find their page revoked */
+    r.rig.back->knobs().hold = false;
+    r.shim.pump();
+    r.rig.back->complete_all();
+    r.rig.hub.run();
+    EXPECT_EQ(r.returned.size(), 1u);
+    EXPECT_EQ(r.status(), VIRTIO_BLK_S_OK);
+}
+
 TEST(Shim, FullDeviceTakesNoMore)
 {
     RigSetup s;

@@ -63,7 +63,9 @@ struct pvblk_device_ops {
     /* A reset or pvblk_device_free() cancelled the element: detach it, and tell
      * the guest nothing. */
     void (*forget)(void *opaque, void *element, uint32_t queue);
-    /* After the last give_back() of a batch: notify the guest. */
+    /* After the last give_back() of a batch: notify the guest. Also after
+     * pvblk_device_reset_queue(). There may be room for what
+     * pvblk_device_take() refused. */
     void (*batch_done)(void *opaque);
     /* The configuration space changed: notify the guest. */
     void (*config_changed)(void *opaque);

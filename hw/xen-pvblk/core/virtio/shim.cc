@@ -187,7 +187,7 @@ void VirtioBlkShim::answer(const Element &element, uint8_t *status, VirtioBlkSta
     if (value != VirtioBlkStatus::Ok)
         counters_.errors++;
     *status = static_cast<uint8_t>(value);
-    gave_back_ = true;
+    made_room_ = true;
     owner_.give_back(element.cookie, element.queue, clamp32(side_size(element.in)));
 }
 
@@ -208,7 +208,7 @@ bool VirtioBlkShim::take(const Element &element)
             answer(element, status, VirtioBlkStatus::IoErr);
         } else {
             counters_.errors++;
-            gave_back_ = true;
+            made_room_ = true;
             owner_.give_back(element.cookie, element.queue, 0);
         }
         return true;
@@ -336,6 +336,8 @@ void VirtioBlkShim::completed(void *cookie, uint32_t queue, IoStatus status)
     Ticket t = *ticket;
     free_tickets_.push_back(static_cast<uint32_t>(ticket - tickets_.data()));
     if (status == IoStatus::Cancelled || resetting_) {
+        /* Other queues may wait for this room, unless they are reset as well. */
+        made_room_ |= !resetting_;
         owner_.forget(t.cookie, queue);
         return;
     }
@@ -348,15 +350,15 @@ void VirtioBlkShim::completed(void *cookie, uint32_t queue, IoStatus status)
     if (value != VirtioBlkStatus::Ok)
         counters_.errors++;
     *t.status = static_cast<uint8_t>(value);
-    gave_back_ = true;
+    made_room_ = true;
     owner_.give_back(t.cookie, queue, t.written);
 }
 
 void VirtioBlkShim::batch_done()
 {
-    if (!gave_back_)
+    if (!made_room_)
         return;
-    gave_back_ = false;
+    made_room_ = false;
     owner_.batch_done();
 }
 

@@ -86,9 +86,10 @@ public:
     /* Put the element on the used ring; `written` bytes of its in side are
      * valid. */
     virtual void give_back(void *cookie, uint32_t queue, uint32_t written) = 0;
-    /* reset() cancelled the element: detach it, tell nobody. */
+    /* A reset cancelled the element: detach it, tell nobody. */
     virtual void forget(void *cookie, uint32_t queue) = 0;
-    /* After the last give_back() of a batch: notify the guest. */
+    /* After the last give_back() of a batch: notify the guest. Also after a reset
+     * of one queue. There may be room for what take() refused. */
     virtual void batch_done() = 0;
     virtual void config_changed() = 0;
     virtual void log(const char *text) = 0;
@@ -173,7 +174,7 @@ private:
     bool writethrough_{false};
     bool writeback_config_{true};
     bool resetting_{false};
-    bool gave_back_{false};
+    bool made_room_{false}; /* since the last batch_done() */
     ShimCounters counters_{};
     std::vector<Ticket> tickets_;
     std::vector<uint32_t> free_tickets_;
