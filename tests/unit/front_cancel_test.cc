@@ -44,6 +44,34 @@ TEST(FrontCancel, ResetOfAQueueSparesOthers)
     EXPECT_EQ(rig.front->accepted(), 0u);
 }
 
+/* grant:sweep-bound — a backend that keeps a thousand pages does not keep the
+ * thread that resets. */
+TEST(FrontCancel, CancelLooksForMappedPagesOnlySoOften)
+{
+    constexpr uint32_t kRequests = 96, kPages = kRequests * kMaxDirectSegments;
+    RigSetup s;
+    s.hub.grants = s.hub.guest_pages = 1200;
+    s.back.max_ring_page_order = 2; /* 128 requests */
+    Rig rig(s);
+    rig.oracle_matters = false; /* what is cancelled finds its pages revoked */
+    rig.back->knobs().hold = rig.back->knobs().hold_mapped = true;
+    rig.connect();
+    for (uint64_t i = 0; i < kRequests; i++)
+        rig.submit(IoKind::Read, i, 88, i * 88 * kSectorSize);
+    rig.pump();
+    ASSERT_EQ(rig.hub.grants.mapped(), 4 + kPages) << "the ring, and all data";
+    uint64_t before = rig.hub.calls(HubCall::Revoke);
+    rig.front->cancel_all();
+    EXPECT_EQ(rig.front->quarantined(), kPages);
+    EXPECT_LE(rig.hub.calls(HubCall::Revoke) - before, kPages + 16'000u);
+    rig.back->knobs().hold = false;
+    rig.back->complete_all();
+    rig.hub.run();
+    for (int i = 0; i < 100; i++)
+        EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
+    EXPECT_EQ(rig.front->quarantined(), 0u) << "what came back is found";
+}
+
 /* A reset recovers, even from a backend that never answers what was sent
  * before it: after a handshake's time the connection is made anew. */
 TEST(FrontCancel, UnansweredOrphanLeadsToAReconnect)

@@ -8,7 +8,7 @@ namespace pvblk
 namespace
 {
 
-/* How often to look at pages that are still mapped at cancellation. */
+/* How many sweeps to wait at cancellation for pages that are still mapped. */
 constexpr uint32_t kPatience = 1000;
 
 /* Sized for the policy's maximum: a later backend may offer more. */
@@ -79,9 +79,10 @@ void Transfer::cancel(std::optional<uint32_t> queue)
     uint32_t before = pool_.quarantined();
     end(queue, IoStatus::Cancelled);
     /* A backend in another thread may be in the middle of a copy: it holds a
-     * page for microseconds. One that holds it for longer keeps it. */
+     * page for microseconds. One that holds it for longer keeps it. Sweeps are
+     * bounded, so the backend cannot hold us up by the number of its pages. */
     for (uint32_t n = 0; pool_.quarantined() > before && n < kPatience; n++)
-        pool_.sweep_all();
+        pool_.sweep();
 }
 
 Offer Transfer::offer() const
