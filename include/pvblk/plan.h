@@ -6,6 +6,9 @@
 #pragma once
 
 #include "pvblk/protocol.h"
+#include "pvblk/result.h"
+
+#include <optional>
 
 namespace pvblk
 {
@@ -72,6 +75,8 @@ struct Plan {
     bool trusted{true};
     uint32_t discard_granularity{0}; /* bytes, a multiple of sector_size */
     uint32_t discard_alignment{0};   /* bytes, < discard_granularity */
+    /* Why we do without the discard that the backend offers. */
+    std::optional<Error> no_discard{};
 
     uint32_t ring_entries() const;
     /* By FLUSH_DISKCACHE or else by WRITE_BARRIER. */

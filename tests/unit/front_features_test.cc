@@ -464,4 +464,56 @@ TEST(FrontGeometry, QuirkStaysAnnouncedForALateSize)
     EXPECT_EQ(r.rig.front->plan().sectors, 8192u * 8);
 }
 
+/* blkif:discard-granularity, blkif:discard-alignment — advice that cannot be
+ * given is left out, and the disk is used. */
+TEST(FrontDiscard, DiskDoesWithoutADiscardThatFitsNoSector)
+{
+    for (auto [node, value] : {std::pair{"discard-granularity", "700"},
+                               {"discard-granularity", "x"},
+                               {"discard-alignment", "100"},
+                               {"discard-alignment", "4096"}}) {
+        SCOPED_TRACE(testing::Message() << node << '=' << value);
+        ScriptNodes offer{{"feature-discard", "1"},
+                          {"discard-secure", "1"},
+                          {"discard-granularity", "4096"},
+                          {"discard-alignment", "0"}};
+        offer[node] = value;
+        ScriptRig r({}, offer);
+        ASSERT_NO_FATAL_FAILURE(r.connect());
+        const Plan &plan = r.rig.front->plan();
+        ASSERT_TRUE(plan.no_discard);
+        EXPECT_EQ(plan.no_discard->clause, std::string("blkif:") + node);
+        EXPECT_EQ(r.rig.discard(0, 8), IoStatus::Unsupported);
+        EXPECT_EQ(r.rig.finish(r.rig.request(IoKind::SecureDiscard, 0, 8)), IoStatus::Unsupported);
+        r.check_data(8);
+        ASSERT_EQ(r.rig.owner.logs.size(), 1u) << "it is said, once";
+        EXPECT_NE(r.rig.owner.logs[0].find(node), std::string::npos) << r.rig.owner.logs[0];
+        EXPECT_EQ(r.rig.front->counters().violations, 1u);
+        r.back.refresh();
+        r.rig.hub.run();
+        EXPECT_EQ(r.rig.owner.logs.size(), 1u) << "nothing new";
+        r.back.nodes[node] = "0";
+        r.back.nodes["discard-granularity"] = "4096";
+        r.reconnect();
+        EXPECT_FALSE(plan.no_discard);
+        EXPECT_EQ(r.rig.discard(0, 8), IoStatus::Ok);
+    }
+}
+
+/* ... also where the node goes bad on a disk that is in use. */
+TEST(FrontDiscard, GranularityThatTurnsBadEndsDiscardAlone)
+{
+    ScriptRig r({}, {{"feature-discard", "1"}});
+    r.connect();
+    EXPECT_EQ(r.rig.discard(0, 8), IoStatus::Ok);
+    for (int i = 0; i < 100; i++) {
+        r.back.nodes["discard-granularity"] = i % 2 ? "512" : "0";
+        r.back.refresh();
+        r.rig.hub.run();
+        EXPECT_EQ(r.rig.front->state(), FrontState::Connected) << r.rig.front_state();
+        EXPECT_EQ(r.rig.discard(0, 8), IoStatus::Unsupported);
+    }
+    EXPECT_EQ(r.rig.owner.logs.size(), 5u) << "and the log is not flooded";
+}
+
 } // namespace

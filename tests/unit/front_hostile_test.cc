@@ -626,7 +626,7 @@ TEST(FrontHostileNodes, NodeThatTurnsBadBreaks)
         {"sector-size", "0", "blkif:sector-size"},
         {"sector-size", "256", "blkif:sector-size"},
         {"mode", "rw", "blkif:mode"},
-        {"discard-granularity", "0", "blkif:discard-granularity"},
+        {"feature-discard", "2", "blkif:feature-discard"},
     };
     for (const auto &c : cases)
         for (bool late : {false, true}) {

@@ -69,8 +69,7 @@ TEST(Plan, MalformedNumberIsRefused)
 {
     for (Node node :
          {Node::Sectors, Node::SectorSize, Node::PhysicalSectorSize, Node::Info,
-          Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard,
-          Node::DiscardGranularity, Node::DiscardAlignment, Node::DiscardSecure,
+          Node::FeatureFlushCache, Node::FeatureBarrier, Node::FeatureDiscard, Node::DiscardSecure,
           Node::FeaturePersistent, Node::FeatureMaxIndirectSegments, Node::MaxRingPageOrder,
           Node::MaxRingPages, Node::MultiQueueMaxQueues, Node::Trusted})
         for (const char *text : kMalformed)
@@ -107,7 +106,7 @@ TEST(Plan, SizeMayComeWithConnected)
 TEST(Plan, NodesWithoutASizeAreJudged)
 {
     for (Node node : {Node::PhysicalSectorSize, Node::Info, Node::FeatureFlushCache,
-                      Node::DiscardGranularity, Node::MaxRingPages}) {
+                      Node::FeatureDiscard, Node::MaxRingPages}) {
         NodeSet unreadable, text;
         unreadable.set_unreadable(node);
         text.set(node, "x");
@@ -278,17 +277,37 @@ TEST(Plan, PolicySwitchesFeaturesOff)
     EXPECT_EQ(p.max_segments, 32u);
 }
 
-/* blkif:discard-granularity, blkif:discard-alignment */
-TEST(Plan, DiscardGeometryFitsSectorSize)
+/* The clause for which a disk does without the discard that it offers. */
+std::string without_discard(const NodeSet &n)
+{
+    Plan p = accept(n);
+    EXPECT_EQ(p.discard, !p.no_discard);
+    EXPECT_FALSE(p.discard_secure);
+    return p.no_discard ? p.no_discard->clause : "with it";
+}
+
+/* blkif:discard-granularity, blkif:discard-alignment — advice is no reason to
+ * refuse a disk. */
+TEST(Plan, DiskDoesWithoutAnImpossibleDiscard)
 {
     for (const char *v : {"0", "100", "513", "4294967296", "18446744073709551104"})
-        EXPECT_EQ(refusal(with(Node::DiscardGranularity, v)), "blkif:discard-granularity") << v;
+        EXPECT_EQ(without_discard(with(Node::DiscardGranularity, v)), "blkif:discard-granularity")
+            << v;
     NodeSet n = with(Node::DiscardGranularity, "65536");
     for (const char *v : {"100", "65536", "131072", "18446744073709551615"}) {
         n.set(Node::DiscardAlignment, v);
-        EXPECT_EQ(refusal(n), "blkif:discard-alignment") << v;
+        EXPECT_EQ(without_discard(n), "blkif:discard-alignment") << v;
     }
+    for (const char *v : kMalformed) {
+        EXPECT_EQ(without_discard(with(Node::DiscardGranularity, v)), "blkif:discard-granularity")
+            << v;
+        EXPECT_EQ(without_discard(with(Node::DiscardAlignment, v)), "blkif:discard-alignment") << v;
+    }
+    n.set(Node::FeatureDiscard, "0");
+    EXPECT_FALSE(accept(n).no_discard) << "nothing was offered";
+    n.set(Node::FeatureDiscard, "1");
     n.set(Node::DiscardAlignment, "4096");
+    EXPECT_EQ(without_discard(n), "with it");
     Plan p = accept(n);
     EXPECT_EQ(p.discard_granularity, 65536u);
     EXPECT_EQ(p.discard_alignment, 4096u);

@@ -25,13 +25,22 @@ void Complaints::violation(const Error &error)
 
 void Complaints::broken(const Error &error)
 {
+    log("connection broken", error, "; reset the device or reconnect");
+}
+
+void Complaints::no_discard(const Error &error)
+{
+    violation(error);
+    log("no discard", error, "");
+}
+
+void Complaints::log(const char *result, const Error &error, const char *advice)
+{
     if (!may_log())
         return;
     std::array<char, 256> line;
-    std::snprintf(line.data(), line.size(),
-                  "%s: connection broken: %s (%s, value %llu); reset the device or reconnect",
-                  who_.c_str(), error.what, error.clause,
-                  static_cast<unsigned long long>(error.value));
+    std::snprintf(line.data(), line.size(), "%s: %s: %s (%s, value %llu)%s", who_.c_str(), result,
+                  error.what, error.clause, static_cast<unsigned long long>(error.value), advice);
     owner_.log(line.data());
 }
 

@@ -22,8 +22,11 @@ public:
     void violation(const Error &error);
     /* The connection became Broken because of it. */
     void broken(const Error &error);
+    /* The disk is used without discard for it. */
+    void no_discard(const Error &error);
 
 private:
+    void log(const char *result, const Error &error, const char *advice);
     bool may_log();
 
     FrontOwner &owner_;

@@ -66,6 +66,11 @@ const NodeText &text(Node n)
     return kText[static_cast<uint32_t>(n)];
 }
 
+Error malformation(Node n)
+{
+    return {ErrorKind::Malformed, text(n).clause, text(n).malformed, 0};
+}
+
 /*
  * Reads nodes and keeps the first complaint. So a caller can read several nodes,
  * and check for a complaint once, at the end. A node that could not be read
@@ -85,12 +90,17 @@ public:
     }
     uint64_t number_or(Node n, uint64_t fallback)
     {
-        if (!readable(n))
-            return fallback;
-        auto v = nodes_.too_long(n) ? std::nullopt : parse_decimal(nodes_.get(n));
+        auto v = parsed_or(n, fallback);
         if (!v)
             malformed(n);
         return v.value_or(fallback);
+    }
+    /* nullopt: it is no number. The caller decides what that means. */
+    std::optional<uint64_t> parsed_or(Node n, uint64_t fallback)
+    {
+        if (!readable(n))
+            return fallback;
+        return nodes_.too_long(n) ? std::nullopt : parse_decimal(nodes_.get(n));
     }
     bool boolean(Node n, bool fallback = false)
     {
@@ -101,7 +111,7 @@ public:
     }
     /* "" where there is none. */
     std::string_view word(Node n) { return readable(n) ? nodes_.get(n) : std::string_view(); }
-    void malformed(Node n) { refuse({ErrorKind::Malformed, text(n).clause, text(n).malformed, 0}); }
+    void malformed(Node n) { refuse(malformation(n)); }
     void refuse(const Error &error)
     {
         if (!first_)
@@ -197,25 +207,39 @@ void plan_access(Reader &nodes, const FrontPolicy &policy, Plan &plan)
     plan.trusted = nodes.boolean(Node::Trusted, true) && policy.trusted;
 }
 
+/* Where the granules of a discard lie. */
+Status plan_granules(std::optional<uint64_t> granularity, std::optional<uint64_t> alignment,
+                     Plan &plan)
+{
+    if (!granularity)
+        return malformation(Node::DiscardGranularity);
+    if (!alignment)
+        return malformation(Node::DiscardAlignment);
+    if (*granularity == 0 || *granularity > UINT32_MAX / 2 || *granularity % plan.sector_size)
+        return Error{ErrorKind::Contradiction, "blkif:discard-granularity",
+                     "backend's discard-granularity is no multiple of sector-size", *granularity};
+    if (*alignment >= *granularity || *alignment % plan.sector_size)
+        return Error{ErrorKind::Contradiction, "blkif:discard-alignment",
+                     "backend's discard-alignment is no sector offset within discard-granularity",
+                     *alignment};
+    plan.discard_granularity = static_cast<uint32_t>(*granularity);
+    plan.discard_alignment = static_cast<uint32_t>(*alignment);
+    return Ok{};
+}
+
+/* A discard is advice: if its granules make no sense, use the disk without. */
 void plan_discard(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
     bool discard = nodes.boolean(Node::FeatureDiscard);
     bool secure = nodes.boolean(Node::DiscardSecure);
-    uint64_t granularity = nodes.number_or(Node::DiscardGranularity, plan.sector_size);
-    uint64_t alignment = nodes.number_or(Node::DiscardAlignment, 0);
+    auto granularity = nodes.parsed_or(Node::DiscardGranularity, plan.sector_size);
+    auto alignment = nodes.parsed_or(Node::DiscardAlignment, 0);
     if (!discard)
         return;
-    if (granularity == 0 || granularity > UINT32_MAX / 2 || granularity % plan.sector_size)
-        return nodes.refuse({ErrorKind::Contradiction, "blkif:discard-granularity",
-                             "backend's discard-granularity is no multiple of sector-size",
-                             granularity});
-    if (alignment >= granularity || alignment % plan.sector_size)
-        return nodes.refuse({ErrorKind::Contradiction, "blkif:discard-alignment",
-                             "backend's discard-alignment is no sector offset within "
-                             "discard-granularity",
-                             alignment});
-    plan.discard_granularity = static_cast<uint32_t>(granularity);
-    plan.discard_alignment = static_cast<uint32_t>(alignment);
+    if (auto s = plan_granules(granularity, alignment, plan); !s) {
+        plan.no_discard = s.error();
+        return;
+    }
     /* Never discard on a read-only disk: QEMU's xen-cdrom aborts on it. */
     bool writable = !plan.read_only && !plan.cdrom;
     plan.discard = policy.use_discard && writable;

@@ -115,15 +115,20 @@ Status Transfer::attach()
     counters_.reconnects += was_attached_;
     was_attached_ = true;
     tell_plan(changed.value());
+    if (plan().no_discard)
+        complaints_.no_discard(*plan().no_discard);
     return Ok{};
 }
 
 Status Transfer::refresh()
 {
+    bool told = plan().no_discard.has_value();
     auto changed = terms_.refresh(nodes_.read());
     if (!changed)
         return changed.error();
     tell_plan(changed.value());
+    if (plan().no_discard && !told)
+        complaints_.no_discard(*plan().no_discard);
     return Ok{};
 }
 
