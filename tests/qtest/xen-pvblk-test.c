@@ -1140,6 +1140,63 @@ static void test_queue_reset(const void *machine)
     rig_shutdown(r);
 }
 
+/* As many requests as the queue has entries: one chain, offered in each. */
+static void fill_queue(Rig *r, QVirtQueue *vq, const Request *q)
+{
+    g_autofree uint16_t *heads = g_new0(uint16_t, vq->size);
+    uint16_t head = qvirtqueue_add(r->qts, vq, q->header, 16, false, true);
+
+    qvirtqueue_add(r->qts, vq, q->data, q->bytes, true, true);
+    qvirtqueue_add(r->qts, vq, q->status, 1, true, false);
+    for (uint32_t i = 0; i < vq->size; i++) {
+        heads[i] = cpu_to_le16(head);
+    }
+    qtest_memwrite(r->qts, vq->avail + 4, heads, vq->size * sizeof(*heads));
+    qtest_writew(r->qts, vq->avail + 2, vq->size);
+    r->dev->bus->virtqueue_kick(r->dev, vq);
+}
+
+/* The device takes 4096 requests. One more waits in its queue, and is served
+ * when other queues are reset, without another kick. */
+static void test_queue_reset_makes_room(const void *machine)
+{
+    enum { QUEUES = 5, SIZE = 1024, LAST = QUEUES - 1 };
+    Rig *r = rig_start(machine, THROTTLED, "drive=n0,disable-legacy=on,"
+                       "num-queues=5,queue-size=1024");
+    uint64_t common = common_config(r);
+    QVirtQueue *vq[QUEUES] = { r->vq };
+    Request all, q;
+
+    for (int i = 1; i < QUEUES; i++) {
+        vq[i] = qvirtqueue_setup(r->dev, &r->qs->alloc, i);
+    }
+    r->vq = vq[LAST];
+    all = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 512, 0);
+    request_send(r, &all, false);
+    g_assert_cmpint(request_wait(r, &all), ==, VIRTIO_BLK_S_OK);
+
+    for (int i = 0; i < LAST; i++) {
+        fill_queue(r, vq[i], &all);
+    }
+    g_assert_cmpint(get_counter(r, "accepted"), ==, LAST * SIZE);
+    q = request_alloc(r, VIRTIO_BLK_T_IN, 0, NULL, 512, 0);
+    request_send(r, &q, false);
+    g_assert_cmpint(get_counter(r, "accepted"), ==, LAST * SIZE);
+    for (int i = 0; i < LAST; i++) {
+        qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_SELECT, i);
+        qtest_writew(r->qts, common + VIRTIO_PCI_COMMON_Q_RESET, 1);
+    }
+    /* The backend may go on: what was cancelled ends first. */
+    qtest_qmp_assert_success(r->qts, "{'execute': 'qom-set', 'arguments': "
+                             "{'path': '/objects/tg', 'property': 'limits', "
+                             "'value': {'iops-total': 0}}}");
+    g_assert_cmpint(request_wait(r, &q), ==, VIRTIO_BLK_S_OK);
+    for (int i = 0; i < LAST; i++) {
+        qvirtqueue_cleanup(r->dev->bus, vq[i], &r->qs->alloc);
+    }
+    rig_shutdown(r);
+}
+
 /* Behind an IOMMU an address is not what a grant means, before DRIVER_OK no
  * less than after. q35: pc has no IOMMU. */
 static void test_iommu(const void *machine)
@@ -1312,6 +1369,33 @@ static void test_other_backend_than_before(const void *machine)
     g_assert_cmpint(request_wait(r, &q), !=, VIRTIO_BLK_S_OK);
     g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
     g_assert_cmpint(read_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
+/* The number in the frontend's path is in each of its requests. */
+static void test_virtual_device(const void *machine)
+{
+    enum { NUMBER = 51728, ENTRIES = 64, ENTRY = 112, HANDLE = 2 };
+    g_autofree char *args =
+        g_strdup_printf("%s-device %s,id=be,drive=n0,vdev=xvdb ", THROTTLED,
+                        ours(machine) ? "xen-pvblk-backend" : "xen-disk");
+    g_autofree char *handle = g_strdup_printf("%02x%02x", NUMBER & 0xff,
+                                              NUMBER >> 8);
+    Rig *r = rig_start(machine, args, "vdev=xvdb");
+    uint8_t data[512] = {};
+    QDict *ring;
+    Request q[2];
+
+    send_writes(r, q, 2, data);
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    /* The second one is not answered yet: no response lies on it. */
+    ring = get_dict(r, "ring");
+    g_assert_true(g_str_has_suffix(qdict_get_str(ring, "frontend"), "/51728"));
+    g_assert_true(g_str_has_prefix(qdict_get_str(ring, "page") +
+                                   2 * (ENTRIES + ENTRY + HANDLE), handle));
+    qobject_unref(ring);
+    step_seconds(r, 4);
+    g_assert_cmpint(request_wait(r, &q[1]), ==, VIRTIO_BLK_S_OK);
     rig_shutdown(r);
 }
 
@@ -1767,6 +1851,7 @@ int main(int argc, char **argv)
     add("read-into-own-registers", test_read_into_own_registers, false);
     add("packed-ring-shrinks", test_packed_ring_shrinks, false);
     add("queue-reset", test_queue_reset, false);
+    add("queue-reset-makes-room", test_queue_reset_makes_room, false);
     add_on_q35("iommu", test_iommu);
     add_on_q35("unplug-by-dma", test_unplug_by_dma);
     add("attach", test_attach, false);
@@ -1775,6 +1860,7 @@ int main(int argc, char **argv)
     add("backend-closes-in-flight", test_backend_closes_in_flight, false);
     add("other-backend-than-before", test_other_backend_than_before, false);
     add("late-answers", test_late_answers, false);
+    add("virtual-device", test_virtual_device, false);
     add("own-backend-pulled", test_own_backend_pulled, false);
     add("late-size", test_late_size, false);
     add("fault-plan", test_fault_plan, false);

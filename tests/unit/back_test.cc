@@ -112,6 +112,7 @@ TEST(BackStates, BadFrontendNodeIsRefused)
         {"ring-ref", "9", "blkif:ring-ref"},
         {"ring-ref", "4294967295", "blkif:ring-ref"},
         {"event-channel", "-1", "blkif:event-channel"},
+        {"event-channel", "4294967296", "blkif:event-channel"},
         {"event-channel", "77", "loopback:event"},
     };
     for (const auto &c : cases) {

@@ -4,6 +4,7 @@
  * does not do what it offered. Serves blkif.h feature-flush-cache,
  * feature-barrier, discard-secure, device-type, and the statuses of a response.
  */
+#include "front/states.h"
 #include "support/script_back.h"
 
 namespace
@@ -397,6 +398,98 @@ TEST(FrontNodes, ReconfiguringKeepsTheConnection)
     }
 }
 
+/* ... in none of ours: a frontend that waits goes on to wait. */
+TEST(FrontNodes, ReconfiguringMovesNoState)
+{
+    for (uint32_t s = 0; s < kFrontStates; s++)
+        for (XenbusState seen : {XenbusState::Reconfiguring, XenbusState::Reconfigured})
+            for (bool stopping : {false, true}) {
+                auto state = static_cast<FrontState>(s);
+                FrontStep step = front_step(state, back_event(seen), stopping);
+                EXPECT_EQ(step.next, state);
+                EXPECT_EQ(step.action, FrontAction::None) << front_state_name(state);
+            }
+}
+
+/* xenbus:state — what is no state breaks the connection, wherever it stands. */
+TEST(FrontNodes, StateThatDoesNotExistBreaks)
+{
+    const std::string backend = HubConfig{}.backend_path;
+    for (const char *text : {"9", "256", "-4", "Connected", "4 ", ""})
+        for (FrontState at : {FrontState::WaitInit, FrontState::Connecting, FrontState::Connected,
+                              FrontState::Draining}) {
+            SCOPED_TRACE(testing::Message() << '"' << text << "\" in " << front_state_name(at));
+            ScriptRig r({}, {});
+            r.back.start();
+            ASSERT_TRUE(r.rig.new_front());
+            if (at == FrontState::WaitInit)
+                r.rig.hub.put_node(backend + "/state", "1");
+            r.rig.front->start();
+            if (at == FrontState::Draining)
+                r.back.hold = true;
+            if (at == FrontState::Connected || at == FrontState::Draining)
+                r.rig.hub.run();
+            if (at == FrontState::Draining) {
+                r.rig.submit(IoKind::Read, 0, 8);
+                r.rig.pump();
+                r.rig.front->reconnect();
+            }
+            ASSERT_EQ(r.rig.front->state(), at);
+            r.rig.hub.put_node(backend + "/state", text);
+            r.rig.front->store_changed();
+            EXPECT_EQ(r.rig.front->state(), FrontState::Broken);
+            EXPECT_STREQ(r.rig.front->broken().clause, "xenbus:state");
+            EXPECT_EQ(r.rig.front_node("state"), "6");
+        }
+}
+
+/* ... and no node is Unknown: a backend that is not there, or not any more. */
+TEST(FrontNodes, NoStateIsABackendThatIsGone)
+{
+    for (const char *text : {"", "0"}) {
+        ScriptRig r({}, {});
+        r.connect();
+        auto unknown = [&] {
+            if (*text)
+                r.back.state(XenbusState::Unknown);
+            else
+                r.back.remove("state");
+            r.rig.hub.run();
+        };
+        unknown();
+        EXPECT_EQ(r.rig.front->state(), FrontState::Lost) << r.rig.front_state();
+        r.back.start();
+        r.rig.hub.run();
+        ASSERT_EQ(r.rig.front->state(), FrontState::Connected) << r.rig.front_state();
+        r.rig.front->stop();
+        r.rig.hub.run();
+        unknown();
+        r.rig.front->start();
+        EXPECT_EQ(r.rig.front->state(), FrontState::WaitInit) << r.rig.front_state();
+    }
+}
+
+/* blkif:handle, blkif:virtual-device — which disk it is, of whatever kind. */
+TEST(FrontNodes, EachRequestNamesTheVirtualDevice)
+{
+    RigSetup s;
+    s.front.handle = 51712;
+    ScriptRig r({},
+                {{"feature-flush-cache", "1"},
+                 {"feature-discard", "1"},
+                 {"feature-max-indirect-segments", "32"}},
+                s);
+    r.connect();
+    EXPECT_EQ(r.rig.read(0, 8), IoStatus::Ok);
+    EXPECT_EQ(r.rig.write(0, 256), IoStatus::Ok);
+    EXPECT_EQ(r.rig.discard(0, 8), IoStatus::Ok);
+    EXPECT_EQ(r.rig.flush(), IoStatus::Ok);
+    EXPECT_EQ(r.back.count(Op::Indirect), 1u);
+    ASSERT_EQ(r.back.seen.size(), 4u);
+    for (const auto &seen : r.back.seen)
+        EXPECT_EQ(seen.req.handle, 51712) << static_cast<int>(seen.req.op);
+}
+
 /* protocols.h — a 32-bit frontend's layout, with all that it can carry. */
 TEST(FrontNodes, RingHasTheAnnouncedAbi)
 {
@@ -462,6 +555,63 @@ TEST(FrontGeometry, QuirkStaysAnnouncedForALateSize)
     EXPECT_EQ(r.rig.front->state(), FrontState::Connected) << r.rig.front_state();
     EXPECT_EQ(r.rig.front_node("feature-large-sector-size"), "1");
     EXPECT_EQ(r.rig.front->plan().sectors, 8192u * 8);
+}
+
+/* blkif:sectors — a drive without a medium, which comes, and goes. */
+TEST(FrontGeometry, EmptyDriveServesWhatIsPutIn)
+{
+    ScriptRig r({}, {{"sectors", "0"}, {"info", "2"}, {"feature-flush-cache", "1"}});
+    r.connect();
+    EXPECT_EQ(r.rig.front->plan().sectors, 0u);
+    EXPECT_TRUE(r.rig.front->plan().sized);
+    EXPECT_EQ(r.rig.read(0, 1), IoStatus::Error);
+    EXPECT_EQ(r.rig.write(0, 1), IoStatus::Error);
+    EXPECT_EQ(r.back.seen.size(), 0u);
+    EXPECT_EQ(r.rig.flush(), IoStatus::Ok);
+    r.back.nodes["sectors"] = std::to_string(ScriptBack::kSectors);
+    r.back.refresh();
+    r.rig.hub.run();
+    EXPECT_EQ(r.rig.owner.plan_changes, 1u);
+    r.check_data(8);
+    r.back.nodes["sectors"] = "0";
+    r.back.refresh();
+    r.rig.hub.run();
+    EXPECT_EQ(r.rig.owner.plan_changes, 2u);
+    EXPECT_EQ(r.rig.read(0, 1), IoStatus::Error);
+    EXPECT_EQ(r.rig.front->state(), FrontState::Connected) << r.rig.front_state();
+}
+
+/* blkif:info, blkif:discard-enable — another session, another disk. */
+TEST(FrontGeometry, EachSessionReadsAnewWhatTheDiskIs)
+{
+    ScriptRig r({}, {{"info", "2"}, {"feature-discard", "1"}});
+    r.connect();
+    for (int session = 0; session < 4; session++) {
+        bool other = session % 2;
+        EXPECT_EQ(r.rig.front->plan().removable, !other) << session;
+        EXPECT_EQ(r.rig.front->plan().read_only, other) << session;
+        EXPECT_EQ(r.rig.front->plan().discard, !other) << session;
+        EXPECT_EQ(r.rig.discard(0, 8), other ? IoStatus::Error : IoStatus::Ok);
+        EXPECT_EQ(r.rig.write(0, 8), other ? IoStatus::Error : IoStatus::Ok);
+        r.back.nodes["info"] = other ? "2" : "4";
+        r.back.nodes["feature-discard"] = other ? "1" : "0";
+        r.reconnect();
+    }
+    EXPECT_EQ(r.back.discards, 2u);
+}
+
+TEST(FrontGeometry, ToolstackForbidsDiscardForASession)
+{
+    Rig rig;
+    rig.connect();
+    for (const char *enable : {"0", "1", "0"}) {
+        rig.hub.put_node(rig.hub.config.backend_path + "/discard-enable", enable);
+        EXPECT_EQ(rig.front->plan().discard, *enable == '0') << "not before the next one";
+        rig.front->reconnect();
+        rig.hub.run();
+        ASSERT_EQ(rig.front->state(), FrontState::Connected) << rig.front_state();
+        EXPECT_EQ(rig.discard(0, 8), *enable == '1' ? IoStatus::Ok : IoStatus::Unsupported);
+    }
 }
 
 /* blkif:discard-granularity, blkif:discard-alignment — advice that cannot be

@@ -142,6 +142,28 @@ TEST(FrontHostileIdle, UnknownStatusIsAnError)
     EXPECT_EQ(rig.back->counters().responses, nth);
 }
 
+/* blkif:id — the slot is the same, its generation is another one. */
+TEST(FrontHostileIdle, AnswerToAnEarlierRequestBreaks)
+{
+    Rig rig;
+    rig.connect();
+    rig.back->knobs().hold = true;
+    size_t first = rig.submit(IoKind::Read, 0, 8);
+    rig.pump();
+    WireRequest old = rig.back->held_request(0);
+    rig.back->complete(0);
+    rig.hub.run();
+    ASSERT_EQ(rig.result(first), IoStatus::Ok);
+    size_t second = rig.submit(IoKind::Read, 8, 8); /* in the same slot */
+    rig.pump();
+    EXPECT_NE(rig.back->held_request(0).id, old.id);
+    rig.back->push_raw({old.id, Op::Read, 0});
+    rig.hub.run();
+    EXPECT_EQ(rig.front->state(), FrontState::Broken) << "it was taken for the second one's";
+    EXPECT_STREQ(rig.front->broken().clause, "ring:rsp-id");
+    EXPECT_EQ(rig.result(second), IoStatus::Error);
+}
+
 /* Two responses in one event, the second of them a lie: the first counts. */
 TEST(FrontHostileIdle, GoodAnswerBeforeALieCounts)
 {

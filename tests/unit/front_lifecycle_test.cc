@@ -5,6 +5,7 @@
  * blkif.h "STATE DIAGRAMS" and the rules of the table in xenbus.cc.
  */
 #include "support/rig.h"
+#include "support/spy_ports.h"
 
 namespace
 {
@@ -28,6 +29,43 @@ TEST(FrontLife, NodesAreThoseOfAOnePageFrontend)
     for (const char *stale : {"ring-page-order", "num-ring-pages", "multi-queue-num-queues",
                               "feature-large-sector-size"})
         EXPECT_FALSE(rig.hub.has_node(dir + stale)) << stale;
+}
+
+/* xenbus:nodes — who sees Initialised finds all of them, and no stale one; a
+ * port is written whole (blkif:event-channel). */
+TEST(FrontLife, NodesAreThereBeforeInitialised)
+{
+    class HighPort final : public PassEvents
+    {
+    public:
+        using PassEvents::PassEvents;
+        Result<Port> open(uint32_t queue) override
+        {
+            if (auto port = PassEvents::open(queue); !port)
+                return port;
+            return Port(UINT32_MAX);
+        }
+    };
+    Rig rig;
+    ASSERT_TRUE(rig.back->start());
+    SpyStore store(rig.hub.front_store, rig.hub.config.frontend_path);
+    HighPort events(rig.hub.events);
+    auto front = BlockFront::create({store, rig.hub.grants, events, rig.hub.memory, rig.hub.clock},
+                                    rig.owner, rig.setup.front);
+    ASSERT_TRUE(front);
+    front.value()->start();
+    ASSERT_EQ(front.value()->state(), FrontState::Connecting);
+    EXPECT_EQ(store.log.front(), "state=1");
+    EXPECT_EQ(store.log.back(), "state=3");
+    for (const char *name : {"protocol", "ring-ref", "event-channel"}) {
+        std::string written = std::string(name) + '=' + rig.front_node(name);
+        EXPECT_EQ(store.count(written), 1u) << written;
+        if (std::string(name) != "protocol") { /* which ours always writes */
+            EXPECT_TRUE(store.in_order(std::string("-") + name, written)) << "removed again";
+        }
+        EXPECT_TRUE(store.in_order(written, "state=3")) << name;
+    }
+    EXPECT_EQ(rig.front_node("event-channel"), "4294967295");
 }
 
 TEST(FrontLife, QuirkIsAnnounced)

@@ -61,6 +61,26 @@ TEST(FrontRings, RingIsAsLargeAsBothAllow)
         }
 }
 
+/* ring:init — whatever was in its pages before. */
+TEST(FrontRings, FreshRingIsZeroUpToItsEvents)
+{
+    ScriptRig r(policy(4, 2), {{"max-ring-page-order", "2"}, {"multi-queue-max-queues", "2"}});
+    LoopbackMemory &memory = r.rig.hub.memory;
+    for (uint32_t i = 0; i < memory.pages(); i++)
+        std::memset(memory.page(PageIndex(i)), 0xa5, kPageSize);
+    r.connect();
+    for (uint32_t queue = 0; queue < 2; queue++)
+        for (uint32_t page = 0; page < 4; page++) {
+            std::array<std::byte, kPageSize> want{};
+            if (page == 0)
+                want[4] = want[12] = std::byte{1}; /* req_event, rsp_event */
+            auto at = r.rig.front->ring_page(queue, page);
+            ASSERT_TRUE(at);
+            EXPECT_EQ(std::memcmp(memory.page(*at), want.data(), kPageSize), 0)
+                << queue << ", " << page;
+        }
+}
+
 /* ring:size — the whole of a large ring is used, and no more. */
 TEST(FrontRings, LargeRingIsFilledAndNotOverrun)
 {

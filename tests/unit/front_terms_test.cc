@@ -154,6 +154,24 @@ TEST(FrontTerms, FlushThatIsOfferedLaterCounts)
     EXPECT_TRUE(t.refresh(disk()));
     EXPECT_FALSE(t.plan().flush) << "what was not done stays off";
 }
+
+/* blkif:trusted — grants were made for a backend that sees private pages alone. */
+TEST(FrontTerms, BackendThatIsNotTrustedStaysSo)
+{
+    NodeSet nodes = disk();
+    nodes.set(Node::Trusted, "0");
+    Terms t(policy(), negotiate(nodes, policy()).value());
+    t.announce(t.read(nodes).value());
+    EXPECT_TRUE(t.adopt_new(disk()));
+    EXPECT_FALSE(t.plan().trusted);
+    EXPECT_TRUE(t.refresh(disk()));
+    EXPECT_FALSE(t.plan().trusted);
+    Terms trusted = connected();
+    EXPECT_TRUE(trusted.plan().trusted);
+    EXPECT_TRUE(trusted.refresh(nodes));
+    EXPECT_FALSE(trusted.plan().trusted) << "what it was told comes late, and counts";
+}
+
 TEST(FrontTerms, RangeIsJudgedWithoutOverflow)
 {
     Terms t = connected();

@@ -421,6 +421,22 @@ TEST(Shim, DiscardOutOfRangeNeverReachesTheRing)
     EXPECT_EQ(r.front->counters().ring_discards, 1u);
 }
 
+/* A driver sends what the configuration allows, and no more: 1 GiB. */
+TEST(Shim, DiscardIsAsLongAsTheConfigurationSays)
+{
+    constexpr uint32_t kGiB = (1u << 30) / 512;
+    ShimRig r;
+    EXPECT_EQ(r.config().max_discard_sectors, kGiB);
+    r.rig.hub.put_node(r.rig.hub.config.backend_path + "/sectors", std::to_string(8ull * kGiB));
+    r.rig.back->write_state_raw("4");
+    r.rig.hub.run();
+    ASSERT_EQ(r.front->plan().sectors, 8ull * kGiB);
+    EXPECT_EQ(r.discard(0, kGiB + 1, 0), VIRTIO_BLK_S_IOERR);
+    EXPECT_EQ(r.front->counters().ring_discards, 0u);
+    r.discard(0, kGiB, 0); /* the backend knows that its disk is smaller */
+    EXPECT_EQ(r.front->counters().ring_discards, 1u);
+}
+
 /* blkif.h: a feature may be withdrawn; UNSUPP is not success. */
 TEST(Shim, UnsupportedIsToldAsSuch)
 {
