@@ -209,6 +209,22 @@ TEST_P(FrontSkip, BackendThatSkipsInitWaitIsFresh)
     EXPECT_EQ(rig.read(0, 8), IoStatus::Ok);
 }
 
+/* xenbus:skip-back — what it offers is offered, default or not. */
+TEST(FrontLife, BackendThatSkipsInitWaitIsTakenAtItsWord)
+{
+    RigSetup s;
+    s.back.max_ring_page_order = 1;
+    s.back.max_indirect_segments = 16;
+    Rig rig(s);
+    rig.obey(kSkips);
+    rig.connect();
+    EXPECT_EQ(rig.front->plan().ring_pages, 2u);
+    EXPECT_EQ(rig.front_node("ring-page-order"), "1");
+    EXPECT_EQ(rig.front->plan().max_segments, 16u);
+    EXPECT_EQ(rig.read(0, 128), IoStatus::Ok);
+    EXPECT_EQ(rig.front->counters().ring_indirect, 1u);
+}
+
 TEST(FrontLife, BackendThatIsInitialisedLateIsFresh)
 {
     Rig rig;
