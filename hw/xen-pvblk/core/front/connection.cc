@@ -95,7 +95,7 @@ void Connection::deadline_passed()
     wait_for_answers();
 }
 
-/* A request that may be due is, or the next one will be. */
+/* The oldest request is overdue, or the deadline moves to when it will be. */
 void Connection::overdue()
 {
     int64_t now = deadlines_.now_ns();
@@ -280,7 +280,7 @@ void Connection::wait_for_backend()
     deadlines_.start(Wait::Handshake, config_.handshake_timeout_ns);
 }
 
-/* Nobody looks for the oldest of all requests each time: when this passes. */
+/* Scan for the oldest request only when this deadline fires. */
 void Connection::wait_for_answers()
 {
     if (!session_.orphans())
