@@ -211,12 +211,12 @@ protected:
     ~BackEvents() = default;
 };
 
-/* Is told of a frontend's mistakes: at most once per connection and ring. */
+/* Is told of a frontend's mistakes, on any of the backend's threads. */
 class BackOwner
 {
 public:
-    /* The backend refused a frontend, or halted its ring. Called on any of the
-     * backend's threads. */
+    /* The backend refused a frontend, halted its ring, or could not send it an
+     * event. Called at most once for each of these per connection and ring. */
     virtual void violation(const Error &error) = 0;
 
 protected:

@@ -84,6 +84,15 @@ public:
     std::array<uint64_t, 16> traces{};
 };
 
+/* What the backend tells of its frontend. */
+class RigBackOwner final : public BackOwner
+{
+public:
+    void violation(const Error &error) override { violations.push_back(error); }
+
+    std::vector<Error> violations{};
+};
+
 /* A backend that offers neither more than one page and one ring nor any of the
  * optional ways to send data: for tests of everything else. */
 inline BackConfig plain_back()
@@ -148,11 +157,17 @@ public:
         EXPECT_EQ(hub.oracle.foreign_writes, 0u);
     }
 
+    BackPorts back_ports()
+    {
+        BackPorts ports = hub.back_ports();
+        ports.owner = &back_owner;
+        return ports;
+    }
     /* A backend that is not started yet; in place of the one before it. */
     void new_back()
     {
         back.reset();
-        back = std::make_unique<TestBack>(hub.back_ports(), setup.back);
+        back = std::make_unique<TestBack>(back_ports(), setup.back);
         back->knobs() = setup.knobs;
         hub.attach(back.get());
     }
@@ -293,6 +308,7 @@ public:
     RigSetup setup;
     LoopbackHub hub;
     RigOwner owner;
+    RigBackOwner back_owner;
     std::unique_ptr<TestBack> back;
     std::unique_ptr<BlockFront> front;
     Error refusal{};

@@ -5,6 +5,7 @@
  * blkif_request and blkif_request_discard, ring.h RING_REQUEST_PROD_OVERFLOW.
  * IDs such as qemu:D3 name the place where a real backend goes wrong.
  */
+#include "support/pass_ports.h"
 #include "support/rig_front.h"
 
 namespace
@@ -484,6 +485,47 @@ TEST(BackRingIndex, LyingProducerHaltsTheRing)
         f.state(XenbusState::Initialised);
         EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
     }
+}
+
+/* evtchn:send — told once a connection and ring, however many there are. */
+TEST(BackRingIndex, FailedEventIsReportedOnce)
+{
+    RigSetup s;
+    s.back.max_queues = 2;
+    Rig rig(s);
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
+    class Deaf final : public PassBackEvents
+    {
+    public:
+        using PassBackEvents::PassBackEvents;
+        Status notify(uint32_t) override
+        {
+            return Error{ErrorKind::NotConnected, "", "the other end is closed"};
+        }
+    } deaf(rig.hub.back_events);
+    BackPorts ports = rig.back_ports();
+    BlockBack back({ports.store, ports.grants, deaf, ports.storage, ports.owner}, rig.setup.back);
+    rig.back->vanish();
+    rig.hub.attach(&back);
+    ASSERT_TRUE(back.start());
+    for (uint32_t connection = 1; connection <= 2; connection++) {
+        f.new_rings();
+        f.state(XenbusState::Initialising);
+        f.state(XenbusState::Initialised);
+        for (int i = 0; i < 100; i++) {
+            EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0), 0), kOkay);
+            EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0), 1), kOkay);
+        }
+        ASSERT_EQ(rig.back_owner.violations.size(), 2u * connection);
+    }
+    for (const Error &e : rig.back_owner.violations) {
+        EXPECT_STREQ(e.clause, "evtchn:send");
+        EXPECT_EQ(e.kind, ErrorKind::NotConnected);
+    }
+    EXPECT_EQ(back.counters().events_sent, 0u);
+    EXPECT_FALSE(back.halted());
+    rig.hub.detach_back();
+    back.vanish();
 }
 
 /* ring:req-prod — a full ring that stays unanswered takes no more. */

@@ -91,8 +91,8 @@ struct pvblk_back_ops {
     /* Returns when every submitted request is done. */
     void (*storage_drain)(void *opaque);
 
-    /* The backend refused a frontend, or halted its ring. `text` is one sentence
-     * for a person. */
+    /* The backend refused a frontend, halted its ring, or could not send it an
+     * event. `text` is one sentence for a person. */
     void (*violation)(void *opaque, const char *text);
 };
 

@@ -2,6 +2,8 @@
 /* Layer `back`: a ring's life, and the work of one event. */
 #include "back/queue.h"
 
+#include <utility>
+
 namespace pvblk
 {
 
@@ -33,7 +35,7 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
         return s;
     /* The index where an earlier backend stopped; 0 for a new ring. */
     ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), area().load(SringField::RspProd));
-    halted_ = false;
+    halted_ = unheard_ = false;
     requests_.start(ring_.size(), persistent);
     up_ = true; /* an event may come from inside of bind() */
     tell_hooks();
@@ -171,10 +173,16 @@ void BackQueue::notify()
         send_event(index_);
 }
 
+/* Reports only the first failure of a connection: a frontend can cause as many
+ * as it has requests. */
 void BackQueue::send_event(uint32_t to)
 {
-    counters_.events_sent++;
-    (void)ports_.events.notify(to);
+    auto sent = ports_.events.notify(to);
+    if (sent)
+        counters_.events_sent++;
+    else if (!std::exchange(unheard_, true) && ports_.owner)
+        ports_.owner->violation({sent.error().kind, "evtchn:send",
+                                 "could not send an event to the frontend", sent.error().value});
 }
 
 } // namespace pvblk

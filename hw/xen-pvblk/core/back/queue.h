@@ -85,6 +85,7 @@ private:
     bool up_{false};
     std::atomic<bool> halted_{false};
     Error error_{};
+    bool unheard_{false};  /* an event could not be sent, and that was reported */
     uint32_t work_{0};     /* segments, in this event */
     bool in_event_{false}; /* responses are published at its end */
 };
