@@ -9,6 +9,7 @@
 #include "qemu/main-loop.h"
 #include "store.h"
 #include "system/block-backend.h"
+#include "trace.h"
 
 /* Limit of messages about frontends' mistakes, for the backend's life. */
 #define MAX_REPORTS 16
@@ -346,6 +347,15 @@ static void violation(void *opaque, const char *text)
     }
 }
 
+static void refused(void *opaque, const struct pvblk_back_refused *r)
+{
+    XenDevice *xendev = XEN_DEVICE(opaque);
+
+    trace_xen_pvblk_back_refused(xendev->frontend_id,
+        XEN_BLOCK_DEVICE(opaque)->props.vdev.number, r->queue, r->id, r->op,
+        r->status, r->clause, r->reason, r->value);
+}
+
 const struct pvblk_back_ops xen_pvblk_back_ops = {
     .store_read = store_read,
     .store_write = store_write,
@@ -366,6 +376,7 @@ const struct pvblk_back_ops xen_pvblk_back_ops = {
     .storage_submit = xen_pvblk_back_storage_submit,
     .storage_drain = xen_pvblk_back_storage_drain,
     .violation = violation,
+    .refused = refused,
 };
 
 /* ---- life ------------------------------------------------------------- */

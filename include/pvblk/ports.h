@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "pvblk/protocol.h"
 #include "pvblk/result.h"
 #include "pvblk/types.h"
 
@@ -211,6 +212,15 @@ protected:
     ~BackEvents() = default;
 };
 
+/* A refused request: `why` has the clause that it broke. */
+struct RefusedRequest {
+    uint32_t queue{0};
+    RequestId id{};
+    Op op{Op::Read}; /* as on the wire */
+    RspStatus status{RspStatus::Error};
+    Error why{};
+};
+
 /* Is told of a frontend's mistakes, on any of the backend's threads. */
 class BackOwner
 {
@@ -218,6 +228,8 @@ public:
     /* The backend refused a frontend, halted its ring, or could not send it an
      * event. Called at most once for each of these per connection and ring. */
     virtual void violation(const Error &error) = 0;
+    /* Called as often as the frontend wants: not for a log. */
+    virtual void refused(const RefusedRequest &) {}
 
 protected:
     ~BackOwner() = default;

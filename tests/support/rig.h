@@ -89,8 +89,10 @@ class RigBackOwner final : public BackOwner
 {
 public:
     void violation(const Error &error) override { violations.push_back(error); }
+    void refused(const RefusedRequest &request) override { refusals.push_back(request); }
 
     std::vector<Error> violations{};
+    std::vector<RefusedRequest> refusals{};
 };
 
 /* A backend that offers neither more than one page and one ring nor any of the

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace
@@ -30,7 +31,10 @@ WireRequest request(Op op, uint64_t sector)
     WireRequest r;
     r.op = op;
     r.sector = sector;
-    r.nr_segments = 1;
+    if (op == Op::Indirect)
+        r.nr_indirect_segments = 2;
+    else
+        r.nr_segments = 1;
     return r;
 }
 
@@ -39,11 +43,32 @@ std::optional<Task> checked(const BackConfig &config, const WireRequest &wire,
 {
     Disk disk{config, kDisk};
     Task task;
-    if (check_request(disk, wire, task) != RspStatus::Okay)
+    if (!check_request(disk, wire, task))
         return std::nullopt;
-    if (task.data && check_segments(disk, wire, segments, task) != RspStatus::Okay)
+    if (task.data && !check_segments(disk, wire, segments, task))
         return std::nullopt;
     return task;
+}
+
+/* The clause that a request breaks; "": none. */
+std::string clause(const BackConfig &config, const WireRequest &wire,
+                   const std::vector<WireSegment> &segments = {})
+{
+    Disk disk{config, kDisk};
+    Task task;
+    Checked good = check_request(disk, wire, task);
+    if (good && task.data)
+        good = check_segments(disk, wire, segments, task);
+    EXPECT_EQ(*good.error().why.what != 0, !good) << "a refusal has a sentence";
+    return good.error().why.clause;
+}
+
+WireRequest discard(uint64_t sector, uint64_t sectors, bool secure = false)
+{
+    WireRequest r = request(Op::Discard, sector);
+    r.nr_segments = secure ? kDiscardSecure : 0;
+    r.nr_sectors = sectors;
+    return r;
 }
 
 /* blkif:op */
@@ -126,6 +151,64 @@ TEST(BackCheck, ASecureDiscardIsNeverAnotherOne)
     ASSERT_TRUE(task);
     EXPECT_EQ(task->op, StorageOp::SecureDiscard);
     EXPECT_EQ(task->sectors, 16u);
+}
+
+/* What a person is told, and what could be counted by. */
+TEST(BackCheck, EachRefusalNamesItsClause)
+{
+    const WireSegment good{GrantRef(9), 0, 7};
+    BackConfig on, off, read_only;
+    on.max_indirect_segments = 20;
+    off.barrier = off.flush = off.discard = false;
+    off.max_indirect_segments = 0;
+    read_only.read_only = true;
+    auto with = [](WireRequest r, auto change) {
+        change(r);
+        return r;
+    };
+    auto segments = [](uint8_t n) { return [n](WireRequest &r) { r.nr_segments = n; }; };
+    auto indirect = [](uint16_t n) { return [n](WireRequest &r) { r.nr_indirect_segments = n; }; };
+    const struct {
+        const char *clause;
+        const BackConfig &config;
+        WireRequest wire;
+        WireSegment segment;
+    } cases[] = {
+        {"", on, request(Op::Read, 0), good},
+        {"blkif:op", on, request(Op::Reserved, 0), good},
+        {"blkif:op", on, request(Op(7), 0), good},
+        {"blkif:max-segments", on, with(request(Op::Read, 0), segments(0)), good},
+        {"blkif:max-segments", on, with(request(Op::Read, 0), segments(12)), good},
+        {"blkif:max-segments", on, with(request(Op::WriteBarrier, 0), segments(12)), good},
+        {"blkif:max-segments", on, with(request(Op::Indirect, 0), indirect(0)), good},
+        {"", on, with(request(Op::Indirect, 0), indirect(20)), good},
+        {"blkif:indirect-limit", on, with(request(Op::Indirect, 0), indirect(21)), good},
+        {"blkif:indirect-op", on,
+         with(request(Op::Indirect, 0), [](WireRequest &r) { r.indirect_op = Op::Discard; }), good},
+        {"blkif:feature-max-indirect-segments", off, request(Op::Indirect, 0), good},
+        {"blkif:feature-barrier", off, request(Op::WriteBarrier, 0), good},
+        {"blkif:feature-flush-cache", off, with(request(Op::FlushDiskcache, 0), segments(0)), good},
+        {"blkif:feature-discard", off, discard(0, 8), good},
+        {"blkif:flush", on, request(Op::FlushDiskcache, 0), good},
+        {"blkif:read-only", read_only, request(Op::Write, 0), good},
+        {"blkif:read-only", read_only, request(Op::WriteBarrier, 0), good},
+        {"blkif:read-only", read_only, discard(0, 8), good},
+        {"blkif:discard-flag", on, discard(0, 8, true), good},
+        {"blkif:discard-count", on, discard(0, 0), good},
+        {"blkif:range", on, discard(8, kDisk), good},
+        {"blkif:range", on, discard(kDisk + 1, 1), good},
+        {"blkif:range", on, request(Op::Read, kDisk - 7), good},
+        {"blkif:range", on, request(Op::Read, UINT64_MAX), good},
+        {"blkif:first-last", on, request(Op::Read, 0), {GrantRef(9), 5, 4}},
+        {"blkif:first-last", on, request(Op::Read, 0), {GrantRef(9), 0, 8}},
+    };
+    for (const auto &c : cases)
+        EXPECT_EQ(clause(c.config, c.wire, {c.segment}), c.clause) << &c - cases;
+    EXPECT_EQ(clause(large_sectors(SectorUnits::Bytes512), request(Op::Read, 4), {good}),
+              "blkif:sector-number");
+    EXPECT_EQ(
+        clause(large_sectors(SectorUnits::Bytes512), request(Op::Read, 8), {{GrantRef(9), 0, 3}}),
+        "blkif:segment-alignment");
 }
 
 } // namespace

@@ -1246,6 +1246,74 @@ TEST_F(BackInC, CountersCountEachRule)
     EXPECT_EQ(all.back(), Seen::value_type("faults", 1));
 }
 
+/* The operations that one with a frontend needs, too: for requests that move no data. */
+pvblk_back_ops connected_ops()
+{
+    static constexpr auto hub = [](void *opaque) { return static_cast<LoopbackHub *>(opaque); };
+    pvblk_back_ops ops = hub_ops();
+    ops.store_watch = [](void *, const char *) { return 0; };
+    ops.grant_map = [](void *o, uint32_t ref, bool readonly) -> void * {
+        auto page = hub(o)->grants.map(GrantRef(ref), readonly);
+        return page ? page.value() : nullptr;
+    };
+    ops.grant_unmap = [](void *o, uint32_t ref, void *page) {
+        hub(o)->grants.unmap(GrantRef(ref), static_cast<std::byte *>(page));
+    };
+    ops.event_bind = [](void *o, uint32_t queue, uint32_t port) {
+        return hub(o)->back_events.bind(queue, Port(port)) ? 0 : -ENOENT;
+    };
+    ops.event_send = [](void *o, uint32_t queue) {
+        return hub(o)->back_events.notify(queue) ? 0 : -EIO;
+    };
+    ops.event_again = [](void *o, uint32_t queue) { hub(o)->back_events.again(queue); };
+    ops.event_pause = [](void *o, uint32_t queue) { hub(o)->back_events.pause(queue); };
+    ops.event_unbind = [](void *o, uint32_t queue) { hub(o)->back_events.unbind(queue); };
+    ops.storage_drain = [](void *) {};
+    return ops;
+}
+
+TEST(BackInCServing, RefusalArrivesWithItsClause)
+{
+    static std::vector<std::string> told;
+    told.clear();
+    RigSetup s;
+    s.back.max_queues = 2;
+    Rig rig(s);
+    rig.oracle_matters = false;
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
+    rig.back->vanish();
+    pvblk_back_config config;
+    pvblk_back_defaults(&config);
+    config.frontend_path = rig.hub.config.frontend_path.c_str();
+    config.backend_path = rig.hub.config.backend_path.c_str();
+    char why[256];
+    WireRequest far = f.request(Op::Read, 9000), strange = f.request(Op(99), 0);
+    for (bool wanted : {true, false}) {
+        pvblk_back_ops ops = connected_ops();
+        if (wanted)
+            ops.refused = [](void *, const pvblk_back_refused *r) {
+                std::ostringstream line;
+                line << r->queue << ' ' << r->id << ' ' << r->op << ' ' << r->status << ' '
+                     << r->clause << ' ' << r->value;
+                told.push_back(line.str());
+                EXPECT_STRNE(r->reason, "");
+            };
+        pvblk_back *back = pvblk_back_new(&config, &ops, &rig.hub, why, sizeof why);
+        rig.hub.back.event = [back](uint32_t queue) { pvblk_back_event(back, queue); };
+        pvblk_back_publish(back);
+        f.new_rings();
+        f.node("state", "3");
+        pvblk_back_store_changed(back);
+        EXPECT_EQ(f.ask(far, 0), kError);
+        EXPECT_EQ(f.ask(strange, 1), kNotSupp);
+        rig.hub.detach_back();
+        pvblk_back_free(back);
+    }
+    auto id = [](const WireRequest &r) { return std::to_string(r.id.value); };
+    EXPECT_EQ(told, (std::vector<std::string>{"0 " + id(far) + " 0 -1 blkif:range 9000",
+                                              "1 " + id(strange) + " 99 -2 blkif:op 99"}));
+}
+
 /* ---- the end of a plan ---------------------------------------------------------------- */
 
 /* The backend is given another plan in the middle of the old one's faults. */

@@ -358,6 +358,9 @@ TEST_P(BackRequest, StatusFitsAndRefusalTouchesNothing)
     if (GetParam().status != kOkay) {
         EXPECT_TRUE(disk == rig.hub.storage.data) << "written all the same";
         EXPECT_TRUE(rig.hub.storage.discards.empty());
+        ASSERT_EQ(rig.back_owner.refusals.size(), 1u);
+        EXPECT_STRNE(rig.back_owner.refusals[0].why.clause, "");
+        EXPECT_EQ(int16_t(rig.back_owner.refusals[0].status), GetParam().status);
         for (uint64_t i = 0; i < 16 * kPageSize; i++)
             ASSERT_EQ(*rig.hub.guest.host(i), std::byte{0x22}) << "read all the same";
     }
@@ -447,6 +450,55 @@ TEST(BackRequests, DiskErrorIsReported)
     for (Op op : {Op::Read, Op::Write})
         EXPECT_EQ(f.ask(f.request(op, 0)), kError);
     EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kError);
+}
+
+/* BackOwner: each request that is refused, and why; a disk that fails is no refusal. */
+TEST(BackRequests, RefusalIsToldWithItsClause)
+{
+    RigSetup s;
+    s.back.max_queues = 2;
+    s.back.max_indirect_segments = 16;
+    Rig rig(s);
+    rig.oracle_matters = false;
+    RigFront f(rig, {Abi::X86_64, 2, 1, false});
+    ASSERT_TRUE(f.connect());
+    f.grant(0);
+    WireRequest far = f.request(Op::Read, 9000);
+    WireRequest stray = f.request(Op::Write, 0, 2);
+    stray.seg[1].gref = GrantRef(4711);
+    WireRequest list = f.request(Op::Indirect, 0, 0);
+    list.nr_indirect_segments = 12;
+    list.indirect[0] = GrantRef(4712);
+    WireRequest op = f.request(Op(77), 0);
+    const struct {
+        const WireRequest &wire;
+        uint32_t queue;
+        RspStatus status;
+        const char *clause;
+        uint64_t value;
+    } cases[] = {{far, 0, RspStatus::Error, "blkif:range", 9000},
+                 {stray, 1, RspStatus::Error, "blkif:gref", 4711},
+                 {list, 0, RspStatus::Error, "blkif:gref", 4712},
+                 {op, 1, RspStatus::EOpNotSupp, "blkif:op", 77}};
+    for (const auto &c : cases) {
+        rig.back_owner.refusals.clear();
+        EXPECT_EQ(f.ask(c.wire, c.queue), int16_t(c.status));
+        ASSERT_EQ(rig.back_owner.refusals.size(), 1u);
+        const RefusedRequest &told = rig.back_owner.refusals[0];
+        EXPECT_EQ(told.queue, c.queue);
+        EXPECT_EQ(told.id, c.wire.id);
+        EXPECT_EQ(told.op, c.wire.op);
+        EXPECT_EQ(told.status, c.status);
+        EXPECT_STREQ(told.why.clause, c.clause);
+        EXPECT_STRNE(told.why.what, "");
+        EXPECT_EQ(told.why.value, c.value);
+    }
+    rig.back_owner.refusals.clear();
+    EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kOkay);
+    rig.hub.storage.fail = true;
+    EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kError);
+    EXPECT_TRUE(rig.back_owner.refusals.empty());
+    EXPECT_TRUE(rig.back_owner.violations.empty());
 }
 
 /* XSA-216 */

@@ -8,10 +8,10 @@
  * Units: bytes, unless a name says otherwise.
  * Threads: the host's XenStore thread. A host may have one more thread for I/O:
  * on it the host calls pvblk_back_event() and pvblk_back_io_done(), and the
- * backend calls grant_map, grant_unmap, event_send, event_again and
- * storage_submit. The backend calls violation on either thread. With a fault
- * plan, use one thread only. No operation except storage_submit() calls back
- * from inside.
+ * backend calls grant_map, grant_unmap, event_send, event_again,
+ * storage_submit and refused. The backend calls violation on either thread. With
+ * a fault plan, use one thread only. No operation except storage_submit() calls
+ * back from inside.
  * Ownership: `opaque` and `ops` outlive the backend; strings passed in are
  * copied, strings passed out are valid until the next call.
  * Errors: 0 or a negative errno.
@@ -45,6 +45,18 @@ struct pvblk_back_io {
     uint32_t iov_count;
     void *client; /* for pvblk_back_io_done() */
     uint64_t tag;
+};
+
+/* ---- requests that it refused ----------------------------------------------- */
+
+struct pvblk_back_refused {
+    uint32_t queue;
+    uint64_t id;
+    uint32_t op;        /* as on the wire */
+    int32_t status;     /* of the response */
+    const char *clause; /* of docs/protocol.rst: the one that the request broke */
+    const char *reason; /* a sentence */
+    uint64_t value;     /* the wrong number, if there is one */
 };
 
 /* ---- ports: see ports.h ------------------------------------------------------- */
@@ -94,6 +106,9 @@ struct pvblk_back_ops {
     /* The backend refused a frontend, halted its ring, or could not send it an
      * event. `text` is one sentence for a person. */
     void (*violation)(void *opaque, const char *text);
+    /* A request was refused. Called as often as the frontend wants: for a trace,
+     * not for a log. `request` is valid during the call. May be NULL. */
+    void (*refused)(void *opaque, const struct pvblk_back_refused *request);
 };
 
 /* ---- configuration ------------------------------------------------------------ */

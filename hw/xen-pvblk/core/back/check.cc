@@ -12,110 +12,152 @@ namespace
 {
 
 /* On the wire a sector may be anything up to 2^64. */
-bool in_range(const Disk &disk, uint64_t unit_sector, uint64_t sectors, Task &task)
+Checked check_range(const Disk &disk, uint64_t unit_sector, uint64_t sectors, Task &task)
 {
     uint32_t per = disk.config.unit() / kSectorSize;
     if (unit_sector > disk.sectors / per)
-        return false;
+        return refusal("blkif:range", "a request begins beyond the end of the disk", unit_sector);
     uint64_t sector = unit_sector * per;
     if (sectors > disk.sectors - sector)
-        return false;
-    if (sector % (disk.config.sector_size / kSectorSize))
-        return false;
+        return refusal("blkif:range", "a request ends beyond the end of the disk", unit_sector);
     task.sector = sector;
     task.sectors = sectors;
-    return true;
+    return Ok{};
 }
 
-RspStatus check_data(const Disk &disk, const WireRequest &wire, Task &task)
+bool whole_sectors(const Disk &disk, uint64_t sectors)
+{
+    return sectors % (disk.config.sector_size / kSectorSize) == 0;
+}
+
+Checked check_count(const Disk &disk, const WireRequest &wire)
+{
+    uint32_t count = segment_count(wire);
+    if (count == 0)
+        return refusal("blkif:max-segments", "a request has no segment", 0);
+    if (wire.op == Op::Indirect && count > disk.config.max_indirect_segments)
+        return refusal("blkif:indirect-limit",
+                       "an indirect request has more segments than were offered", count);
+    if (wire.op != Op::Indirect && count > kMaxDirectSegments)
+        return refusal("blkif:max-segments", "a request has more than 11 segments", count);
+    return Ok{};
+}
+
+Checked check_data(const Disk &disk, const WireRequest &wire, Task &task)
 {
     Op op = wire.op == Op::Indirect ? wire.indirect_op : wire.op;
     if (op != Op::Read && op != Op::Write && wire.op != Op::WriteBarrier)
-        return RspStatus::Error;
+        return refusal("blkif:indirect-op", "an indirect request is neither a read nor a write",
+                       static_cast<uint64_t>(op));
     task.data = true;
     task.op = op == Op::Read    ? StorageOp::Read
               : op == Op::Write ? StorageOp::Write
                                 : StorageOp::WriteStable;
-    bool denied = task.op != StorageOp::Read && disk.config.read_only;
-    return denied ? RspStatus::Error : RspStatus::Okay;
+    if (task.op != StorageOp::Read && disk.config.read_only)
+        return refusal("blkif:read-only", "a write to a disk that is read-only", wire.sector);
+    return check_count(disk, wire);
 }
 
-RspStatus check_barrier(const Disk &disk, const WireRequest &wire, Task &task)
+Checked check_indirect(const Disk &disk, const WireRequest &wire, Task &task)
+{
+    if (!disk.config.max_indirect_segments)
+        return unsupported("blkif:feature-max-indirect-segments",
+                           "an indirect request, and the backend offers none");
+    return check_data(disk, wire, task);
+}
+
+Checked check_barrier(const Disk &disk, const WireRequest &wire, Task &task)
 {
     if (!disk.config.barrier)
-        return RspStatus::EOpNotSupp;
+        return unsupported("blkif:feature-barrier", "a barrier, and the backend offers none");
     task.barrier = true;
     /* An empty one has nothing to write, and is a flush in order. */
-    return wire.nr_segments ? check_data(disk, wire, task) : RspStatus::Okay;
+    if (wire.nr_segments == 0)
+        return Ok{};
+    return check_data(disk, wire, task);
 }
 
-RspStatus check_flush(const Disk &disk, const WireRequest &wire, Task &task)
+Checked check_flush(const Disk &disk, const WireRequest &wire, Task &task)
 {
     if (!disk.config.flush)
-        return RspStatus::EOpNotSupp;
+        return unsupported("blkif:feature-flush-cache", "a flush, and the backend offers none");
     task.op = StorageOp::Flush;
-    /* A flush carries no data (blkif.h); QEMU's writes it unflushed. */
-    return wire.nr_segments ? RspStatus::Error : RspStatus::Okay;
+    /* QEMU's writes the data, unflushed. */
+    if (wire.nr_segments)
+        return refusal("blkif:flush", "a flush has segments", wire.nr_segments);
+    return Ok{};
 }
 
-RspStatus check_discard(const Disk &disk, const WireRequest &wire, Task &task)
+Checked check_discard(const Disk &disk, const WireRequest &wire, Task &task)
 {
     const BackConfig &c = disk.config;
     bool secure = wire.nr_segments & kDiscardSecure;
     if (c.read_only)
-        return RspStatus::Error;
+        return refusal("blkif:read-only", "a discard on a disk that is read-only", wire.sector);
+    if (!c.discard)
+        return unsupported("blkif:feature-discard", "a discard, and the backend offers none");
     /* A secure discard that is done as a plain one would leave data behind. */
-    if (!c.discard || (secure && !c.discard_secure))
-        return RspStatus::EOpNotSupp;
+    if (secure && !c.discard_secure)
+        return unsupported("blkif:discard-flag", "a secure discard, and the backend offers none");
     task.op = secure ? StorageOp::SecureDiscard : StorageOp::Discard;
     if (wire.nr_sectors == 0)
-        return RspStatus::Error;
+        return refusal("blkif:discard-count", "a discard of nothing", 0);
     uint32_t per = c.unit() / kSectorSize;
     if (wire.nr_sectors > UINT64_MAX / per)
-        return RspStatus::Error;
-    if (!in_range(disk, wire.sector, wire.nr_sectors * per, task))
-        return RspStatus::Error;
+        return refusal("blkif:range", "a discard ends beyond the end of the disk", wire.nr_sectors);
+    auto inside = check_range(disk, wire.sector, wire.nr_sectors * per, task);
     uint64_t granularity = c.discard_granularity ? c.discard_granularity : c.sector_size;
     uint64_t at = task.sector << kSectorShift; /* in range, so it cannot wrap */
     uint64_t first = c.discard_alignment;
-    if (at < first || (at - first) % granularity || task.sectors % (c.sector_size / kSectorSize))
-        return RspStatus::Error;
-    return RspStatus::Okay;
+    if (inside && (at < first || (at - first) % granularity || !whole_sectors(disk, task.sectors)))
+        return refusal("blkif:discard-sector", "a discard is not aligned", wire.sector);
+    return inside;
 }
 
 } // namespace
 
-RspStatus check_request(const Disk &disk, const WireRequest &wire, Task &task)
+uint32_t segment_count(const WireRequest &wire)
+{
+    return wire.op == Op::Indirect ? wire.nr_indirect_segments : wire.nr_segments;
+}
+
+Checked check_request(const Disk &disk, const WireRequest &wire, Task &task)
 {
     task = Task{};
     switch (wire.op) {
     case Op::Read:
     case Op::Write: return check_data(disk, wire, task);
-    case Op::Indirect:
-        return disk.config.max_indirect_segments ? check_data(disk, wire, task)
-                                                 : RspStatus::EOpNotSupp;
+    case Op::Indirect: return check_indirect(disk, wire, task);
     case Op::WriteBarrier: return check_barrier(disk, wire, task);
     case Op::FlushDiskcache: return check_flush(disk, wire, task);
     case Op::Discard: return check_discard(disk, wire, task);
-    default: return RspStatus::EOpNotSupp;
+    default:
+        return unsupported("blkif:op", "an operation that the backend does not know",
+                           static_cast<uint64_t>(wire.op));
     }
 }
 
-RspStatus check_segments(const Disk &disk, const WireRequest &wire,
-                         std::span<const WireSegment> segments, Task &task)
+Checked check_segments(const Disk &disk, const WireRequest &wire,
+                       std::span<const WireSegment> segments, Task &task)
 {
     const BackConfig &c = disk.config;
     uint64_t bytes = 0;
     for (const WireSegment &s : segments) {
-        if (s.first_sect > s.last_sect || (s.last_sect + 1u) * c.unit() > kPageSize)
-            return RspStatus::Error;
+        if (s.first_sect > s.last_sect)
+            return refusal("blkif:first-last", "a segment ends before it begins", s.first_sect);
+        if ((s.last_sect + 1u) * c.unit() > kPageSize)
+            return refusal("blkif:first-last", "a segment ends beyond its page", s.last_sect);
         uint32_t length = (s.last_sect - s.first_sect + 1u) * c.unit();
         if (s.first_sect * c.unit() % c.sector_size || length % c.sector_size)
-            return RspStatus::Error;
+            return refusal("blkif:segment-alignment", "a segment is not made of whole sectors",
+                           s.first_sect);
         bytes += length;
     }
-    bool fits = in_range(disk, wire.sector, bytes >> kSectorShift, task);
-    return fits ? RspStatus::Okay : RspStatus::Error;
+    auto inside = check_range(disk, wire.sector, bytes >> kSectorShift, task);
+    if (inside && !whole_sectors(disk, task.sector))
+        return refusal("blkif:sector-number", "a request does not begin at a whole sector",
+                       wire.sector);
+    return inside;
 }
 
 } // namespace pvblk

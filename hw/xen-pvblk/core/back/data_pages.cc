@@ -50,48 +50,43 @@ std::span<const Mapping> DataPages::mappings(uint32_t slot) const
     return {&mappings_[size_t{slot} * max_segments()], slots_[slot].mapped};
 }
 
-std::optional<RspStatus> DataPages::collect(uint32_t slot, const WireRequest &wire)
+Checked DataPages::collect(uint32_t slot, const WireRequest &wire)
 {
-    slots_[slot].segments = 0;
+    slots_[slot].segments = segment_count(wire);
     if (wire.op == Op::Indirect)
         return collect_indirect(slot, wire);
-    if (wire.nr_segments == 0 || wire.nr_segments > kMaxDirectSegments)
-        return RspStatus::Error;
-    slots_[slot].segments = wire.nr_segments;
-    std::copy_n(wire.seg.begin(), wire.nr_segments, segments(slot).begin());
-    return std::nullopt;
+    std::span<WireSegment> segments = this->segments(slot);
+    std::copy_n(wire.seg.begin(), segments.size(), segments.begin());
+    return Ok{};
 }
 
 /* Copies the segments out of the frontend's pages, once. */
-std::optional<RspStatus> DataPages::collect_indirect(uint32_t slot, const WireRequest &wire)
+Checked DataPages::collect_indirect(uint32_t slot, const WireRequest &wire)
 {
     const PageUse use{"indirect", &wire};
-    uint32_t count = wire.nr_indirect_segments;
-    if (count == 0 || count > config_.max_indirect_segments)
-        return RspStatus::Error;
-    std::span<WireSegment> left{&segments_[size_t{slot} * max_segments()], count};
+    std::span<WireSegment> left = segments(slot);
     grants_.about(use);
     for (uint32_t page = 0; !left.empty(); page++) {
         auto m = maps_->take(wire.indirect[page], false);
         if (!m)
-            return map_failed();
+            return map_failed(m.error(), wire.indirect[page]);
         size_t n = std::min<size_t>(left.size(), kSegmentsPerPage);
         get_segments(m.value().page, left.first(n));
         grants_.give_back(use, m.value(), maps_.get());
         left = left.subspan(n);
     }
-    slots_[slot].segments = count;
-    return std::nullopt;
+    return Ok{};
 }
 
-RspStatus DataPages::map_failed()
+/* Whatever the reason, the frontend's grant does not allow it. */
+Refusal DataPages::map_failed(const Error &error, GrantRef ref)
 {
     counters_.map_failures++;
-    return grants_.map_failed();
+    return {grants_.map_failed(), {error.kind, "blkif:gref", error.what, ref.value}};
 }
 
 /* What we write to the disk we only read from the frontend. */
-std::optional<RspStatus> DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
+Checked DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
 {
     Slot &s = slots_[slot];
     size_t at = size_t{slot} * max_segments();
@@ -103,7 +98,7 @@ std::optional<RspStatus> DataPages::map(uint32_t slot, const WireRequest &wire, 
     for (const WireSegment &segment : segments(slot)) {
         auto m = maps_->take(segment.gref, write);
         if (!m) {
-            RspStatus answer = map_failed();
+            Refusal answer = map_failed(m.error(), segment.gref);
             unmap(slot, wire);
             return answer;
         }
@@ -113,7 +108,7 @@ std::optional<RspStatus> DataPages::map(uint32_t slot, const WireRequest &wire, 
     }
     counters_.persistent_hits.add(maps_->hits() - hits);
     counters_.segments.add(s.segments);
-    return std::nullopt;
+    return Ok{};
 }
 
 void DataPages::unmap(uint32_t slot, const WireRequest &wire)

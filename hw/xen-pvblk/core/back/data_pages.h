@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "back/check.h"
 #include "back/counters.h"
 #include "back/hooked_grants.h"
 
@@ -27,11 +28,11 @@ public:
     /* Unmaps the pages of persistent grants. Before this, unmap() every slot. */
     void stop();
 
-    /* Copies the segments of a new request. A status: failed, answer with it. */
-    std::optional<RspStatus> collect(uint32_t slot, const WireRequest &wire);
+    /* Copies the segments of a request that passed check_request(). */
+    Checked collect(uint32_t slot, const WireRequest &wire);
     /* Maps the pages that the segments name, all or nothing. `to_read`: the
      * storage writes to the pages. */
-    std::optional<RspStatus> map(uint32_t slot, const WireRequest &wire, bool to_read);
+    Checked map(uint32_t slot, const WireRequest &wire, bool to_read);
     void unmap(uint32_t slot, const WireRequest &wire);
 
     std::span<WireSegment> segments(uint32_t slot);
@@ -47,8 +48,8 @@ private:
     struct Slot {
         uint32_t segments{0}, mapped{0};
     };
-    std::optional<RspStatus> collect_indirect(uint32_t slot, const WireRequest &wire);
-    RspStatus map_failed();
+    Checked collect_indirect(uint32_t slot, const WireRequest &wire);
+    Refusal map_failed(const Error &error, GrantRef ref);
 
     const BackConfig &config_;
     QueueCounters &counters_;

@@ -35,8 +35,7 @@ void BackRequests::stop()
 
 uint32_t BackRequests::work(const WireRequest &wire) const
 {
-    uint32_t segments = wire.op == Op::Indirect ? wire.nr_indirect_segments : wire.nr_segments;
-    return 1 + std::min(segments, pages_.max_segments());
+    return 1 + std::min(segment_count(wire), pages_.max_segments());
 }
 
 HookedRequest BackRequests::hooked(uint32_t slot)
@@ -67,8 +66,8 @@ void BackRequests::begin(uint32_t slot)
         if (step.what == HookStep::Answer)
             return finish(slot, step.status);
     }
-    if (auto answer = check(slot))
-        return finish(slot, *answer);
+    if (auto good = check(slot); !good)
+        return refuse(slot, good.error());
     Request &r = requests_[slot];
     r.step = r.task.barrier ? Step::BarrierWait : Step::Work;
     r.gated = r.task.barrier;
@@ -77,24 +76,22 @@ void BackRequests::begin(uint32_t slot)
     advance(slot);
 }
 
-/* nullopt: it keeps every rule, and its pages are mapped. A status: the answer. */
-std::optional<RspStatus> BackRequests::check(uint32_t slot)
+/* Okay: it keeps every rule, and its pages are mapped. */
+Checked BackRequests::check(uint32_t slot)
 {
     Request &r = requests_[slot];
-    Disk disk{config_, ports_.storage.sectors()};
-    RspStatus status = check_request(disk, r.wire, r.task);
-    if (r.wire.op == Op::Indirect && status != RspStatus::EOpNotSupp)
+    if (r.wire.op == Op::Indirect && config_.max_indirect_segments)
         counters_.indirect++;
-    if (status != RspStatus::Okay)
-        return status;
-    if (!r.task.data)
-        return std::nullopt;
-    if (auto answer = pages_.collect(slot, r.wire))
-        return answer;
-    status = check_segments(disk, r.wire, pages_.segments(slot), r.task);
-    if (status != RspStatus::Okay)
-        return status;
-    return pages_.map(slot, r.wire, r.task.op == StorageOp::Read);
+    Disk disk{config_, ports_.storage.sectors()};
+    Checked good = check_request(disk, r.wire, r.task);
+    if (!good || !r.task.data)
+        return good;
+    good = pages_.collect(slot, r.wire);
+    if (good)
+        good = check_segments(disk, r.wire, pages_.segments(slot), r.task);
+    if (good)
+        good = pages_.map(slot, r.wire, r.task.op == StorageOp::Read);
+    return good;
 }
 
 /* The next step of a request that passed every check. */
@@ -151,6 +148,15 @@ bool BackRequests::barrier_turn()
             return true;
         }
     return false;
+}
+
+void BackRequests::refuse(uint32_t slot, const Refusal &refusal)
+{
+    const WireRequest &wire = requests_[slot].wire;
+    /* Okay: a hook pretends that an unmapped page is mapped. */
+    if (ports_.owner && refusal.status != RspStatus::Okay)
+        ports_.owner->refused({queue_.index(), wire.id, wire.op, refusal.status, refusal.why});
+    finish(slot, refusal.status);
 }
 
 /* `keep`: a hook has the slot and its pages, until release(). */

@@ -9,7 +9,7 @@
  *
  * The frontend is hostile. A request, and the segments of an indirect one, are
  * copied once, and not used before all of it was checked. If it breaks a clause,
- * the answer is that clause's status.
+ * the answer is that clause's status, and BackOwner hears of the clause.
  *
  * Nothing is allocated between start() and stop(). Threads: as of BackQueue.
  */
@@ -60,10 +60,11 @@ private:
     };
 
     void begin(uint32_t slot);
-    std::optional<RspStatus> check(uint32_t slot);
+    Checked check(uint32_t slot);
     void advance(uint32_t slot);
     void submit(uint32_t slot, StorageOp op);
     void storage_done(uint64_t tag, bool ok) override;
+    void refuse(uint32_t slot, const Refusal &refusal);
     void finish(uint32_t slot, RspStatus status, bool keep = false);
     void respond(const Request &r, RspStatus status);
     HookedRequest hooked(uint32_t slot);

@@ -95,6 +95,19 @@ public:
         host_sentence(line.data(), line.size(), path_.c_str(), e);
         h_.ops->violation(h_.opaque, line.data());
     }
+    void refused(const RefusedRequest &r) override
+    {
+        if (!h_.ops->refused)
+            return;
+        const pvblk_back_refused request{r.queue,
+                                         r.id.value,
+                                         static_cast<uint32_t>(r.op),
+                                         static_cast<int32_t>(r.status),
+                                         r.why.clause,
+                                         r.why.what,
+                                         r.why.value};
+        h_.ops->refused(h_.opaque, &request);
+    }
 
 private:
     BackHost h_;
