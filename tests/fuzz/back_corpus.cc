@@ -89,7 +89,12 @@ TEST(Back, FlushesAndDiscards)
     EXPECT_EQ(ask(0, kDiscard, 16, 8).discards, 1u);
     EXPECT_EQ(ask(kNoDiscard, kDiscard, 16, 8).refusals, 1u);
     EXPECT_EQ(ask(kGranularity, kDiscard, 24, 16).discards, 1u);
-    EXPECT_EQ(ask(kGranularity, kDiscard, 25, 16).refusals, 1u);
+    EXPECT_EQ(ask(kGranularity, kDiscard, 25, 16).discards, 1u);
+    EXPECT_EQ(ask(kGranularity, kDiscard, 25, 8).okays, 1u) << "less than a granule";
+    EXPECT_EQ(ask(kGranularity, kDiscard, 25, 8).discards, 0u);
+    uint32_t secure = kGranularity | kSecure;
+    EXPECT_EQ(ask(secure, kDiscard | kSecurely, 24, 16).secure_discards, 1u);
+    EXPECT_EQ(ask(secure, kDiscard | kSecurely, 25, 16).refusals, 1u);
 }
 
 TEST(Back, ReadOnlyDisk)

@@ -65,8 +65,7 @@ size_t HostileFront::waiting() const
 bool HostileFront::in_range(uint64_t sector, uint64_t sectors) const
 {
     Wide end = (static_cast<Wide>(sector) + sectors) * unit();
-    return static_cast<Wide>(sector) * unit() % disk_.sector_size == 0 &&
-           end <= static_cast<Wide>(hub_.storage.sectors()) * kSectorSize;
+    return end <= static_cast<Wide>(hub_.storage.sectors()) * kSectorSize;
 }
 
 Expect HostileFront::judge(const WireRequest &req) const
@@ -93,13 +92,15 @@ Expect HostileFront::judge_discard(const WireRequest &req) const
     bool secure = req.nr_segments & kDiscardSecure;
     if (!disk_.discard || (secure && !disk_.discard_secure) || disk_.read_only)
         return Expect::Refusal;
-    if (req.nr_sectors == 0 || !in_range(req.sector, req.nr_sectors) ||
-        static_cast<Wide>(req.nr_sectors) * unit() % disk_.sector_size)
+    if (req.nr_sectors == 0 || !in_range(req.sector, req.nr_sectors))
         return Expect::Refusal;
+    if (!secure) /* a hint may begin and end anywhere */
+        return Expect::Okay;
     uint32_t granularity =
         disk_.discard_granularity ? disk_.discard_granularity : disk_.sector_size;
     Wide at = static_cast<Wide>(req.sector) * unit();
-    bool aligned = at >= disk_.discard_alignment && at % granularity == disk_.discard_alignment;
+    bool aligned = at >= disk_.discard_alignment && at % granularity == disk_.discard_alignment &&
+                   static_cast<Wide>(req.nr_sectors) * unit() % disk_.sector_size == 0;
     return aligned ? Expect::Okay : Expect::Refusal;
 }
 
@@ -161,7 +162,7 @@ Expect HostileFront::judge_data(const WireRequest &req, std::span<const WireSegm
             return Expect::Refusal;
         known &= e == Expect::Okay;
     }
-    if (!in_range(req.sector, length))
+    if (!in_range(req.sector, length) || static_cast<Wide>(req.sector) * unit() % disk_.sector_size)
         return Expect::Refusal;
     return known ? Expect::Okay : Expect::Any;
 }

@@ -153,6 +153,39 @@ TEST(BackCheck, ASecureDiscardIsNeverAnotherOne)
     EXPECT_EQ(task->sectors, 16u);
 }
 
+/* blkif:discard-sector — from the first granule on; the rest of a hint is left
+ * alone. */
+TEST(BackCheck, DiscardBeginsAtItsFirstGranule)
+{
+    BackConfig c;
+    c.sector_size = 1024;
+    c.discard_granularity = 8192; /* 16 sectors */
+    c.discard_alignment = 2048;   /* 4 sectors: granules begin at 4, 20, 36 … */
+    c.discard_secure = true;
+    const struct {
+        uint64_t sector, sectors;  /* asked for */
+        uint64_t first, discarded; /* of the disk; 0: nothing */
+    } cases[] = {
+        {4, 16, 4, 16},       {4, 3, 4, 2},  {4, 40, 4, 40},   {0, 16, 4, 12},
+        {5, 31, 20, 16},      {5, 15, 0, 0}, {5, 16, 0, 0},    {5, 17, 20, 2},
+        {21, 1, 0, 0},        {20, 1, 0, 0}, {19, 40, 20, 38}, {kDisk - 12, 12, kDisk - 12, 12},
+        {kDisk - 1, 1, 0, 0},
+    };
+    for (const auto &d : cases) {
+        SCOPED_TRACE(testing::Message() << d.sector << " + " << d.sectors);
+        auto task = checked(c, discard(d.sector, d.sectors), {});
+        ASSERT_TRUE(task);
+        EXPECT_EQ(task->nothing, d.discarded == 0);
+        EXPECT_EQ(task->sectors, d.discarded);
+        if (d.discarded) {
+            EXPECT_EQ(task->sector, d.first);
+        }
+        bool exact = d.first == d.sector && d.discarded == d.sectors;
+        EXPECT_EQ(clause(c, discard(d.sector, d.sectors, true)),
+                  exact ? "" : "blkif:discard-sector");
+    }
+}
+
 /* What a person is told, and what could be counted by. */
 TEST(BackCheck, EachRefusalNamesItsClause)
 {

@@ -305,10 +305,16 @@ constexpr BackRequestCase kRequests[] = {
          return r;
      }},
     {"discard_of_nothing", kError, [](RigFront &f) { return f.request(Op::Discard, 0, 0); }},
-    {"discard_off_the_granularity", kError,
+    {"discard_off_the_granularity", kOkay,
      [](RigFront &f) {
          auto r = f.request(Op::Discard, 4, 0);
-         r.nr_sectors = 8;
+         r.nr_sectors = 12;
+         return r;
+     }},
+    {"discard_of_less_than_a_granule", kOkay,
+     [](RigFront &f) {
+         auto r = f.request(Op::Discard, 4, 0);
+         r.nr_sectors = 4;
          return r;
      }},
     {"discard_one_past_the_end", kError,

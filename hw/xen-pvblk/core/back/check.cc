@@ -5,6 +5,8 @@
  */
 #include "back/check.h"
 
+#include <algorithm>
+
 namespace pvblk
 {
 
@@ -88,6 +90,27 @@ Checked check_flush(const Disk &disk, const WireRequest &wire, Task &task)
     return Ok{};
 }
 
+/*
+ * A plain discard is a hint: leave the part before its first granule alone, and
+ * a part of a sector at its end. A secure one is done in full or not at all.
+ */
+Checked align_discard(const Disk &disk, Task &task)
+{
+    const BackConfig &c = disk.config;
+    uint64_t granule = c.discard_granularity ? c.discard_granularity : c.sector_size;
+    uint64_t first = c.discard_alignment;
+    uint64_t past = ((task.sector << kSectorShift) % granule + granule - first) % granule;
+    uint64_t head = (past ? granule - past : 0) >> kSectorShift;
+    head = std::min(head, task.sectors);
+    uint64_t tail = (task.sectors - head) % (c.sector_size / kSectorSize);
+    if (task.op == StorageOp::SecureDiscard && (head || tail))
+        return refusal("blkif:discard-sector", "a secure discard is not aligned", task.sector);
+    task.sector += head;
+    task.sectors -= head + tail;
+    task.nothing = task.sectors == 0;
+    return Ok{};
+}
+
 Checked check_discard(const Disk &disk, const WireRequest &wire, Task &task)
 {
     const BackConfig &c = disk.config;
@@ -106,12 +129,7 @@ Checked check_discard(const Disk &disk, const WireRequest &wire, Task &task)
     if (wire.nr_sectors > UINT64_MAX / per)
         return refusal("blkif:range", "a discard ends beyond the end of the disk", wire.nr_sectors);
     auto inside = check_range(disk, wire.sector, wire.nr_sectors * per, task);
-    uint64_t granularity = c.discard_granularity ? c.discard_granularity : c.sector_size;
-    uint64_t at = task.sector << kSectorShift; /* in range, so it cannot wrap */
-    uint64_t first = c.discard_alignment;
-    if (inside && (at < first || (at - first) % granularity || !whole_sectors(disk, task.sectors)))
-        return refusal("blkif:discard-sector", "a discard is not aligned", wire.sector);
-    return inside;
+    return inside ? align_discard(disk, task) : inside;
 }
 
 } // namespace

@@ -21,6 +21,7 @@ struct Task {
     bool data{false};    /* it has segments: call check_segments() */
     bool barrier{false}; /* in order with all others */
     uint64_t sector{0}, sectors{0};
+    bool nothing{false}; /* it is done without the storage */
 };
 
 /* The answer to a request that is not done, and the reason. */

@@ -68,6 +68,8 @@ void BackRequests::begin(uint32_t slot)
     }
     if (auto good = check(slot); !good)
         return refuse(slot, good.error());
+    if (requests_[slot].task.nothing)
+        return finish(slot, RspStatus::Okay);
     Request &r = requests_[slot];
     r.step = r.task.barrier ? Step::BarrierWait : Step::Work;
     r.gated = r.task.barrier;
