@@ -4,6 +4,9 @@
 #include "qemu/memalign.h"
 #include "system/block-backend.h"
 
+/* The block layer adds up to two vectors when it pads a request. */
+QEMU_BUILD_BUG_ON(PVBLK_BACK_MAX_VECTORS + 2 > IOV_MAX);
+
 /* A secure discard overwrites this many bytes at a time. */
 #define ERASE_PIECE (1 << 20)
 

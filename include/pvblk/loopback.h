@@ -243,8 +243,10 @@ public:
     std::vector<std::byte> data;
     std::vector<Range> discards{};
     uint64_t reads{0}, writes{0}, stable_writes{0}, flushes{0}, secure_discards{0};
-    uint64_t out_of_range{0}; /* requests beyond the end: a backend's bug */
-    bool fail{false};         /* every operation fails while it is set */
+    /* A backend's bugs. Such a request fails: */
+    uint64_t out_of_range{0};     /* requests beyond the end */
+    uint64_t too_many_vectors{0}; /* requests of more than kMaxVectors */
+    bool fail{false};             /* every operation fails while it is set */
 
 private:
     struct Waiting {

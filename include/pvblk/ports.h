@@ -165,6 +165,10 @@ protected:
 class Storage
 {
 public:
+    /* The most vectors of one request. QEMU's block layer takes IOV_MAX, 1024, and
+     * adds up to two of its own when it pads a request. */
+    static constexpr size_t kMaxVectors = 1022;
+
     virtual uint64_t sectors() const = 0;
     /* Calls storage_done() exactly once, on the submitting thread, possibly
      * before this returns. */

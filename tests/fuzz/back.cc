@@ -367,6 +367,7 @@ void BackScene::play(const Step &s, Input &in)
 void BackScene::check_all()
 {
     check(hub_.storage.out_of_range == 0, "the backend asks for what is not on the disk");
+    check(hub_.storage.too_many_vectors == 0, "the backend asks for more than QEMU would do");
     check(hub_.oracle.bad_unmaps == 0, "the backend unmaps what is not mapped");
     check(hub_.oracle.regrants == 0 && hub_.oracle.bad_revokes == 0 &&
               hub_.oracle.reused_while_mapped == 0,

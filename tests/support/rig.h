@@ -144,6 +144,7 @@ public:
             EXPECT_EQ(hub.oracle.bad_frames, 0u);
         }
         EXPECT_EQ(hub.storage.out_of_range, 0u) << "the backend asked for what is not there";
+        EXPECT_EQ(hub.storage.too_many_vectors, 0u) << "a request that a storage does not take";
         expect_safe();
         EXPECT_EQ(hub.grants.in_use(), 0u) << "grants leaked";
         EXPECT_EQ(hub.grants.mapped(), 0u) << "mappings leaked";

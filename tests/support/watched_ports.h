@@ -137,11 +137,10 @@ private:
     {
         uint64_t bytes = 0;
         for (const struct iovec &v : req.data) {
-            auto at = reinterpret_cast<uintptr_t>(v.iov_base);
-            auto *page = reinterpret_cast<std::byte *>(at & ~uintptr_t{kPageSize - 1});
-            check(at % kPageSize + v.iov_len <= kPageSize, "data goes beyond its page");
-            check(grants_.mapped(page, req.op == StorageOp::Read),
-                  "the storage works on a page that is not mapped, or not for writing");
+            auto at = reinterpret_cast<uintptr_t>(v.iov_base), end = at + v.iov_len;
+            for (at &= ~uintptr_t{kPageSize - 1}; at < end; at += kPageSize)
+                check(grants_.mapped(reinterpret_cast<std::byte *>(at), req.op == StorageOp::Read),
+                      "the storage works on a page that is not mapped, or not for writing");
             bytes += v.iov_len;
         }
         check(req.data.empty() || bytes == req.sectors * kSectorSize,

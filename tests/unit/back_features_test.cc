@@ -290,6 +290,130 @@ TEST(BackIndirect, PagesOfSegmentsKeepTheirOrder)
     }
 }
 
+/* ---- as the storage takes it ---- */
+
+/* The largest request there is, from pages in this order. */
+struct LargeRequest {
+    explicit LargeRequest(bool neighbours)
+        : rig([] {
+              RigSetup s = full();
+              s.back.max_indirect_segments = kMaxIndirectSegments;
+              s.hub.grants = 4300;
+              s.hub.guest_pages = 4200;
+              s.hub.disk_sectors = 40000;
+              return s;
+          }()),
+          f(rig), frames(kMaxIndirectSegments)
+    {
+        EXPECT_TRUE(f.connect());
+        for (uint32_t i = 0; i < kMaxIndirectSegments; i++)
+            frames[i] = neighbours ? i : kMaxIndirectSegments - 1 - i;
+    }
+    WireRequest request(Op op)
+    {
+        WireRequest r = f.request(Op::Indirect, 8, 0);
+        r.indirect_op = op;
+        r.nr_indirect_segments = kMaxIndirectSegments;
+        std::vector<WireSegment> list;
+        for (uint32_t frame : frames)
+            list.push_back({granted ? rig.hub.grants.ref(frame) : f.grant(frame), 0, 7});
+        for (uint32_t p = 0; p < kMaxIndirectPages; p++) {
+            uint32_t page = kMaxIndirectSegments + p;
+            r.indirect[p] = granted ? rig.hub.grants.ref(page) : f.grant(page, true);
+            put_segments(rig.hub.guest.host(uint64_t{page} * kPageSize),
+                         std::span(list).subspan(size_t{p} * kSegmentsPerPage, kSegmentsPerPage));
+        }
+        granted = true;
+        return r;
+    }
+    Rig rig;
+    RigFront f;
+    std::vector<uint32_t> frames;
+    bool granted{false};
+};
+
+/* Storage::kMaxVectors — as many segments as blkif has room for, and no two of them are neighbours.
+ */
+TEST(BackStorage, LargestRequestIsServedFromScatteredPages)
+{
+    LargeRequest large(false);
+    Rig &rig = large.rig;
+    for (uint32_t i = 0; i < kMaxIndirectSegments; i++)
+        rig.fill_disk(8 + uint64_t{i} * 8, 8, i);
+    EXPECT_EQ(large.f.ask(large.request(Op::Read)), kOkay);
+    for (uint32_t i = 0; i < kMaxIndirectSegments; i++)
+        ASSERT_TRUE(rig.guest_is(uint64_t{large.frames[i]} * kPageSize, kPageSize, i)) << i;
+    for (uint32_t i = 0; i < kMaxIndirectSegments; i++)
+        rig.fill_guest(uint64_t{large.frames[i]} * kPageSize, kPageSize, 5000 + i);
+    EXPECT_EQ(large.f.ask(large.request(Op::Write)), kOkay);
+    for (uint32_t i = 0; i < kMaxIndirectSegments; i++)
+        ASSERT_TRUE(rig.disk_is(8 + uint64_t{i} * 8, 8, 5000 + i)) << i;
+    EXPECT_EQ(rig.hub.storage.reads, 5u);
+    EXPECT_EQ(rig.hub.storage.writes, 5u);
+    EXPECT_EQ(rig.back->counters().bytes_read, uint64_t{kMaxIndirectSegments} * kPageSize);
+    EXPECT_EQ(rig.hub.grants.mapped(), 1u);
+}
+
+TEST(BackStorage, NeighbouringPagesAreOneVector)
+{
+    LargeRequest large(true);
+    RamStorage &disk = large.rig.hub.storage;
+    large.rig.fill_guest(0, uint64_t{kMaxIndirectSegments} * kPageSize, 3);
+    disk.defer = true;
+    large.f.send(large.request(Op::Write));
+    large.rig.hub.run();
+    ASSERT_EQ(disk.waiting(), 1u);
+    EXPECT_EQ(disk.waiting(0).data.size(), 1u);
+    disk.finish(0);
+    EXPECT_EQ(large.f.next()->status, kOkay);
+    EXPECT_TRUE(large.rig.disk_is(8, uint64_t{kMaxIndirectSegments} * 8, 3));
+    disk.defer = false;
+}
+
+/* Exactly one answer, when nothing of it is at the storage any more. */
+TEST(BackStorage, OneFailedPartFailsTheWholeRequest)
+{
+    for (size_t bad = 0; bad < 5; bad++) {
+        LargeRequest large(false);
+        RamStorage &disk = large.rig.hub.storage;
+        disk.defer = true;
+        large.f.send(large.request(Op::Read));
+        large.rig.hub.run();
+        ASSERT_EQ(disk.waiting(), 5u);
+        for (size_t part = 0; part < 5; part++) {
+            EXPECT_FALSE(large.f.next()) << "answered with " << disk.waiting() << " parts to go";
+            EXPECT_GT(large.rig.hub.grants.mapped(), 4000u);
+            disk.fail = part == bad;
+            disk.finish(part % 2 ? 0 : disk.waiting() - 1);
+        }
+        auto rsp = large.f.next();
+        ASSERT_TRUE(rsp);
+        EXPECT_EQ(rsp->status, kError);
+        EXPECT_FALSE(large.f.next());
+        EXPECT_EQ(large.rig.hub.grants.mapped(), 1u);
+        EXPECT_EQ(large.rig.back->counters().bytes_read, 0u);
+        disk.defer = disk.fail = false;
+        EXPECT_EQ(large.f.ask(large.request(Op::Read)), kOkay);
+    }
+}
+
+/* So that no backend passes that QEMU's block layer would not serve. */
+TEST(BackStorage, LoopbackTakesNoMoreVectorsThanQemu)
+{
+    struct Client final : StorageClient {
+        void storage_done(uint64_t, bool ok) override { good = ok; }
+        bool good{false};
+    } client;
+    RamStorage disk(4096);
+    std::vector<std::byte> bytes(kSectorSize);
+    for (size_t vectors : {Storage::kMaxVectors, Storage::kMaxVectors + 1}) {
+        std::vector<struct iovec> data(vectors, {bytes.data(), bytes.size()});
+        disk.submit({StorageOp::Write, Sector(0), vectors, data, 0}, client);
+        EXPECT_EQ(client.good, vectors == Storage::kMaxVectors);
+    }
+    EXPECT_EQ(disk.too_many_vectors, 1u);
+}
+
 /* Each lie of an indirect request: ERROR, nothing touched, nothing mapped. */
 TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
 {

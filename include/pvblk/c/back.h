@@ -38,6 +38,9 @@ enum pvblk_back_io_kind {
     PVBLK_BACK_SECURE_DISCARD, /* nobody can read the old data any more */
 };
 
+/* The most vectors of one request: IOV_MAX, less two that QEMU adds to pad one. */
+enum { PVBLK_BACK_MAX_VECTORS = 1022 };
+
 struct pvblk_back_io {
     enum pvblk_back_io_kind kind;
     uint64_t offset, bytes;

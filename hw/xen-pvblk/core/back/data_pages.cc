@@ -42,7 +42,7 @@ std::span<WireSegment> DataPages::segments(uint32_t slot)
 
 std::span<struct iovec> DataPages::iov(uint32_t slot)
 {
-    return {&iov_[size_t{slot} * max_segments()], slots_[slot].mapped};
+    return {&iov_[size_t{slot} * max_segments()], slots_[slot].vectors};
 }
 
 std::span<const Mapping> DataPages::mappings(uint32_t slot) const
@@ -103,7 +103,7 @@ Checked DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
             return answer;
         }
         size_t bytes = size_t(segment.last_sect - segment.first_sect + 1u) * config_.unit();
-        iov_[at + s.mapped] = {m.value().page + segment.first_sect * config_.unit(), bytes};
+        iov_[at + s.vectors++] = {m.value().page + segment.first_sect * config_.unit(), bytes};
         mappings_[at + s.mapped++] = m.value();
     }
     counters_.persistent_hits.add(maps_->hits() - hits);
@@ -111,11 +111,26 @@ Checked DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
     return Ok{};
 }
 
+std::span<struct iovec> DataPages::merge(uint32_t slot, size_t count)
+{
+    std::span<struct iovec> all = iov(slot).first(count);
+    uint32_t merged = 0;
+    for (const struct iovec &v : all) {
+        struct iovec *last = merged ? &all[merged - 1] : nullptr;
+        if (last && static_cast<std::byte *>(last->iov_base) + last->iov_len == v.iov_base)
+            last->iov_len += v.iov_len;
+        else
+            all[merged++] = v;
+    }
+    slots_[slot].vectors = merged;
+    return all.first(merged);
+}
+
 void DataPages::unmap(uint32_t slot, const WireRequest &wire)
 {
     for (const Mapping &m : mappings(slot))
         grants_.give_back({"data", &wire}, m, maps_.get());
-    slots_[slot].mapped = 0;
+    slots_[slot].mapped = slots_[slot].vectors = 0;
 }
 
 } // namespace pvblk

@@ -36,9 +36,11 @@ public:
     void unmap(uint32_t slot, const WireRequest &wire);
 
     std::span<WireSegment> segments(uint32_t slot);
-    /* The mapped data, one iovec for each segment. */
+    /* The mapped data: before merge() one iovec for each segment. */
     std::span<struct iovec> iov(uint32_t slot);
     std::span<const Mapping> mappings(uint32_t slot) const;
+    /* Merges the first `count` vectors: those that touch in memory become one. */
+    std::span<struct iovec> merge(uint32_t slot, size_t count);
     /* The most segments of a request that are read. */
     uint32_t max_segments() const;
     /* Pages that stay mapped. Exact only while nothing else runs. */
@@ -46,7 +48,7 @@ public:
 
 private:
     struct Slot {
-        uint32_t segments{0}, mapped{0};
+        uint32_t segments{0}, mapped{0}, vectors{0};
     };
     Checked collect_indirect(uint32_t slot, const WireRequest &wire);
     Refusal map_failed(const Error &error, GrantRef ref);

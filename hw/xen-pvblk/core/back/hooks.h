@@ -95,7 +95,8 @@ struct HookedRequest {
     HookedQueue &queue;
     uint32_t slot; /* below the ring's entries */
     const WireRequest &wire;
-    std::span<struct iovec> iov{}; /* of its data, one per page */
+    /* Of its data, one per page; in moved() those that touch are one. */
+    std::span<struct iovec> iov{};
     std::span<const Mapping> pages{};
 };
 

@@ -122,15 +122,43 @@ void BackRequests::submit(uint32_t slot, StorageOp op)
         if (step.what == HookStep::Answer)
             return finish(slot, step.status);
     }
+    if (!req.data.empty())
+        req.data = pages_.merge(slot, req.data.size());
     working_++;
     gate_.begin();
+    send(slot, req);
+}
+
+/* Sends parts with no more vectors than the storage takes. The last submit() may
+ * end the request, and give the slot to another one. */
+void BackRequests::send(uint32_t slot, StorageRequest req)
+{
+    constexpr size_t most = Storage::kMaxVectors;
+    Request &r = requests_[slot];
+    r.parts = std::max<uint32_t>(1, static_cast<uint32_t>((req.data.size() + most - 1) / most));
+    r.failed = false;
+    while (req.data.size() > most) {
+        StorageRequest part = req;
+        part.data = req.data.first(most);
+        part.sectors = 0;
+        for (const struct iovec &v : part.data)
+            part.sectors += v.iov_len >> kSectorShift;
+        ports_.storage.submit(part, *this);
+        req.at.value += part.sectors;
+        req.sectors -= part.sectors;
+        req.data = req.data.subspan(most);
+    }
     ports_.storage.submit(req, *this);
 }
 
 void BackRequests::storage_done(uint64_t tag, bool ok)
 {
     auto slot = static_cast<uint32_t>(tag);
-    const Request &r = requests_[slot];
+    Request &r = requests_[slot];
+    r.failed |= !ok;
+    if (--r.parts)
+        return;
+    ok = !r.failed;
     working_--;
     gate_.end();
     bool keep = ok && hooks_ && hooks_->moved(hooked(slot)).what == HookStep::Keep;

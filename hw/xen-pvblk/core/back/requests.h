@@ -56,13 +56,16 @@ private:
         WireRequest wire{};
         Task task{};
         Step step{Step::Check};
-        bool gated{false}; /* the gate is closed for it */
+        bool gated{false};  /* the gate is closed for it */
+        uint32_t parts{0};  /* not yet ended by the storage */
+        bool failed{false}; /* a part of it failed */
     };
 
     void begin(uint32_t slot);
     Checked check(uint32_t slot);
     void advance(uint32_t slot);
     void submit(uint32_t slot, StorageOp op);
+    void send(uint32_t slot, StorageRequest req);
     void storage_done(uint64_t tag, bool ok) override;
     void refuse(uint32_t slot, const Refusal &refusal);
     void finish(uint32_t slot, RspStatus status, bool keep = false);

@@ -70,6 +70,7 @@ public:
     void submit(const StorageRequest &req, StorageClient &client) override
     {
         static_assert(static_cast<int>(StorageOp::SecureDiscard) == PVBLK_BACK_SECURE_DISCARD);
+        static_assert(kMaxVectors == PVBLK_BACK_MAX_VECTORS);
         pvblk_back_io io{static_cast<pvblk_back_io_kind>(req.op),
                          req.at.value << kSectorShift,
                          req.sectors << kSectorShift,

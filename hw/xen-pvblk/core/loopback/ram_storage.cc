@@ -32,8 +32,11 @@ void RamStorage::drain()
 bool RamStorage::work(const StorageRequest &req)
 {
     bool inside = req.at.value <= sectors() && req.sectors <= sectors() - req.at.value;
+    bool fits = req.data.size() <= kMaxVectors;
     if (!inside)
         out_of_range++;
+    if (!fits)
+        too_many_vectors++;
     switch (req.op) {
     case StorageOp::Read: reads++; break;
     case StorageOp::WriteStable: stable_writes++; [[fallthrough]];
@@ -42,7 +45,7 @@ bool RamStorage::work(const StorageRequest &req)
     case StorageOp::SecureDiscard: secure_discards++; break;
     case StorageOp::Discard: break;
     }
-    if (!inside || fail)
+    if (!inside || !fits || fail)
         return false;
     if (req.data.empty())
         return discard(req), true;
