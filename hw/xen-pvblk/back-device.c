@@ -36,6 +36,14 @@ static bool check_properties(XenPvblkBackend *s, Error **errp)
                    "blkif has room for in a request", s->max_indirect_segments);
         return false;
     }
+    if (s->max_segments_in_flight < MAX(s->max_indirect_segments, 11) ||
+        s->max_segments_in_flight > 262144) {
+        error_setg(errp, "max-segments-in-flight=%u is not between %u, which "
+                   "one request may have, and 262144",
+                   s->max_segments_in_flight,
+                   MAX(s->max_indirect_segments, 11));
+        return false;
+    }
     if (s->max_persistent > 65536) {
         error_setg(errp, "max-persistent=%u is more than 65536",
                    s->max_persistent);
@@ -110,6 +118,7 @@ static bool make_core(XenPvblkBackend *s, Error **errp)
         .max_ring_page_order = blockdev->props.max_ring_page_order,
         .max_queues = s->max_queues,
         .max_indirect_segments = s->max_indirect_segments,
+        .max_segments_in_flight = s->max_segments_in_flight,
         .max_persistent = s->max_persistent,
         .device_sector_units = g_str_equal(s->sector_units, "device"),
         .read_only = blockdev->info & VDISK_READONLY,
@@ -231,6 +240,8 @@ static const Property properties[] = {
     DEFINE_PROP_UINT32("max-queues", XenPvblkBackend, max_queues, 4),
     DEFINE_PROP_UINT32("max-indirect-segments", XenPvblkBackend,
                        max_indirect_segments, 256),
+    DEFINE_PROP_UINT32("max-segments-in-flight", XenPvblkBackend,
+                       max_segments_in_flight, 16384),
     DEFINE_PROP_BOOL("persistent", XenPvblkBackend, persistent, true),
     DEFINE_PROP_UINT32("max-persistent", XenPvblkBackend, max_persistent, 1056),
     DEFINE_PROP_BOOL("flush", XenPvblkBackend, flush, true),
@@ -256,6 +267,10 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     dc->desc = "Xen block backend: all of blkif";
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, properties);
+    object_class_property_set_description(klass, "max-segments-in-flight",
+        "Segments of a queue in memory, of all its requests in flight, each "
+        "about 50 bytes; a request beyond waits "
+        "(max-indirect-segments to 262144)");
     xdc->prepare = backend_prepare;
     xdc->realize = backend_realize;
     xdc->unrealize = backend_unrealize;

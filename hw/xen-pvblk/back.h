@@ -64,6 +64,7 @@ struct XenPvblkBackend {
     /* Properties: docs/backend.rst */
     uint32_t max_queues;
     uint32_t max_indirect_segments;
+    uint32_t max_segments_in_flight;
     uint32_t max_persistent;
     bool persistent;
     bool flush;

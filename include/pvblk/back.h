@@ -31,6 +31,9 @@
 namespace pvblk
 {
 
+/* 1 GiB of data in flight, for each queue. */
+inline constexpr uint32_t kMaxSegmentsInFlight = 262144;
+
 /* The description of a backend. BlockBack::start() refuses values outside the
  * limits named here. */
 struct BackConfig {
@@ -63,6 +66,10 @@ struct BackConfig {
     /* Up to kMaxIndirectSegments; 0: no indirect requests. The default is that
      * of Linux's blkback. */
     uint32_t max_indirect_segments{256};
+    /* The segments of all requests in flight of a queue. Each takes about 50 bytes.
+     * A request beyond this limit waits. At least the segments of one request, at
+     * most kMaxSegmentsInFlight. */
+    uint32_t max_segments_in_flight{16384};
     bool persistent{true};
     /* How many pages of a queue may stay mapped. The default is enough for
      * Linux's 32 requests of 32 segments and their indirect pages. */

@@ -141,6 +141,8 @@ void BackScene::configure(uint32_t setup)
     config_.max_persistent = setup & 0x4000 ? 4 : 64;
     /* Small, since memory that is set up costs more time than what is done. */
     config_.max_indirect_segments = setup & 0x1000 ? 0 : setup & 0x2000 ? 600 : 16;
+    uint32_t most = std::max(kMaxDirectSegments, config_.max_indirect_segments);
+    config_.max_segments_in_flight = setup & 0x8000 ? most : 4 * most;
     config_.max_queues = 3;
     config_.max_ring_page_order = 2;
 }

@@ -14,7 +14,8 @@ using O = BackOp;
 /* Bits of setup(), see BackScene::configure(); those of shape_of() are above. */
 constexpr uint32_t kLarge = 1, kDeviceUnits = 5, kReadOnly = 8, kNoFlush = 16, kNoDiscard = 32,
                    kGranularity = 64 | 128, kNotConnected = 0x100, kNoBarrier = 0x200,
-                   kSecure = 0x400, kNoIndirect = 0x1000, kManySegments = 0x2000, kFewKept = 0x4000;
+                   kSecure = 0x400, kNoIndirect = 0x1000, kManySegments = 0x2000, kFewKept = 0x4000,
+                   kLittleRoom = 0x8000;
 constexpr uint16_t k32Bits = 1, kThreeQueues = 2 << 1, kTwoPages = 1 << 3, kFourPages = 2 << 3,
                    kThreePages = 3 << 3, kByOrder = 1 << 5, kByPages = 2 << 5, kNumbered = 1 << 5,
                    kPersistent = 1 << 7;
@@ -303,6 +304,19 @@ TEST(Back, FrontendInThePlaceOfAnother)
                              .step(O::Run));
     EXPECT_EQ(o.connects, 2u);
     EXPECT_EQ(o.okays, 1u);
+}
+
+/* One request of many segments has all the room; the others wait, and are answered. */
+TEST(Back, LittleRoomForManySegments)
+{
+    Seed seed(kLittleRoom);
+    seed.step(O::Storage, kLate);
+    for (int i = 0; i < 4; i++)
+        seed.step(O::Request, static_cast<uint16_t>(req(kIndirect, 14) | kIndirectWrite));
+    BackOutcome o = play(seed.step(O::Publish).step(O::Run).step(O::Finish, 0, 0, 0, 1));
+    EXPECT_EQ(o.okays, 4u);
+    EXPECT_EQ(o.late, 1u) << "one at a time";
+    EXPECT_EQ(o.writes, 4u);
 }
 
 /* wrong: what HostileFront::bend() makes of it. */

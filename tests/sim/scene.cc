@@ -108,6 +108,8 @@ void Scene::choose()
     b.max_indirect_segments = r.pick({0u, 16u, 256u});
     b.persistent = r.one_in(2);
     b.max_persistent = r.pick({4u, 1056u});
+    if (b.max_persistent == 4) /* little memory of any kind */
+        b.max_segments_in_flight = std::max(16u, b.max_indirect_segments);
 
     FrontConfig &f = front_config_;
     FrontPolicy &p = f.policy;

@@ -7,6 +7,7 @@
 
 inline bool counting_allocations = false;
 inline uint64_t allocations = 0;
+inline uint64_t allocated_bytes = 0;
 
 namespace pvblk
 {

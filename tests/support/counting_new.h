@@ -13,7 +13,7 @@
 inline void *counted_allocation(std::size_t n)
 {
     if (counting_allocations)
-        allocations++;
+        allocations++, allocated_bytes += n;
     void *p = std::malloc(n ? n : 1);
     if (!p)
         std::abort();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hub's ports for a front whose allocations are counted: the hub itself
- * may allocate.
+ * The hub's ports for a front or back whose allocations are counted: the hub
+ * itself may allocate.
  */
 #pragma once
 
@@ -19,6 +19,22 @@ public:
     {
         AllocationPause pause;
         return PassEvents::notify(queue);
+    }
+};
+
+class PausedBackEvents final : public PassBackEvents
+{
+public:
+    using PassBackEvents::PassBackEvents;
+    Status notify(uint32_t queue) override
+    {
+        AllocationPause pause;
+        return PassBackEvents::notify(queue);
+    }
+    void again(uint32_t queue) override
+    {
+        AllocationPause pause;
+        PassBackEvents::again(queue);
     }
 };
 

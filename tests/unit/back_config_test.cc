@@ -45,6 +45,13 @@ const ConfigCase kConfigs[] = {
     {"blkif:feature-max-indirect-segments",
      [](BackConfig &c) { c.max_indirect_segments = kMaxIndirectSegments + 1; }},
     {"", [](BackConfig &c) { c.max_indirect_segments = kMaxIndirectSegments; }},
+    {"ring:in-flight", [](BackConfig &c) { c.max_segments_in_flight = 10; }},
+    {"", [](BackConfig &c) { c.max_segments_in_flight = 11; }},
+    {"ring:in-flight",
+     [](BackConfig &c) { c.max_indirect_segments = 100, c.max_segments_in_flight = 99; }},
+    {"", [](BackConfig &c) { c.max_indirect_segments = c.max_segments_in_flight = 100; }},
+    {"ring:in-flight", [](BackConfig &c) { c.max_segments_in_flight = kMaxSegmentsInFlight + 1; }},
+    {"", [](BackConfig &c) { c.max_segments_in_flight = kMaxSegmentsInFlight; }},
 };
 
 TEST(BackConfig, WhatCannotBeIsRefusedAndNotPublished)

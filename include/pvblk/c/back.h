@@ -126,11 +126,12 @@ struct pvblk_back_config {
     /* Multiples of sector_size; the alignment is less than the granularity.
      * Granularity 0: sector_size. */
     uint32_t discard_granularity, discard_alignment;
-    uint32_t max_ring_page_order;   /* 0 to 4 */
-    uint32_t max_queues;            /* 1 to PVBLK_MAX_QUEUES */
-    uint32_t max_indirect_segments; /* up to PVBLK_MAX_SEGMENTS; 0: no indirect requests */
-    uint32_t max_persistent;        /* pages of a queue that may stay mapped */
-    bool device_sector_units;       /* the wire counts in sector_size: see plan.h */
+    uint32_t max_ring_page_order;    /* 0 to 4 */
+    uint32_t max_queues;             /* 1 to PVBLK_MAX_QUEUES */
+    uint32_t max_indirect_segments;  /* up to PVBLK_MAX_SEGMENTS; 0: no indirect requests */
+    uint32_t max_segments_in_flight; /* of a queue; max(11, max_indirect_segments) to 262144 */
+    uint32_t max_persistent;         /* pages of a queue that may stay mapped */
+    bool device_sector_units;        /* the wire counts in sector_size: see plan.h */
     bool read_only, cdrom, removable;
     bool flush, barrier, discard, discard_secure, persistent;
 };

@@ -2,6 +2,7 @@
 /* See config_check.h. */
 #include "back/config_check.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace pvblk
@@ -49,6 +50,8 @@ Status check_limits(const BackConfig &c)
          "max_queues is not from 1 to 16"},
         {c.max_indirect_segments, 0, kMaxIndirectSegments, "blkif:feature-max-indirect-segments",
          "max_indirect_segments is more than 4096"},
+        {c.max_segments_in_flight, most_segments(c), kMaxSegmentsInFlight, "ring:in-flight",
+         "max_segments_in_flight is less than one request may have, or more than 262144"},
     };
     for (const auto &l : limits)
         if (l.value < l.least || l.value > l.most)
@@ -57,6 +60,11 @@ Status check_limits(const BackConfig &c)
 }
 
 } // namespace
+
+uint32_t most_segments(const BackConfig &config)
+{
+    return std::max(kMaxDirectSegments, config.max_indirect_segments);
+}
 
 Status check_config(const BackConfig &config)
 {

@@ -11,4 +11,7 @@ namespace pvblk
  * checks of requests and of a frontend's nodes rely on this one. */
 Status check_config(const BackConfig &config);
 
+/* The most segments of one request. */
+uint32_t most_segments(const BackConfig &config);
+
 } // namespace pvblk

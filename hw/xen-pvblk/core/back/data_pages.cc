@@ -13,46 +13,52 @@ DataPages::DataPages(BackGrants &grants, const BackConfig &config, QueueCounters
 {
 }
 
-uint32_t DataPages::max_segments() const
-{
-    return std::max(kMaxDirectSegments, config_.max_indirect_segments);
-}
-
 void DataPages::start(uint32_t slots, bool persistent)
 {
-    size_t all = size_t{slots} * max_segments();
+    uint32_t room = std::min(slots * max_segments(), config_.max_segments_in_flight);
     slots_.assign(slots, Slot{});
-    segments_.resize(all);
-    mappings_.resize(all);
-    iov_.resize(all);
+    room_.start(room, slots);
+    segments_.resize(room);
+    mappings_.resize(room);
+    iov_.resize(room);
     persistent_ = persistent;
     maps_ = std::make_unique<PersistentMaps>(grants_, persistent ? config_.max_persistent : 0);
 }
 
 void DataPages::stop()
 {
-    slots_.clear();
+    slots_ = {};
+    segments_ = {};
+    mappings_ = {};
+    iov_ = {};
     maps_.reset();
+}
+
+bool DataPages::reserve(uint32_t slot, uint32_t count)
+{
+    auto at = room_.take(count);
+    if (at)
+        slots_[slot] = {*at, count};
+    return at.has_value();
 }
 
 std::span<WireSegment> DataPages::segments(uint32_t slot)
 {
-    return {&segments_[size_t{slot} * max_segments()], slots_[slot].segments};
+    return std::span(segments_).subspan(slots_[slot].at, slots_[slot].segments);
 }
 
 std::span<struct iovec> DataPages::iov(uint32_t slot)
 {
-    return {&iov_[size_t{slot} * max_segments()], slots_[slot].vectors};
+    return std::span(iov_).subspan(slots_[slot].at, slots_[slot].vectors);
 }
 
 std::span<const Mapping> DataPages::mappings(uint32_t slot) const
 {
-    return {&mappings_[size_t{slot} * max_segments()], slots_[slot].mapped};
+    return std::span(mappings_).subspan(slots_[slot].at, slots_[slot].mapped);
 }
 
 Checked DataPages::collect(uint32_t slot, const WireRequest &wire)
 {
-    slots_[slot].segments = segment_count(wire);
     if (wire.op == Op::Indirect)
         return collect_indirect(slot, wire);
     std::span<WireSegment> segments = this->segments(slot);
@@ -89,7 +95,6 @@ Refusal DataPages::map_failed(const Error &error, GrantRef ref)
 Checked DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
 {
     Slot &s = slots_[slot];
-    size_t at = size_t{slot} * max_segments();
     /* blkif.h feature-persistent: mapped for reading and writing, since both
      * come to use the page for either. */
     bool write = persistent_ || to_read;
@@ -103,8 +108,8 @@ Checked DataPages::map(uint32_t slot, const WireRequest &wire, bool to_read)
             return answer;
         }
         size_t bytes = size_t(segment.last_sect - segment.first_sect + 1u) * config_.unit();
-        iov_[at + s.vectors++] = {m.value().page + segment.first_sect * config_.unit(), bytes};
-        mappings_[at + s.mapped++] = m.value();
+        iov_[s.at + s.vectors++] = {m.value().page + segment.first_sect * config_.unit(), bytes};
+        mappings_[s.at + s.mapped++] = m.value();
     }
     counters_.persistent_hits.add(maps_->hits() - hits);
     counters_.segments.add(s.segments);
@@ -131,6 +136,14 @@ void DataPages::unmap(uint32_t slot, const WireRequest &wire)
     for (const Mapping &m : mappings(slot))
         grants_.give_back({"data", &wire}, m, maps_.get());
     slots_[slot].mapped = slots_[slot].vectors = 0;
+}
+
+void DataPages::release(uint32_t slot, const WireRequest &wire)
+{
+    unmap(slot, wire);
+    if (slots_[slot].segments)
+        room_.give_back(slots_[slot].at, slots_[slot].segments);
+    slots_[slot] = {};
 }
 
 } // namespace pvblk

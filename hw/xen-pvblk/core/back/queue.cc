@@ -100,7 +100,7 @@ void BackQueue::event()
     in_event_ = true;
     work_ = 0;
     bool admitted = gate_.admits(*this);
-    for (uint32_t pass = 0; up_ && !halted_ && gate_.admits(*this); pass++) {
+    for (uint32_t pass = 0; up_ && gate_.admits(*this) && requests_.resume() && !halted_; pass++) {
         auto n = waiting();
         if (!n) {
             halt(n.error());
@@ -125,7 +125,7 @@ void BackQueue::event()
 
 bool BackQueue::may_take()
 {
-    return gate_.admits(*this) && !halted_ && !rests();
+    return gate_.admits(*this) && !requests_.waits() && !halted_ && !rests();
 }
 
 void BackQueue::take()

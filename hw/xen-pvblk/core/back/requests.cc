@@ -19,6 +19,7 @@ void BackRequests::start(uint32_t slots, bool persistent)
 {
     requests_.assign(slots, Request{});
     free_.reserve(slots);
+    waiting_.reserve(slots);
     for (uint32_t i = slots; i-- > 0;)
         free_.push_back(i);
     pages_.start(slots, persistent);
@@ -27,9 +28,10 @@ void BackRequests::start(uint32_t slots, bool persistent)
 void BackRequests::stop()
 {
     for (uint32_t i = 0; i < requests_.size(); i++)
-        pages_.unmap(i, requests_[i].wire);
+        pages_.release(i, requests_[i].wire);
     requests_.clear();
     free_.clear();
+    waiting_.clear();
     pages_.stop();
 }
 
@@ -66,11 +68,26 @@ void BackRequests::begin(uint32_t slot)
         if (step.what == HookStep::Answer)
             return finish(slot, step.status);
     }
-    if (auto good = check(slot); !good)
-        return refuse(slot, good.error());
-    if (requests_[slot].task.nothing)
-        return finish(slot, RspStatus::Okay);
+    if (requests_[slot].wire.op == Op::Indirect && config_.max_indirect_segments)
+        counters_.indirect++;
+    enter(slot);
+}
+
+/* Checks a request and begins it, or answers it. Runs again if it had to wait. */
+void BackRequests::enter(uint32_t slot)
+{
     Request &r = requests_[slot];
+    Disk disk{config_, ports_.storage.sectors()};
+    Checked good = check_request(disk, r.wire, r.task);
+    if (good && r.task.data) {
+        if (!pages_.reserve(slot, segment_count(r.wire)))
+            return waiting_.push_back(slot);
+        good = take_data(slot, disk);
+    }
+    if (!good)
+        return refuse(slot, good.error());
+    if (r.task.nothing)
+        return finish(slot, RspStatus::Okay);
     r.step = r.task.barrier ? Step::BarrierWait : Step::Work;
     r.gated = r.task.barrier;
     if (r.gated && !gate_.close())
@@ -78,17 +95,21 @@ void BackRequests::begin(uint32_t slot)
     advance(slot);
 }
 
-/* Okay: it keeps every rule, and its pages are mapped. */
-Checked BackRequests::check(uint32_t slot)
+bool BackRequests::resume()
+{
+    if (waits()) {
+        uint32_t slot = waiting_.front();
+        waiting_.erase(waiting_.begin());
+        enter(slot);
+    }
+    return !waits();
+}
+
+/* Okay: the segments keep every rule, and their pages are mapped. */
+Checked BackRequests::take_data(uint32_t slot, const Disk &disk)
 {
     Request &r = requests_[slot];
-    if (r.wire.op == Op::Indirect && config_.max_indirect_segments)
-        counters_.indirect++;
-    Disk disk{config_, ports_.storage.sectors()};
-    Checked good = check_request(disk, r.wire, r.task);
-    if (!good || !r.task.data)
-        return good;
-    good = pages_.collect(slot, r.wire);
+    Checked good = pages_.collect(slot, r.wire);
     if (good)
         good = check_segments(disk, r.wire, pages_.segments(slot), r.task);
     if (good)
@@ -197,13 +218,21 @@ void BackRequests::finish(uint32_t slot, RspStatus status, bool keep)
         (r.task.op == StorageOp::Read ? counters_.bytes_read : counters_.bytes_written)
             .add(r.task.sectors << kSectorShift);
     if (!keep)
-        pages_.unmap(slot, r.wire);
+        pages_.release(slot, r.wire);
     respond(r, status);
     bool was_gated = std::exchange(r.gated, false);
     if (!keep)
-        free_.push_back(slot);
+        vacate(slot);
     if (was_gated)
         gate_.open();
+}
+
+/* There is a slot again, and maybe room. */
+void BackRequests::vacate(uint32_t slot)
+{
+    free_.push_back(slot);
+    if (waits())
+        ports_.events.again(queue_.index());
 }
 
 void BackRequests::respond(const Request &r, RspStatus status)
@@ -235,8 +264,8 @@ void BackRequests::proceed(uint32_t slot)
 
 void BackRequests::release(uint32_t slot)
 {
-    pages_.unmap(slot, requests_[slot].wire);
-    free_.push_back(slot);
+    pages_.release(slot, requests_[slot].wire);
+    vacate(slot);
 }
 
 } // namespace pvblk

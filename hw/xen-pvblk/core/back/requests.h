@@ -5,7 +5,9 @@
  * to the Storage port.
  *
  * Life of a request: free → taken (copied) → checked → at the storage →
- * answered → free. There are as many slots as the ring has.
+ * answered → free. There are as many slots as the ring has. If there is no room
+ * for its segments, it waits before it is checked in full. Nothing more is taken
+ * from the ring then. Only earlier requests have room: it goes on when one ends.
  *
  * The frontend is hostile. A request, and the segments of an indirect one, are
  * copied once, and not used before all of it was checked. If it breaks a clause,
@@ -35,6 +37,9 @@ public:
 
     /* False: there is no slot for it. */
     bool accept(const WireRequest &wire);
+    /* A request that waits for room tries again. False: one still waits. */
+    bool resume();
+    bool waits() const { return !waiting_.empty(); }
     /* A waiting barrier has its turn. False: no barrier waits. */
     bool barrier_turn();
     /* For hooks: see HookedQueue. */
@@ -62,13 +67,15 @@ private:
     };
 
     void begin(uint32_t slot);
-    Checked check(uint32_t slot);
+    void enter(uint32_t slot);
+    Checked take_data(uint32_t slot, const Disk &disk);
     void advance(uint32_t slot);
     void submit(uint32_t slot, StorageOp op);
     void send(uint32_t slot, StorageRequest req);
     void storage_done(uint64_t tag, bool ok) override;
     void refuse(uint32_t slot, const Refusal &refusal);
     void finish(uint32_t slot, RspStatus status, bool keep = false);
+    void vacate(uint32_t slot);
     void respond(const Request &r, RspStatus status);
     HookedRequest hooked(uint32_t slot);
 
@@ -81,7 +88,8 @@ private:
     DataPages pages_;
     std::vector<Request> requests_{};
     std::vector<uint32_t> free_{};
-    uint32_t working_{0}; /* at the storage */
+    std::vector<uint32_t> waiting_{}; /* for room; more than one only by hooks */
+    uint32_t working_{0};             /* at the storage */
 };
 
 } // namespace pvblk

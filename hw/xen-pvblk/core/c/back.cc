@@ -139,6 +139,7 @@ BackConfig back_config(const pvblk_back_config &c)
     b.max_ring_page_order = c.max_ring_page_order;
     b.max_queues = c.max_queues;
     b.max_indirect_segments = c.max_indirect_segments;
+    b.max_segments_in_flight = c.max_segments_in_flight;
     b.persistent = c.persistent;
     b.max_persistent = c.max_persistent;
     return b;
@@ -175,6 +176,7 @@ void pvblk_back_defaults(pvblk_back_config *config)
     config->max_ring_page_order = b.max_ring_page_order;
     config->max_queues = b.max_queues;
     config->max_indirect_segments = b.max_indirect_segments;
+    config->max_segments_in_flight = b.max_segments_in_flight;
     config->max_persistent = b.max_persistent;
     config->device_sector_units = b.units == SectorUnits::Device;
     config->read_only = b.read_only;
