@@ -186,6 +186,15 @@ TEST(BackCheck, DiscardBeginsAtItsFirstGranule)
     }
 }
 
+/* blkif:segment-alignment — the place of a segment in its page, too. */
+TEST(BackCheck, SegmentBeginsAtAWholeSector)
+{
+    BackConfig c;
+    c.sector_size = 2048;
+    EXPECT_EQ(clause(c, request(Op::Read, 0), {{GrantRef(9), 4, 7}}), "");
+    EXPECT_EQ(clause(c, request(Op::Read, 0), {{GrantRef(9), 2, 5}}), "blkif:segment-alignment");
+}
+
 /* What a person is told, and what could be counted by. */
 TEST(BackCheck, EachRefusalNamesItsClause)
 {

@@ -5,6 +5,7 @@
  * Serves blkif.h "Backend XenBus Nodes", notes 3, 5, 6, 8 and struct
  * blkif_request_indirect.
  */
+#include "support/changing_page.h"
 #include "support/nesting_back.h"
 #include "support/pass_ports.h"
 #include "support/random.h"
@@ -169,18 +170,23 @@ TEST(BackRings, RingIsMappedWholeOrNotAtAll)
 /* blkif:multi-queue — each ring has its own requests and its own event. */
 TEST(BackRings, EachQueueHasItsOwnRing)
 {
-    Rig rig(full());
-    RigFront f(rig, {Abi::X86_64, 4, 2, false});
-    ASSERT_TRUE(f.connect());
-    f.grant(0);
-    for (uint32_t q = 0; q < 4; q++) {
-        rig.fill_disk(q * 8, 8, 10 + q);
-        EXPECT_EQ(f.ask(f.request(Op::Read, q * 8), q), kOkay);
-        EXPECT_TRUE(rig.guest_is(0, kPageSize, 10 + q));
-        for (uint32_t other = 0; other < 4; other++)
-            EXPECT_FALSE(f.next(other)) << q;
+    for (uint32_t queues : {4u, 5u, kMaxQueues}) {
+        RigSetup s = full();
+        s.back.max_queues = kMaxQueues;
+        Rig rig(s);
+        RigFront f(rig, {Abi::X86_64, queues, 2, false});
+        ASSERT_TRUE(f.connect());
+        EXPECT_EQ(rig.back->plan().queues, queues);
+        f.grant(0);
+        for (uint32_t q = 0; q < queues; q++) {
+            rig.fill_disk(q * 8, 8, 10 + q);
+            EXPECT_EQ(f.ask(f.request(Op::Read, q * 8), q), kOkay);
+            EXPECT_TRUE(rig.guest_is(0, kPageSize, 10 + q));
+            for (uint32_t other = 0; other < queues; other++)
+                EXPECT_FALSE(f.next(other)) << q;
+        }
+        EXPECT_EQ(rig.back->counters().requests, queues);
     }
-    EXPECT_EQ(rig.back->counters().requests, 4u);
 }
 
 /* One ring that lies does not stop the others. */
@@ -287,6 +293,25 @@ TEST(BackIndirect, PagesOfSegmentsKeepTheirOrder)
         uint64_t sectors = i % 2 ? 8 : 4;
         ASSERT_TRUE(rig.disk_is(sector, sectors, i)) << i;
         sector += sectors;
+    }
+}
+
+/* blkif:indirect-limit — all else is right with it. */
+TEST(BackIndirect, OneSegmentBeyondTheLimitIsRefused)
+{
+    for (uint32_t limit : {16u, 256u, 511u, 512u}) {
+        RigSetup s = full();
+        s.back.max_indirect_segments = limit;
+        s.hub.guest_pages = 1200;
+        Rig rig(s);
+        RigFront f(rig);
+        ASSERT_TRUE(f.connect());
+        for (uint32_t i = 0; i <= limit; i++)
+            f.grant(i);
+        EXPECT_EQ(f.ask(f.indirect(Op::Write, 0, limit, 1000)), kOkay);
+        EXPECT_EQ(f.ask(f.indirect(Op::Write, 0, limit + 1, 1100)), kError) << limit;
+        ASSERT_EQ(rig.back_owner.refusals.size(), 1u);
+        EXPECT_STREQ(rig.back_owner.refusals[0].why.clause, "blkif:indirect-limit");
     }
 }
 
@@ -462,24 +487,54 @@ TEST(BackIndirect, LyingIndirectRequestTouchesNothing)
     }
 }
 
-/* XSA-155 — segments that change after they were copied change nothing. */
+/* Grants: one of them is of a page of the test's. */
+class PageGrants final : public PassBackGrants
+{
+public:
+    PageGrants(BackGrants &under, GrantRef ref, std::byte *page)
+        : PassBackGrants(under), ref_(ref), page_(page)
+    {
+    }
+    Result<std::byte *> map(GrantRef ref, bool readonly) override
+    {
+        return ref == ref_ ? Result<std::byte *>(page_) : PassBackGrants::map(ref, readonly);
+    }
+    void unmap(GrantRef ref, std::byte *page) override
+    {
+        if (page != page_)
+            PassBackGrants::unmap(ref, page);
+    }
+
+private:
+    GrantRef ref_;
+    std::byte *page_;
+};
+
+/* XSA-155 — each word is loaded once: the next load would find something else. */
 TEST(BackIndirect, SegmentsAreFetchedOnce)
 {
+    constexpr uint32_t kSegments = 20;
     Rig rig(full());
     RigFront f(rig);
-    ASSERT_TRUE(f.connect());
-    for (uint32_t i = 0; i < 20; i++)
+    for (uint32_t i = 0; i < kSegments; i++)
         f.grant(i);
-    rig.fill_guest(0, 20 * kPageSize, 9);
-    WireRequest r = f.indirect(Op::Write, 0, 20, 500);
-    rig.hub.storage.defer = true;
-    f.send(r);
-    rig.hub.run();
-    ASSERT_EQ(rig.hub.storage.waiting(), 1u);
-    std::memset(rig.hub.guest.host(500 * kPageSize), 0xff, kPageSize);
-    rig.hub.storage.drain();
-    EXPECT_TRUE(rig.disk_is(0, 160, 9));
-    rig.hub.storage.defer = false;
+    WireRequest r = f.indirect(Op::Write, 0, kSegments, 500);
+    ChangingPage list;
+    std::memcpy(list.data(), rig.hub.guest.host(500 * kPageSize), kPageSize);
+    PageGrants grants(rig.hub.grants, r.indirect[0], list.data());
+    BackPorts ports = rig.hub.back_ports();
+    BlockBack back({ports.store, grants, ports.events, ports.storage, nullptr}, rig.setup.back);
+    rig.back->vanish();
+    rig.hub.attach(&back);
+    ASSERT_TRUE(back.start());
+    f.state(XenbusState::Initialised);
+    rig.fill_guest(0, kSegments * kPageSize, 9);
+    list.arm();
+    EXPECT_EQ(f.ask(r), kOkay);
+    EXPECT_TRUE(rig.disk_is(0, kSegments * 8, 9));
+    EXPECT_EQ(list.loads(), kSegments * kSegmentSize / 4);
+    rig.hub.detach_back();
+    back.vanish();
 }
 
 /* ---- persistent grants ---------------------------------------------------- */

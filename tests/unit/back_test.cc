@@ -507,6 +507,71 @@ TEST(BackRequests, RefusalIsToldWithItsClause)
     EXPECT_TRUE(rig.back_owner.violations.empty());
 }
 
+/* grant:end-access — whatever comes of a request, its pages are let go of before the frontend can
+ * see the answer. */
+class LastLook final : public BackHooks
+{
+public:
+    explicit LastLook(LoopbackHub &h) : hub(h) {}
+    void attached(HookedBack &back) override { back.ask_hooks(); }
+    bool respond(HookedQueue &, const WireRequest &, const WireResponse &) override
+    {
+        answers++;
+        look();
+        return false;
+    }
+    std::optional<bool> publish(HookedQueue &) override
+    {
+        if (std::exchange(published, answers) != answers)
+            look();
+        return std::nullopt;
+    }
+    void look() { most = std::max(most, hub.grants.mapped()); }
+    LoopbackHub &hub;
+    uint32_t answers{0}, published{0}, most{0};
+};
+
+TEST(BackRequests, PagesAreUnmappedBeforeTheAnswer)
+{
+    RigSetup s;
+    s.back.barrier = true;
+    s.back.max_indirect_segments = 16;
+    s.hub.grants = 64;
+    Rig rig(s);
+    rig.oracle_matters = false;
+    RigFront f(rig);
+    LastLook look(rig.hub);
+    BlockBack back(rig.hub.back_ports(), rig.setup.back, &look);
+    rig.back->vanish();
+    rig.hub.attach(&back);
+    ASSERT_TRUE(back.start());
+    f.state(XenbusState::Initialised);
+    for (uint32_t i = 0; i < 12; i++)
+        f.grant(i);
+    for (bool late : {false, true})
+        for (bool fail : {false, true}) {
+            rig.hub.storage.defer = late;
+            rig.hub.storage.fail = fail;
+            WireRequest stray = f.request(Op::Write, 0, 3);
+            stray.seg[2].gref = GrantRef(4711);
+            for (const WireRequest &r :
+                 {f.request(Op::Read, 0, 11), stray, f.indirect(Op::Write, 0, 12, 40),
+                  f.request(Op::WriteBarrier, 0, 2)}) {
+                f.send(r);
+                rig.hub.run();
+                while (rig.hub.storage.waiting())
+                    rig.hub.storage.finish(0);
+                EXPECT_TRUE(f.next());
+            }
+            f.revoke(40);
+        }
+    EXPECT_EQ(look.answers, 4u * 4u);
+    EXPECT_EQ(look.most, 1u) << "the ring alone";
+    rig.hub.storage.defer = rig.hub.storage.fail = false;
+    rig.hub.detach_back();
+    back.vanish();
+}
+
 /* XSA-216 */
 TEST(BackRequests, ResponsePaddingIsZero)
 {
