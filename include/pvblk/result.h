@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -37,6 +38,14 @@ struct Error {
     const char *what{""};
     uint64_t value{0}; /* the offending number, where there is one */
 };
+
+/* The same for a person; "" where there is no error. */
+inline std::string sentence(const Error &e)
+{
+    if (!*e.what)
+        return "";
+    return std::string(e.what) + " (" + e.clause + ", value " + std::to_string(e.value) + ")";
+}
 
 struct Ok {
 };

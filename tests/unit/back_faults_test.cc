@@ -1098,7 +1098,7 @@ TEST(BackFaults, ExamplesAreTaken)
 
 /* ---- as C sees it ------------------------------------------------------------------- */
 
-constexpr const char *kCopy = "/copy-of-the-state";
+constexpr const char *kCopy = "/copy-of-the-state", *kReport = "/report";
 
 /* The operations that a backend without a frontend needs; `opaque` is the hub. */
 pvblk_back_ops hub_ops()
@@ -1125,6 +1125,7 @@ pvblk_back_ops hub_ops()
     };
     ops.store_unwatch = [](void *) {};
     ops.storage_bytes = [](void *o) { return hub(o)->storage.sectors() * kSectorSize; };
+    ops.violation = [](void *o, const char *text) { hub(o)->put_node(kReport, text); };
     return ops;
 }
 
@@ -1188,6 +1189,20 @@ TEST_F(BackInC, AsksItsFrontendToClose)
     EXPECT_EQ(node("state"), "2");
     pvblk_back_close(back_);
     EXPECT_EQ(node("state"), "5");
+}
+
+/* blkif:extra-nodes — whoever is told is told the clause. */
+TEST_F(BackInC, RefusedFrontendIsReportedWithItsClause)
+{
+    pvblk_back_publish(back_);
+    EXPECT_STREQ(pvblk_back_last_error(back_), "");
+    hub.put_node(hub.config.frontend_path + "/protocol", "bogus");
+    hub.put_node(hub.config.frontend_path + "/state", "3");
+    pvblk_back_store_changed(back_);
+    EXPECT_EQ(node("state"), "5");
+    EXPECT_EQ(node("error"), "frontend's protocol is none that we know (blkif:protocol, value 0)");
+    EXPECT_EQ(pvblk_back_last_error(back_), node("error"));
+    EXPECT_EQ(hub.node(kReport), hub.config.backend_path + ": " + node("error"));
 }
 
 TEST_F(BackInC, BadPlanLeavesTheOldOne)

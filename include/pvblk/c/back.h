@@ -171,7 +171,7 @@ void pvblk_back_io_done(void *client, uint64_t tag, bool ok);
 /* Calls `emit` for each field, in a fixed order. */
 void pvblk_back_plan(const pvblk_back *back, pvblk_emit *emit, void *opaque);
 void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque);
-/* Why the last connect or ring failed; "": none failed. */
+/* Why the last connect or ring failed, with the clause; "": none failed. */
 const char *pvblk_back_last_error(const pvblk_back *back);
 
 /* ---- fault plans -------------------------------------------------------------------- */

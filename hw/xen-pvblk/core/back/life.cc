@@ -202,7 +202,7 @@ void BackLife::refuse(const Error &error)
     connect_failures_++;
     if (ports_.owner)
         ports_.owner->violation(error);
-    write("error", error.what);
+    write("error", sentence(error));
     set_state(XenbusState::Closing);
 }
 

@@ -162,7 +162,8 @@ struct pvblk_back {
     BackHostOwner owner;
     BackFaults faults{};
     BlockBack back;
-    std::string plan{}; /* what pvblk_back_faults() gave */
+    std::string plan{};          /* what pvblk_back_faults() gave */
+    mutable std::string error{}; /* what pvblk_back_last_error() gave */
 };
 
 void pvblk_back_defaults(pvblk_back_config *config)
@@ -321,5 +322,6 @@ void pvblk_back_fault_counters(const pvblk_back *back, pvblk_emit *emit, void *o
 
 const char *pvblk_back_last_error(const pvblk_back *back)
 {
-    return back->back.last_error().what;
+    back->error = sentence(back->back.last_error());
+    return back->error.c_str();
 }

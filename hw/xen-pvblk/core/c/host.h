@@ -50,8 +50,7 @@ inline int host_errno(const Status &s)
 /* One sentence: why the object at `path` failed. */
 inline void host_sentence(char *out, size_t size, const char *path, const Error &e)
 {
-    std::snprintf(out, size, "%s: %s (%s, value %llu)", path, e.what, e.clause,
-                  static_cast<unsigned long long>(e.value));
+    std::snprintf(out, size, "%s: %s", path, sentence(e).c_str());
 }
 
 /* A path or value with a terminator. Longer ones are cut; ours are shorter. */
