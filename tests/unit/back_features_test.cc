@@ -63,7 +63,8 @@ TEST(BackFeatureNodes, FeatureThatIsOffHasNoNode)
     for (const char *n :
          {"feature-barrier", "feature-persistent", "discard-secure", "discard-granularity",
           "discard-alignment", "max-ring-page-order", "max-ring-pages", "multi-queue-max-queues",
-          "feature-max-indirect-segments", "type", "dev", "params", "feature-flush-cache"})
+          "feature-max-indirect-segments", "type", "dev", "params", "feature-flush-cache",
+          "removable"})
         EXPECT_FALSE(rig.hub.has_node(rig.hub.config.backend_path + "/" + n)) << n;
 }
 

@@ -29,6 +29,7 @@ TEST(BackNodes, NodesAreThoseOf2024)
     EXPECT_EQ(rig.back_node("sector-size"), "4096");
     EXPECT_EQ(rig.back_node("physical-sector-size"), "4096");
     EXPECT_EQ(rig.back_node("info"), "2");
+    EXPECT_EQ(rig.back_node("removable"), "1");
     EXPECT_EQ(rig.back_node("mode"), "w");
     EXPECT_EQ(rig.back_node("feature-flush-cache"), "1");
     EXPECT_EQ(rig.back_node("discard-granularity"), "65536");
@@ -152,6 +153,34 @@ TEST(BackStates, UnreadableNodeIsNotMissing)
             std::string_view(rig.back->last_error().what) == "a frontend node could not be read";
     }
     EXPECT_GE(refused, 4u) << "protocol, the queues, and both sizes of the ring";
+}
+
+/* blkif:protocol — without the node it is the native ABI. */
+TEST(BackStates, FrontendWithoutAProtocolHasTheNativeAbi)
+{
+    Rig rig;
+    RigFront f(rig, kNativeAbi);
+    f.remove("protocol");
+    ASSERT_TRUE(f.connect());
+    EXPECT_EQ(rig.back->plan().abi, kNativeAbi);
+    f.grant(0);
+    for (int i = 0; i < 40; i++)
+        EXPECT_EQ(f.ask(f.request(Op::Read, 0)), kOkay) << "entries have its size";
+}
+
+/* blkif:sectors — half a sector at the end is none. */
+TEST(BackNodes, SizeIsWholeSectors)
+{
+    for (SectorUnits units : {SectorUnits::Bytes512, SectorUnits::Device}) {
+        RigSetup s;
+        s.hub.disk_sectors = 8195;
+        s.back.sector_size = s.back.physical_sector_size = 4096;
+        s.back.units = units;
+        Rig rig(s);
+        ASSERT_TRUE(rig.back->start());
+        EXPECT_EQ(rig.back_node("sectors"), units == SectorUnits::Device ? "1024" : "8192");
+        EXPECT_EQ(rig.back_node("physical-sector-size"), "4096");
+    }
 }
 
 /* blkif:sectors-physical — the size is a multiple, or there is no such node. */
@@ -431,6 +460,25 @@ TEST(BackRequests, LargeSectorsAreServedInEitherUnit)
     }
 }
 
+/* blkif:feature-large-sector-size (qemu:D2) — neither the units nor the answer
+ * depend on it. */
+TEST(BackRequests, NodeAboutLargeSectorsIsNotRead)
+{
+    for (const char *value : {"1", "0", "x"}) {
+        SCOPED_TRACE(value);
+        RigSetup s;
+        s.back.sector_size = 4096;
+        Rig rig(s);
+        RigFront f(rig);
+        f.node("feature-large-sector-size", value);
+        ASSERT_TRUE(f.connect());
+        f.grant(0);
+        rig.fill_disk(16, 8, 5);
+        EXPECT_EQ(f.ask(f.request(Op::Read, 16)), kOkay);
+        EXPECT_TRUE(rig.guest_is(0, 4096, 5));
+    }
+}
+
 /* blkif:abi — a 32-bit frontend. */
 TEST(BackRequests, I386FrontendIsServed)
 {
@@ -649,6 +697,24 @@ TEST(BackRingIndex, FailedEventIsReportedOnce)
     EXPECT_FALSE(back.halted());
     rig.hub.detach_back();
     back.vanish();
+}
+
+/* ring:front-inits — the indices are where its frontend set them. */
+TEST(BackRingIndex, RingMayStartAnywhere)
+{
+    for (uint32_t at : {5u, 1u << 31, UINT32_MAX - 2}) {
+        SCOPED_TRACE(at);
+        Rig rig;
+        RigFront f(rig);
+        f.shared().store(SringField::ReqProd, RingIndex(at));
+        f.shared().store(SringField::RspProd, RingIndex(at));
+        f.shared().store(SringField::RspEvent, RingIndex(at + 1));
+        f.rings[0] = FrontRing<SharedRing>(f.shared(), RingIndex(at));
+        ASSERT_TRUE(f.connect());
+        for (int i = 0; i < 40; i++)
+            EXPECT_EQ(f.ask(f.request(Op::FlushDiskcache, 0, 0)), kOkay);
+        EXPECT_EQ(rig.back->counters().requests, 40u);
+    }
 }
 
 /* ring:req-prod — a full ring that stays unanswered takes no more. */

@@ -58,6 +58,7 @@ std::vector<BackNodes::Node> BackNodes::list() const
     };
     bool ring_pages = c.max_ring_page_order != 0;
     uint64_t bytes = ports_.storage.sectors() * kSectorSize;
+    bytes -= bytes % c.sector_size;
     /* blkif.h: the size is a multiple of it, where there is one. */
     bool physical = c.physical_sector_size != 0 && bytes % c.physical_sector_size == 0;
     return {
