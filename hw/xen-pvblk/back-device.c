@@ -97,12 +97,24 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
     return true;
 }
 
+/* As toolstacks write it: QEMU says xvda0 where they say xvda. */
+static char *dev_name(XenPvblkBackend *s)
+{
+    XenBlockVdev *vdev = &XEN_BLOCK_DEVICE(s)->props.vdev;
+    char *name = object_property_get_str(OBJECT(s), "vdev", NULL);
+
+    if (vdev->type != XEN_BLOCK_VDEV_TYPE_DP && !vdev->partition) {
+        name[strlen(name) - 1] = '\0';
+    }
+    return name;
+}
+
 static bool make_core(XenPvblkBackend *s, Error **errp)
 {
     XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
     XenDevice *xendev = XEN_DEVICE(s);
     BlockConf *conf = &blockdev->props.conf;
-    g_autofree char *dev = object_property_get_str(OBJECT(s), "vdev", NULL);
+    g_autofree char *dev = dev_name(s);
     g_autofree char *drive = object_property_get_str(OBJECT(s), "drive", NULL);
     char why[256];
     struct pvblk_back_config config = {

@@ -19,6 +19,7 @@
 #include "qemu/bswap.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
+#include "qobject/qlist.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_pci.h"
@@ -132,6 +133,40 @@ static int64_t get_counter(Rig *r, const char *name)
 
     qobject_unref(counters);
     return v;
+}
+
+/* Of the object with all nodes of the XenStore. */
+static char *find_xenstore(Rig *r)
+{
+    QDict *rsp = qtest_qmp(r->qts, "{'execute': 'qom-list', 'arguments': "
+                           "{'path': '/machine/unattached'}}");
+    const QListEntry *e;
+    char *path = NULL;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(rsp, "return"), e) {
+        QDict *child = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (g_str_equal(qdict_get_str(child, "type"), "child<xen-xenstore>")) {
+            path = g_strdup_printf("/machine/unattached/%s",
+                                   qdict_get_str(child, "name"));
+        }
+    }
+    qobject_unref(rsp);
+    g_assert_nonnull(path);
+    return path;
+}
+
+/* @line: the end of a path, and the value. */
+static void assert_node(Rig *r, const char *line)
+{
+    g_autofree char *xenstore = find_xenstore(r);
+    g_autofree char *whole = g_strconcat(line, "\n", NULL);
+    QDict *rsp = qom_get(r, xenstore, "nodes");
+
+    if (!strstr(qdict_get_str(rsp, "return"), whole)) {
+        g_error("no node %s in:\n%s", line, qdict_get_str(rsp, "return"));
+    }
+    qobject_unref(rsp);
 }
 
 /* Each QMP command lets the main loop run once more. */
@@ -1715,6 +1750,61 @@ static void test_bad_fault_plans(const void *machine)
     unlink(file);
 }
 
+static void test_bad_backend_properties(const void *machine)
+{
+    static const struct {
+        const char *properties, *sentence;
+    } cases[] = {
+        { "vdev=xvdb", "give drive=" },
+        { "vdev=xvdb,drive=empty", "the drive is empty" },
+        { "drive=n0,max-ring-page-order=5", "max-ring-page-order=5" },
+        { "drive=n0,max-queues=0", "max-queues=0" },
+        { "drive=n0,max-queues=17", "max-queues=17" },
+        { "drive=n0,max-indirect-segments=4097", "max-indirect-segments=4097" },
+        { "drive=n0,max-persistent=65537", "max-persistent=65537" },
+        { "drive=n0,sector-units=4k", "use 512 or device" },
+        { "drive=n0,logical_block_size=8192,physical_block_size=8192",
+          "more than a page" },
+    };
+    Rig *r = rig_boot(machine, RAW "-drive if=none,id=empty ");
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_refused(r, "xen-pvblk-backend", cases[i].properties,
+                       cases[i].sentence);
+    }
+    /* None of them left anything behind; each limit itself is allowed. */
+    qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb', "
+                         "'max-ring-page-order': 4, 'max-queues': 16, "
+                         "'max-indirect-segments': 4096, "
+                         "'max-persistent': 65536}");
+    assert_node(r, "/qdisk/1/51728/state = \"2\"");
+    rig_shutdown(r);
+}
+
+/* The nodes that tell a guest which disk this is, and of what kind. */
+static void test_backend_nodes(const void *machine)
+{
+    Rig *r = rig_boot(machine, RAW
+        "-device xen-pvblk-backend,drive=n0,vdev=xvdb,cdrom=on,removable=on "
+        "-blockdev driver=null-co,size=1048576,node-name=n1 "
+        "-device xen-pvblk-backend,drive=n1,vdev=xvdc10 "
+        "-blockdev driver=null-co,size=1048576,node-name=n2 "
+        "-device xen-pvblk-backend,drive=n2,vdev=hda ");
+
+    assert_node(r, "/device/vbd/51728/device-type = \"cdrom\"");
+    assert_node(r, "/device/vbd/51728/virtual-device = \"51728\"");
+    assert_node(r, "/qdisk/1/51728/dev = \"xvdb\"");
+    assert_node(r, "/qdisk/1/51728/info = \"7\"");
+    assert_node(r, "/qdisk/1/51728/mode = \"r\"");
+    assert_node(r, "/qdisk/1/51728/removable = \"1\"");
+    assert_node(r, "/device/vbd/51754/device-type = \"disk\"");
+    assert_node(r, "/qdisk/1/51754/dev = \"xvdc10\"");
+    assert_node(r, "/qdisk/1/51754/info = \"0\"");
+    assert_node(r, "/qdisk/1/768/dev = \"hda\"");
+    rig_shutdown(r);
+}
+
 /* The ring's thread is at work when the operator takes the disk away. */
 static void test_iothread_unplug_in_flight(const void *machine)
 {
@@ -1871,6 +1961,8 @@ int main(int argc, char **argv)
     add("second-frontend", test_second_frontend, true);
     /* These two plug devices at run time, which q35 takes on bridges only. */
     add("bad-properties", test_bad_properties, true);
+    add("bad-backend-properties", test_bad_backend_properties, false);
+    add("backend-nodes", test_backend_nodes, false);
     add("no-xen", test_no_xen, true);
     add("exit-with-network", test_exit_with_network, false);
     return g_test_run();
