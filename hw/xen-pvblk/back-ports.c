@@ -338,12 +338,17 @@ static void later(void *opaque)
 
 /* ---- what people see -------------------------------------------------- */
 
+/* The trace has all of them. The guest decides how often, so the log has not. */
 static void violation(void *opaque, const char *text)
 {
     XenPvblkBackend *s = opaque;
+    uint32_t before = qatomic_fetch_inc(&s->reported);
 
-    if (qatomic_fetch_inc(&s->reported) < MAX_REPORTS) {
-        error_report("xen-pvblk-backend: %s", text);
+    trace_xen_pvblk_back_violation(s, text);
+    if (before < MAX_REPORTS) {
+        error_report("xen-pvblk-backend: %s%s", text,
+                     before + 1 < MAX_REPORTS ? "" :
+                     "; no more of these are reported");
     }
 }
 
