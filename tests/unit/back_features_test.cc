@@ -229,19 +229,6 @@ TEST(BackRings, NewFrontendTakesOverWhileConnected)
     rig.hub.events.close(3);
 }
 
-/* A device that the toolstack takes away does not come up again. */
-TEST(BackRings, OfflineBackendStaysClosed)
-{
-    Rig rig(full());
-    RigFront f(rig);
-    ASSERT_TRUE(f.connect());
-    rig.hub.put_node(rig.hub.config.backend_path + "/online", "0");
-    f.state(XenbusState::Closing);
-    f.state(XenbusState::Closed);
-    f.state(XenbusState::Initialising);
-    EXPECT_EQ(rig.back->state(), XenbusState::Closed);
-}
-
 /* ---- indirect ------------------------------------------------------------- */
 
 /* blkif:indirect — one segment to as many as there may be. */

@@ -31,8 +31,8 @@ constexpr Row kRows[] = {
     {E::FrontUnknown, {A::None, A::None, A::End, A::End, A::None}},
     {E::FrontInitialising, {A::None, A::None, A::Restart, A::Restart, A::Restart}},
     {E::FrontInitWait, {A::None, A::None, A::None, A::None, A::None}},
-    {E::FrontInitialised, {A::None, A::Connect, A::Renew, A::None, A::None}},
-    {E::FrontConnected, {A::None, A::Connect, A::Renew, A::None, A::None}},
+    {E::FrontInitialised, {A::None, A::Connect, A::Replace, A::Return, A::Return}},
+    {E::FrontConnected, {A::None, A::Connect, A::Renew, A::Return, A::Return}},
     {E::FrontClosing, {A::None, A::Close, A::Close, A::None, A::None}},
     {E::FrontClosed, {A::None, A::None, A::End, A::End, A::None}},
     {E::FrontReconfiguring, {A::None, A::None, A::None, A::None, A::None}},
@@ -66,8 +66,10 @@ TEST(BackStateTable, OnlyAFrontendThatIsReadyIsConnectedTo)
         for (uint32_t e = 0; e < kBackEvents; e++) {
             A action = back_action(s, static_cast<E>(e));
             bool ready = e == uint32_t(E::FrontInitialised) || e == uint32_t(E::FrontConnected);
+            bool renews = action == A::Renew || action == A::Replace;
             EXPECT_EQ(action == A::Connect, ready && s == S::InitWait) << e;
-            EXPECT_EQ(action == A::Renew, ready && s == S::Connected) << e;
+            EXPECT_EQ(renews, ready && s == S::Connected) << e;
+            EXPECT_EQ(action == A::Return, ready && (s == S::Closing || s == S::Closed)) << e;
         }
 }
 

@@ -16,6 +16,14 @@ namespace
 /* Bounds the work for a frontend that changes its state all the time. */
 constexpr uint32_t kMaxLooks = 4;
 
+/* A frontend in this state takes no part in a session. */
+constexpr bool has_left(XenbusState front)
+{
+    using S = XenbusState;
+    return front == S::Unknown || front == S::Initialising || front == S::Closing ||
+           front == S::Closed;
+}
+
 } // namespace
 
 BackLife::BackLife(BackPorts ports, BackConfig config, BackHooks *hooks)
@@ -49,6 +57,7 @@ Status BackLife::publish()
         return possible;
     nodes_.ask_toolstack();
     publish_nodes();
+    expect_nobody_else();
     set_state(XenbusState::InitWait);
     return Ok{};
 }
@@ -60,6 +69,7 @@ Status BackLife::watch()
 
 void BackLife::close()
 {
+    expect_nobody_else();
     act(back_action(state_, BackEvent::Close));
 }
 
@@ -140,6 +150,7 @@ void BackLife::look()
     if (hooks_ && hooks_->tick("store"))
         return;
     XenbusState seen = FrontReader(ports_.store, config_).state();
+    left_ = left_ || has_left(seen);
     act(back_action(state_, front_event(seen)));
 }
 
@@ -149,20 +160,24 @@ void BackLife::act(BackAction action)
 {
     switch (action) {
     case BackAction::None: break;
-    case BackAction::Restart: restart(); break;
+    case BackAction::Restart: (void)restart(); break;
+    case BackAction::Return: turn_.look |= is_another() && restart(); break;
     case BackAction::Connect: connect(); break;
-    case BackAction::Renew: renew(); break;
+    case BackAction::Renew: renew(false); break;
+    case BackAction::Replace: renew(rings_.used()); break;
     case BackAction::Close: set_state(XenbusState::Closing); break;
     case BackAction::End: end(); break;
     }
 }
 
-void BackLife::restart()
+/* False: the toolstack takes the device away. */
+bool BackLife::restart()
 {
     if (!nodes_.allows("online"))
-        return;
+        return false;
     disconnect();
     (void)publish();
+    return true;
 }
 
 void BackLife::connect()
@@ -170,10 +185,10 @@ void BackLife::connect()
     connect(FrontReader(ports_.store, config_).plan());
 }
 
-void BackLife::renew()
+void BackLife::renew(bool replace)
 {
     auto plan = FrontReader(ports_.store, config_).plan();
-    if (!plan || plan.value() != this->plan())
+    if (replace || !plan || plan.value() != this->plan() || rings_.stale())
         connect(plan);
 }
 
@@ -183,11 +198,12 @@ void BackLife::connect(const Result<BackPlan> &plan)
         return;
     disconnect();
     if (!plan)
-        return refuse(plan.error());
+        return refuse(plan, plan.error());
     remove("error");
     if (auto s = rings_.start(plan.value()); !s)
-        return refuse(s.error());
+        return refuse(plan, s.error());
     connects_++;
+    expect_nobody_else();
     if (hooks_)
         hooks_->connected();
     publish_nodes();
@@ -196,14 +212,32 @@ void BackLife::connect(const Result<BackPlan> &plan)
 }
 
 /* As Linux's blkback does, but that it says why in its own directory. */
-void BackLife::refuse(const Error &error)
+void BackLife::refuse(const Result<BackPlan> &plan, const Error &error)
 {
+    expect_nobody_else();
+    refused_ = plan;
     error_ = error;
     connect_failures_++;
     if (ports_.owner)
         ports_.owner->violation(error);
     write("error", sentence(error));
     set_state(XenbusState::Closing);
+}
+
+/* Whoever is ready from now on belongs to this session. */
+void BackLife::expect_nobody_else()
+{
+    left_ = false;
+    refused_.reset();
+}
+
+/* A frontend is ready. A refused one may say so twice, and stays refused. */
+bool BackLife::is_another()
+{
+    if (left_ || !refused_)
+        return left_;
+    auto plan = FrontReader(ports_.store, config_).plan();
+    return plan && (!*refused_ || plan.value() != refused_->value());
 }
 
 void BackLife::end()

@@ -64,12 +64,14 @@ private:
 
     void look();
     void act(BackAction action);
-    void restart();
+    bool restart();
     void connect();
-    void renew();
+    void renew(bool replace);
     void end();
     void connect(const Result<BackPlan> &plan);
-    void refuse(const Error &error);
+    void refuse(const Result<BackPlan> &plan, const Error &error);
+    void expect_nobody_else();
+    bool is_another();
 
     BackPorts ports_;
     BackConfig config_;
@@ -78,6 +80,12 @@ private:
     BackNodes nodes_;
     BackRings rings_;
     XenbusState state_{XenbusState::Unknown};
+    /* The frontend left the last session: if it is ready now, it begins another.
+     * False, too, while the owner wants this one to end. */
+    bool left_{false};
+    /* The nodes of the refused frontend, as they were: until InitWait, or until
+     * the owner closes. */
+    std::optional<Result<BackPlan>> refused_{};
     Error error_{};
     uint64_t connects_{0}, connect_failures_{0};
     Turn turn_{};

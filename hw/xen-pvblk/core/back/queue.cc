@@ -36,6 +36,8 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     /* The index where an earlier backend stopped; 0 for a new ring. */
     ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), area().load(SringField::RspProd));
     halted_ = unheard_ = false;
+    told_ = ring_.rsp_prod().value;
+    taken_before_ = counters_.requests.get();
     requests_.start(ring_.size(), persistent);
     up_ = true; /* an event may come from inside of bind() */
     tell_hooks();
@@ -44,6 +46,12 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
         return s;
     }
     return Ok{};
+}
+
+/* A frontend that makes a ring sets its indices; no other writes rsp_prod. */
+bool BackQueue::stale() const
+{
+    return up_ && (halted_ || memory_.shared().load(SringField::RspProd).value != told_);
 }
 
 void BackQueue::tell_hooks()
@@ -164,7 +172,14 @@ bool BackQueue::publish_staged()
     if (hooks_)
         if (auto told = hooks_->publish(*this))
             return *told;
-    return ring_.staged() && ring_.publish();
+    return ring_.staged() && publish();
+}
+
+bool BackQueue::publish()
+{
+    bool event = ring_.publish();
+    told_ = ring_.rsp_prod().value;
+    return event;
 }
 
 void BackQueue::notify()

@@ -40,6 +40,11 @@ public:
 
     void event();
 
+    /* As in BackRings, for this ring; false if it is not up. May run beside event(),
+     * not beside start() or stop(). */
+    bool stale() const;
+    bool used() const { return up_ && counters_.requests.get() != taken_before_; }
+
     bool halted() const { return halted_; }
     void forget_halt() { halted_ = false; }
     /* Why the ring halted; valid once halted() is true. */
@@ -53,7 +58,7 @@ public:
     uint32_t index() const override { return index_; }
     SharedRing &area() override { return memory_.shared(); }
     void stage(const WireResponse &rsp) override;
-    bool publish() override { return ring_.publish(); }
+    bool publish() override;
     void flush() override;
     void send_event(uint32_t to) override;
     void proceed(uint32_t slot) override { requests_.proceed(slot); }
@@ -84,6 +89,8 @@ private:
 
     bool up_{false};
     std::atomic<bool> halted_{false};
+    std::atomic<uint32_t> told_{0}; /* rsp_prod, as we left it in the ring */
+    uint64_t taken_before_{0};      /* requests, when it came up */
     Error error_{};
     bool unheard_{false};  /* an event could not be sent, and that was reported */
     uint32_t work_{0};     /* segments, in this event */

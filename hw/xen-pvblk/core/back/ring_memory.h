@@ -42,6 +42,7 @@ public:
         count_ = 0;
     }
     SharedRing &shared() { return shared_; }
+    const SharedRing &shared() const { return shared_; }
 
 private:
     HookedGrants grants_;

@@ -52,6 +52,16 @@ void BackRings::stop()
         hooks_->disconnected();
 }
 
+bool BackRings::stale() const
+{
+    return std::any_of(queues_.begin(), queues_.end(), [](auto &q) { return q->stale(); });
+}
+
+bool BackRings::used() const
+{
+    return std::any_of(queues_.begin(), queues_.end(), [](auto &q) { return q->used(); });
+}
+
 void BackRings::tell_hooks()
 {
     for (auto &queue : queues_)

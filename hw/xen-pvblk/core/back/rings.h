@@ -22,6 +22,11 @@ public:
      * pages and the rings. Without a connection it does nothing. */
     void stop();
     bool up() const { return up_; }
+    /* Another frontend made its rings in the pages of this connection. Or one of
+     * the rings is halted, so another frontend has to come. */
+    bool stale() const;
+    /* The backend took a request since start(). */
+    bool used() const;
     /* Of the current connection, or else of the last one. */
     const BackPlan &plan() const { return plan_; }
 

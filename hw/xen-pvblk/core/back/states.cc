@@ -29,20 +29,25 @@ constexpr Table make_table()
 
     /* Also without Closing and Closed: a frontend that crashed. */
     set(S::Connected, E::FrontInitialising, A::Restart);
-    /* A frontend in the place of one that died, if it has other rings (a crash
-     * kernel's does so, win-xenvbd's xencrsh). */
-    for (E e : {E::FrontInitialised, E::FrontConnected})
-        set(S::Connected, e, A::Renew);
+    /* It may have taken the place of one that died (a crash kernel's does, and
+     * win-xenvbd's xencrsh). Or it closed and came back before we looked. A
+     * frontend that has sent a request is never Initialised again. */
+    set(S::Connected, E::FrontConnected, A::Renew);
+    set(S::Connected, E::FrontInitialised, A::Replace);
     for (E e : {E::FrontClosing, E::Close})
         set(S::Connected, e, A::Close);
     for (E e : {E::FrontUnknown, E::FrontClosed})
         set(S::Connected, e, A::End);
 
-    set(S::Closing, E::FrontInitialising, A::Restart);
     for (E e : {E::FrontUnknown, E::FrontClosed})
         set(S::Closing, e, A::End);
 
-    set(S::Closed, E::FrontInitialising, A::Restart);
+    /* A frontend need not wait for InitWait: it may be ready before we look. */
+    for (S s : {S::Closing, S::Closed}) {
+        set(s, E::FrontInitialising, A::Restart);
+        for (E e : {E::FrontInitialised, E::FrontConnected})
+            set(s, e, A::Return);
+    }
     return t;
 }
 
@@ -57,7 +62,8 @@ BackAction back_action(XenbusState state, BackEvent event)
 
 const char *back_action_name(BackAction a)
 {
-    static constexpr const char *names[] = {"none", "restart", "connect", "renew", "close", "end"};
+    static constexpr const char *names[] = {"none",  "restart", "return", "connect",
+                                            "renew", "replace", "close",  "end"};
     return names[static_cast<uint32_t>(a)];
 }
 

@@ -35,8 +35,10 @@ constexpr BackEvent front_event(XenbusState s)
 enum class BackAction : uint8_t {
     None,
     Restart, /* unless a toolstack says no: let go of the rings, publish, InitWait */
+    Return,  /* Restart and look again, if this frontend begins another session */
     Connect, /* read the frontend's nodes and map its rings: Connected, or Closing */
-    Renew,   /* the same, if its nodes differ from those of this connection */
+    Renew,   /* Connect, if its nodes or its rings are not those of this connection */
+    Replace, /* the same, or if the backend took a request in this connection */
     Close,   /* write Closing */
     End,     /* let go of the rings, write Closed */
 };
