@@ -12,7 +12,7 @@ xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk
 Begin with these two; each sets up all it needs (Debian 12 or 13, root or sudo), and resumes if interrupted:
 
   ./pvblk demo                     boot Linux with two disks on xen-pvblk-pci, use them hard, check, show counters
-  ./pvblk test                     all tests; about the same set-up, then a few minutes
+  ./pvblk test                     all tests; about 45 minutes the first time, and 30 later
 
 More:
 
