@@ -8,8 +8,8 @@ import pytest
 from pvblk import lock, paths, setup, testnames, ui
 
 # The quick ones first.
-GROUPS = ("style", "unit", "unit-asan", "examples", "library", "ovmf", "ovmf-asan", "coverage", "proof", "sim", "fuzz",
-          "qos", "qtest", "upstream", "guest", "xen", "gdb")
+GROUPS = ("style", "command", "unit", "unit-asan", "examples", "library", "ovmf", "ovmf-asan", "coverage", "proof",
+          "sim", "fuzz", "qos", "qtest", "upstream", "guest", "xen", "gdb")
 
 
 def pytest_configure(config):

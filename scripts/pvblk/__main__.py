@@ -69,15 +69,15 @@ def command_demo(words):
     xen = "--xen" in words
     if [word for word in words if word != "--xen"] or accel not in ("tcg", "kvm"):
         return usage("demo takes --xen, and --accel tcg or --accel kvm, nothing else")
-    with lock.build_folder():
-        return demo.command(accel, xen)
+    with lock.build_folder() as all_is_built:
+        return demo.command(accel, xen, all_is_built)
 
 
 def command_test(words):
     if "--list" in words:
         return tests.show([word for word in words if word != "--list"])
-    with lock.build_folder():
-        return tests.command(words)
+    with lock.build_folder() as all_is_built:
+        return tests.command(words, all_is_built)
 
 
 def command_build(words):
@@ -136,8 +136,13 @@ def command_sim(words):
 def command_qemu(words):
     # QEMU's own output stays clean: what the set-up says goes to the other stream.
     ui.to_standard_error()
-    with lock.build_folder():
-        runqemu.ensure()
+    with lock.build_folder_or_results() as may_build:
+        if may_build:
+            runqemu.ensure()
+    if not runqemu.is_built():
+        # The other command had no use for QEMU, or could not build it.
+        with lock.build_folder():
+            runqemu.ensure()
     return runqemu.command(words)
 
 

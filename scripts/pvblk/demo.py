@@ -39,11 +39,12 @@ HAPPENED = {"vda": ("guest-requests", "ring-reads", "ring-writes", "ring-flushes
 ABSENT = ("guest-errors", "errors", "unsupported", "violations", "quarantined")
 
 
-def command(accel, xen):
+def command(accel, xen, all_is_built):
     """`pvblk demo`: the exit status. Its last line says ok or why not."""
     try:
         ui.say("set-up")
         setup.ensure("qemu", "guest")
+        all_is_built()
         ui.say("demo")
         hosted = run(accel)
         if xen:

@@ -16,16 +16,40 @@ def _open(name):
                          "PVBLK_CACHE") from error
 
 
+def _try(file, how):
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+
+
 @contextmanager
 def build_folder():
-    """One command at a time works in build/; a second one waits and says so."""
-    with _open(".lock") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    """One command at a time works in build/; a second one waits and says so.
+
+    Yields a function. A command that has built all that it needs may call it: others may run what is built from then on.
+    """
+    with _open(".lock") as whole, _open(".set-up.lock") as set_up:
+        if not _try(whole, fcntl.LOCK_EX):
             ui.say(f"another pvblk is at work in {paths.BUILD}; waiting for it to end")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            fcntl.flock(whole, fcntl.LOCK_EX)
+        fcntl.flock(set_up, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(set_up, fcntl.LOCK_UN)
+
+
+@contextmanager
+def build_folder_or_results():
+    """For a command that only runs what is built: it waits for another one's set-up, and not for its end.
+
+    Yields whether it may build. If not, another command works in build/, and what that has set up is there.
+    """
+    with _open(".lock") as whole, _open(".set-up.lock") as set_up:
+        mine = _try(whole, fcntl.LOCK_EX)
+        if not _try(set_up, fcntl.LOCK_EX):
+            ui.say(f"another pvblk builds in {paths.BUILD}; waiting for that")
+            fcntl.flock(set_up, fcntl.LOCK_EX)
+        yield mine
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 
 from . import firmware, paths, qemu
 
+PROGRAM = "qemu-system-x86_64"
 MACHINE_OPTIONS = ("-machine", "--machine", "-M", "--M")
 ACCEL_OPTIONS = ("-accel", "--accel", "-enable-kvm", "--enable-kvm")
 # Machines that have the property; others would refuse it.
@@ -52,9 +53,13 @@ def _names_accelerator(words):
 
 def command(words):
     """Replaces this process, so that signals and the terminal are QEMU's."""
-    program = str(qemu.program("qemu-system-x86_64"))
+    program = str(qemu.program(PROGRAM))
     command_line = [program, "-L", str(paths.FIRMWARE), *arguments(words)]
     os.execv(program, command_line)
+
+
+def is_built():
+    return qemu.program(PROGRAM).exists() and paths.FIRMWARE.is_dir()
 
 
 def ensure():

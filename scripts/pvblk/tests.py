@@ -137,7 +137,7 @@ def show(words):
     return 0
 
 
-def command(words):
+def command(words, all_is_built):
     """Runs the chosen tests; the exit status. The summary is the last line."""
     reporter = Reporter({})
     try:
@@ -146,6 +146,7 @@ def command(words):
             _set_up(catalogue.needs())
             if any(name.endswith(NOT_BUILT) for name in catalogue.names().values()):
                 catalogue = _collect(words)
+            all_is_built()
             reporter.names = catalogue.names()
             _run(words, catalogue, reporter)
         else:
