@@ -9,6 +9,7 @@
 #include "back-inspect.h"
 #include "back-ports.h"
 #include "back-storage.h"
+#include "bus.h"
 
 #include "hw/qdev-properties.h"
 #include "hw/xen/interface/io/blkif.h"
@@ -277,6 +278,7 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     XenDeviceClass *xdc = XEN_DEVICE_CLASS(klass);
 
     dc->desc = "Xen block backend: all of blkif";
+    xen_pvblk_await_bus(dc);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, properties);
     object_class_property_set_description(klass, "max-segments-in-flight",

@@ -14,11 +14,9 @@
 #include "front-attach.h"
 
 #include "back-storage.h"
+#include "bus.h"
 #include "hw/block/block.h"
 #include "hw/qdev-properties.h"
-#include "hw/xen/xen-block.h"
-#include "hw/xen/xen-bus.h"
-#include "hw/xen/xen.h"
 #include "qapi/error.h"
 #include "qapi/qapi-visit-common.h"
 #include "qemu/cutils.h"
@@ -39,33 +37,12 @@
 #define FIRST_HOSTED_DISK (1u << 19)
 #define HOSTED_DISKS 4096u
 
-static XenBus *find_xen_bus(void)
-{
-    Object *bus = object_resolve_path_type("", TYPE_XEN_BUS, NULL);
-
-    return bus ? XEN_BUS(bus) : NULL;
-}
-
-static XenDevice *next_block_device(XenBus *bus, BusChild **pos)
-{
-    BusChild *kid = *pos ? QTAILQ_NEXT(*pos, sibling)
-                         : QTAILQ_FIRST(&BUS(bus)->children);
-
-    for (; kid; kid = QTAILQ_NEXT(kid, sibling)) {
-        if (object_dynamic_cast(OBJECT(kid->child), TYPE_XEN_BLOCK_DEVICE)) {
-            *pos = kid;
-            return XEN_DEVICE(kid->child);
-        }
-    }
-    return NULL;
-}
-
 static bool disk_in_use(XenBus *bus, unsigned long disk)
 {
     BusChild *pos = NULL;
     XenDevice *xendev;
 
-    while ((xendev = next_block_device(bus, &pos))) {
+    while ((xendev = xen_pvblk_next_block_device(bus, &pos))) {
         if (XEN_BLOCK_DEVICE(xendev)->props.vdev.disk == disk) {
             return true;
         }
@@ -168,7 +145,7 @@ static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
     BusChild *pos = NULL;
     XenDevice *xendev;
 
-    while ((xendev = next_block_device(bus, &pos))) {
+    while ((xendev = xen_pvblk_next_block_device(bus, &pos))) {
         g_autofree char *name =
             object_property_get_str(OBJECT(xendev), "vdev", NULL);
         g_autofree char *with_partition = g_strdup_printf("%s0", s->vdev);
@@ -188,12 +165,9 @@ static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
 
 bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp)
 {
-    XenBus *bus = find_xen_bus();
+    XenBus *bus = xen_pvblk_find_bus("xen-pvblk", errp);
 
-    if (xen_mode != XEN_EMULATE || !bus) {
-        error_setg(errp, "xen-pvblk needs QEMU's Xen emulation: add xen-emu=on "
-                   "to -machine (for example -machine pc,xen-emu=on), or use "
-                   "-accel kvm,xen-version=0x40011");
+    if (!bus) {
         return false;
     }
     if (!s->drive == !s->vdev) {
@@ -206,10 +180,11 @@ bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp)
 
 static XenDevice *backend_of_ours(XenPvblkFrontend *s)
 {
+    XenBus *bus = xen_pvblk_find_bus("xen-pvblk", &error_abort);
     BusChild *pos = NULL;
     XenDevice *xendev;
 
-    while ((xendev = next_block_device(find_xen_bus(), &pos))) {
+    while ((xendev = xen_pvblk_next_block_device(bus, &pos))) {
         if (object_dynamic_cast(OBJECT(xendev), TYPE_XEN_PVBLK_BACKEND) &&
             g_strcmp0(xendev->backend_path, s->peer.backend_path) == 0) {
             return xendev;
@@ -306,6 +281,7 @@ static void hosted_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     DeviceClass *dc = DEVICE_CLASS(klass);
 
     dc->user_creatable = false; /* comes with xen-pvblk-device */
+    dc->bus_type = TYPE_XEN_BUS;
     dc->desc = "Xen block backend of a xen-pvblk device";
     XEN_DEVICE_CLASS(klass)->get_frontend_path = hosted_path;
 }

@@ -1505,6 +1505,20 @@ static void assert_refused(Rig *r, const char *driver, const char *properties,
     qobject_unref(rsp);
 }
 
+/* QEMU does not start with these arguments, and says why. */
+static void assert_no_start(const char *arguments, const char *sentence)
+{
+    g_autofree char *line =
+        g_strdup_printf("timeout 60 %s -nodefaults -display none -accel qtest "
+                        "%s", getenv("QTEST_QEMU_BINARY"), arguments);
+    g_autofree char *said = NULL;
+
+    g_assert_true(g_spawn_command_line_sync(line, NULL, &said, NULL, NULL));
+    if (!strstr(said, sentence)) {
+        g_error("%s: said \"%s\", expected \"%s\"", arguments, said, sentence);
+    }
+}
+
 static void test_bad_properties(const void *machine)
 {
     static const struct {
@@ -1575,13 +1589,25 @@ static void test_exit_with_network(const void *machine)
 
 static void test_no_xen(const void *machine)
 {
+    static const char *const drivers[] = { "xen-pvblk-pci",
+                                           "xen-pvblk-backend" };
+    static const char *const ways[] = { "add xen-emu=on to -machine",
+                                        "-accel tcg,xen-version=0x40011" };
     g_autofree char *image = make_image();
     Rig r = { .qts = qtest_initf("-nodefaults -machine %s -blockdev "
                                  "driver=file,filename=%s,node-name=n0",
                                  (const char *)machine, image) };
 
-    assert_refused(&r, "xen-pvblk-pci", "drive=n0",
-                   "add xen-emu=on to -machine");
+    for (int i = 0; i < 4; i++) {
+        const char *driver = drivers[i % 2], *way = ways[i / 2];
+        g_autofree char *line =
+            g_strdup_printf("-machine %s -blockdev driver=null-co,node-name=n0 "
+                            "-device %s,drive=n0", (const char *)machine,
+                            driver);
+
+        assert_refused(&r, driver, "drive=n0", way);
+        assert_no_start(line, way);
+    }
     qtest_quit(r.qts);
     unlink(image);
 }
