@@ -140,19 +140,32 @@ static bool make_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
     return true;
 }
 
+/* xvdb, xvdb0 and d1p0 are one disk: xen-block knows the number of each. */
+static bool parse_vdev(const char *vdev, unsigned long *number, Error **errp)
+{
+    Object *scratch = object_new(TYPE_XEN_PVBLK_HOSTED_BACKEND);
+    bool valid = object_property_set_str(scratch, "vdev", vdev, NULL);
+
+    *number = xen_pvblk_number(XEN_DEVICE(scratch));
+    object_unref(scratch);
+    if (!valid) {
+        error_setg(errp, "vdev=%s is no virtual disk; give it like vdev=xvdb",
+                   vdev);
+    }
+    return valid;
+}
+
 static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
 {
     BusChild *pos = NULL;
     XenDevice *xendev;
+    unsigned long number;
 
+    if (!parse_vdev(s->vdev, &number, errp)) {
+        return false;
+    }
     while ((xendev = xen_pvblk_next_block_device(bus, &pos))) {
-        g_autofree char *name =
-            object_property_get_str(OBJECT(xendev), "vdev", NULL);
-        g_autofree char *with_partition = g_strdup_printf("%s0", s->vdev);
-
-        /* xen-block spells the whole disk xvdb as xvdb0. */
-        if (name && xendev->frontend_path &&
-            (g_str_equal(name, s->vdev) || g_str_equal(name, with_partition))) {
+        if (xendev->frontend_path && xen_pvblk_number(xendev) == number) {
             adopt(s, xendev);
             return true;
         }

@@ -1316,6 +1316,19 @@ static void test_attach(const void *machine)
     rig_shutdown(r);
 }
 
+/* xvdb has other names, too. */
+static void test_attach_by_number(const void *machine)
+{
+    static const char *const names[] = { "vdev=d1p0", "vdev=xvdb0" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        Rig *r = rig_start(machine, XEN_DISK, names[i]);
+
+        assert_works(r, i);
+        rig_shutdown(r);
+    }
+}
+
 static void backend_gone(Rig *r)
 {
     qtest_qmp_assert_success(r->qts, "{'execute': 'device_del', 'arguments': "
@@ -1529,7 +1542,7 @@ static void test_bad_properties(const void *machine)
         { "drive=nosuch", "nosuch" },
         { "drive=used", "Permission conflict on node 'used'" },
         { "vdev=xvdq", "there is no such backend" },
-        { "vdev=nonsense", "there is no such backend" },
+        { "vdev=nonsense", "vdev=nonsense is no virtual disk" },
         { "vdev=xvdb", "another xen-pvblk device uses this backend" },
         { "drive=n0,backend=xen-floppy", "use xen-pvblk-backend" },
         { "drive=n0,num-queues=0", "num-queues=0" },
@@ -1971,6 +1984,7 @@ int main(int argc, char **argv)
     add_on_q35("iommu", test_iommu);
     add_on_q35("unplug-by-dma", test_unplug_by_dma);
     add("attach", test_attach, false);
+    add("attach-by-number", test_attach_by_number, false);
     add("backend-returns", test_backend_returns, false);
     add("backend-vanishes", test_backend_vanishes, false);
     add("backend-closes-in-flight", test_backend_closes_in_flight, false);
