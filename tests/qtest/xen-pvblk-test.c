@@ -156,17 +156,25 @@ static char *find_xenstore(Rig *r)
     return path;
 }
 
+static char *get_nodes(Rig *r)
+{
+    g_autofree char *xenstore = find_xenstore(r);
+    QDict *rsp = qom_get(r, xenstore, "nodes");
+    char *nodes = g_strdup(qdict_get_str(rsp, "return"));
+
+    qobject_unref(rsp);
+    return nodes;
+}
+
 /* @line: the end of a path, and the value. */
 static void assert_node(Rig *r, const char *line)
 {
-    g_autofree char *xenstore = find_xenstore(r);
     g_autofree char *whole = g_strconcat(line, "\n", NULL);
-    QDict *rsp = qom_get(r, xenstore, "nodes");
+    g_autofree char *nodes = get_nodes(r);
 
-    if (!strstr(qdict_get_str(rsp, "return"), whole)) {
-        g_error("no node %s in:\n%s", line, qdict_get_str(rsp, "return"));
+    if (!strstr(nodes, whole)) {
+        g_error("no node %s in:\n%s", line, nodes);
     }
-    qobject_unref(rsp);
 }
 
 /* Each QMP command lets the main loop run once more. */
@@ -1649,6 +1657,7 @@ static void test_backend_closes_in_flight(const void *machine)
 /* ---- our backend: fault plans, and a thread of its own ---------------------- */
 
 #define OUR_BACKEND "-device xen-pvblk-backend,id=be,drive=n0,vdev=xvdb"
+#define XEN_DISK_ON_NODE "-device xen-disk,id=be,drive=n0,vdev=xvdb"
 #define IOTHREAD "-object iothread,id=io "
 
 static char *make_plan(const char *text)
@@ -1844,6 +1853,70 @@ static void test_backend_nodes(const void *machine)
     rig_shutdown(r);
 }
 
+/* ---- a virtual device is one disk's --------------------------------------------- */
+
+static void test_vdev_is_taken_at_start(const void *machine)
+{
+    static const char *const others[] = { "xen-pvblk-backend", "xen-disk" };
+
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *line =
+            g_strdup_printf("-machine %s,xen-emu=on "
+                            "-blockdev driver=null-co,node-name=a "
+                            "-blockdev driver=null-co,node-name=b "
+                            "-device %s,id=first,drive=a,vdev=xvda "
+                            "-device xen-pvblk-backend,drive=b,vdev=d0p0",
+                            (const char *)machine, others[i]);
+
+        assert_no_start(line, "vdev= is taken: device 'first' is virtual device "
+                        "51712 already");
+    }
+}
+
+/* The disk goes on as if nobody had asked for its number. */
+static void test_vdev_is_taken_in_flight(const void *machine)
+{
+    g_autofree char *args =
+        g_strconcat(THROTTLED "-blockdev driver=null-co,node-name=n1 ",
+                    ours(machine) ? OUR_BACKEND : XEN_DISK_ON_NODE, NULL);
+    Rig *r = rig_start(machine, args, "vdev=xvdb");
+    g_autofree char *before = get_nodes(r);
+    g_autofree char *after = NULL;
+    uint8_t data[512];
+    Request q[3];
+    QDict *rsp;
+
+    fill(data, sizeof(data), 1);
+    send_writes(r, q, 3, data);
+    g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
+    assert_refused(r, "xen-pvblk-backend", "drive=n1,vdev=xvdb",
+                   "vdev= is taken: device 'be' is virtual device 51728 already");
+    rsp = qtest_qmp(r->qts, "{'execute': 'device_del', 'arguments': "
+                    "{'id': 'bad'}}");
+    g_assert_true(qdict_haskey(rsp, "error"));
+    qobject_unref(rsp);
+    after = get_nodes(r);
+    g_assert_cmpstr(after, ==, before);
+    step_seconds(r, 4);
+    for (int i = 1; i < 3; i++) {
+        g_assert_cmpint(request_wait(r, &q[i]), ==, VIRTIO_BLK_S_OK);
+        assert_image(r, i * 512, data, 512);
+    }
+    wait_state(r, "connected");
+    g_assert_cmpint(get_counter(r, "reconnects"), ==, 0);
+
+    /* Another number is free, and so is this one when its disk is gone. */
+    qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "second",
+                         "{'drive': 'n1', 'vdev': 'xvdc'}");
+    qtest_qmp_assert_success(r->qts, "{'execute': 'device_del', 'arguments': "
+                             "{'id': 'be'}}");
+    wait_deleted(r, "be");
+    qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb'}");
+    wait_state(r, "connected");
+    rig_shutdown(r);
+}
+
 /* The ring's thread is at work when the operator takes the disk away. */
 static void test_iothread_unplug_in_flight(const void *machine)
 {
@@ -1995,6 +2068,8 @@ int main(int argc, char **argv)
     add("late-size", test_late_size, false);
     add("fault-plan", test_fault_plan, false);
     add("bad-fault-plans", test_bad_fault_plans, false);
+    add("vdev-is-taken-at-start", test_vdev_is_taken_at_start, false);
+    add("vdev-is-taken-in-flight", test_vdev_is_taken_in_flight, false);
     add("iothread-unplug-in-flight", test_iothread_unplug_in_flight, false);
     add("iothread-reset-in-flight", test_iothread_reset_in_flight, false);
     add("iothread-drained", test_iothread_drained, false);
