@@ -65,10 +65,6 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
     XenBlockDevice *blockdev = XEN_BLOCK_DEVICE(s);
     BlockConf *conf = &blockdev->props.conf;
 
-    if (blockdev->props.vdev.type == XEN_BLOCK_VDEV_TYPE_INVALID) {
-        error_setg(errp, "vdev= is no virtual disk; give it like vdev=xvda");
-        return false;
-    }
     if (!conf->blk) {
         error_setg(errp, "give drive= (a block node or drive)");
         return false;
@@ -82,6 +78,11 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
     blockdev->device_type = s->cdrom ? "cdrom" : "disk";
     blockdev->info = s->cdrom || !blk_supports_write_perm(conf->blk) ?
                      VDISK_READONLY : 0;
+    /* One of the two sizes is enough to ask for large sectors. */
+    if (!conf->physical_block_size &&
+        conf->logical_block_size > BDRV_SECTOR_SIZE) {
+        conf->physical_block_size = conf->logical_block_size;
+    }
     if (!blkconf_blocksizes(conf, errp) ||
         !blkconf_apply_backend_options(conf, blockdev->info & VDISK_READONLY,
                                        true, errp)) {

@@ -62,6 +62,13 @@ static bool choose_disk(XenBus *bus, unsigned long *disk, Error **errp)
     return false;
 }
 
+/* QEMU's backends want both of the sizes where sectors are large. */
+static uint32_t physical_block_size(XenPvblkFrontend *s)
+{
+    return s->physical_block_size || s->logical_block_size <= BDRV_SECTOR_SIZE
+           ? s->physical_block_size : s->logical_block_size;
+}
+
 static bool set_backend_props(XenPvblkFrontend *s, Object *be, Error **errp)
 {
     const struct {
@@ -69,7 +76,7 @@ static bool set_backend_props(XenPvblkFrontend *s, Object *be, Error **errp)
         uint32_t value;
     } sizes[] = {
         { "logical_block_size", s->logical_block_size },
-        { "physical_block_size", s->physical_block_size },
+        { "physical_block_size", physical_block_size(s) },
         { "discard_granularity", s->discard_granularity },
     };
 

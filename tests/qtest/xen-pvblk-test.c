@@ -854,6 +854,32 @@ static void test_4096(const void *machine)
     rig_shutdown(r);
 }
 
+/* One of the two sizes asks for large sectors, of either way to a backend. */
+static void test_one_block_size(const void *machine)
+{
+    static const char *const backends[] = {
+        RAW,
+        RAW "-device xen-pvblk-backend,drive=n0,vdev=xvdb,"
+            "logical_block_size=4096 ",
+    };
+    static const char *const devices[] = { "drive=n0,logical_block_size=4096",
+                                           "vdev=xvdb" };
+
+    for (int i = 0; i < 2; i++) {
+        Rig *r = rig_start(machine, backends[i], devices[i]);
+        QDict *plan = get_dict(r, "plan");
+
+        g_assert_cmpint(qdict_get_int(plan, "sector-size"), ==, 4096);
+        if (i || ours(machine)) { /* QEMU's has no node for it. */
+            g_assert_cmpint(qdict_get_int(plan, "physical-sector-size"), ==,
+                            4096);
+        }
+        qobject_unref(plan);
+        assert_works(r, i);
+        rig_shutdown(r);
+    }
+}
+
 static void test_flush_and_id(const void *machine)
 {
     Rig *r = rig_start(machine, RAW, "drive=n0,serial=pvblk-0123456789abcd");
@@ -1564,6 +1590,7 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,logical_block_size=1000", "logical_block_size" },
         { "drive=n0,logical_block_size=8192,physical_block_size=8192",
           "more than a page" },
+        { "drive=n0,logical_block_size=8192", "more than a page" },
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size" },
         { "drive=n0,discard_granularity=1000", "discard_granularity" },
@@ -2044,6 +2071,7 @@ int main(int argc, char **argv)
     add("read-only", test_read_only, false);
     add("cdrom", test_cdrom, false);
     add("4096-byte-sectors", test_4096, false);
+    add("one-block-size", test_one_block_size, false);
     add("flush-and-id", test_flush_and_id, false);
     add("writethrough", test_writethrough, false);
     add("discard", test_discard, false);
