@@ -1818,6 +1818,10 @@ static void test_bad_fault_plans(const void *machine)
                    "line 2: response/lost cannot happen at rearm");
     assert_refused(r, "xen-pvblk-backend", threaded,
                    "a fault plan and iothread= exclude each other");
+    assert_refused(r, "xen-pvblk-backend", "drive=n0,vdev=xvdb,faults=/dev/zero",
+                   "a fault plan has at most 65536 bytes");
+    assert_refused(r, "xen-pvblk-backend", "drive=n0,vdev=xvdb,faults=/",
+                   "Is a directory");
     /* None of them left anything behind. */
     qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be",
                          "{'drive': 'n0', 'vdev': 'xvdb'}");
@@ -1878,6 +1882,27 @@ static void test_backend_nodes(const void *machine)
     assert_node(r, "/qdisk/1/51754/info = \"0\"");
     assert_node(r, "/qdisk/1/768/dev = \"hda\"");
     rig_shutdown(r);
+}
+
+/* The largest plan there is, and one that is a byte larger. */
+static void test_largest_fault_plan(const void *machine)
+{
+    g_autofree char *text = g_strnfill(65537, '\n');
+    g_autofree char *larger = make_plan(text);
+    g_autofree char *bad = g_strconcat("drive=n0,vdev=xvdb,faults=", larger, NULL);
+    Rig *r = rig_boot(machine, RAW);
+    g_autofree char *largest = NULL;
+
+    assert_refused(r, "xen-pvblk-backend", bad,
+                   "a fault plan has at most 65536 bytes");
+    text[65536] = '\0';
+    largest = make_plan(text);
+    qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be",
+                         "{'drive': 'n0', 'vdev': 'xvdb', 'faults': %s}",
+                         largest);
+    rig_shutdown(r);
+    unlink(larger);
+    unlink(largest);
 }
 
 /* ---- a virtual device is one disk's --------------------------------------------- */
@@ -2096,6 +2121,7 @@ int main(int argc, char **argv)
     add("late-size", test_late_size, false);
     add("fault-plan", test_fault_plan, false);
     add("bad-fault-plans", test_bad_fault_plans, false);
+    add("largest-fault-plan", test_largest_fault_plan, false);
     add("vdev-is-taken-at-start", test_vdev_is_taken_at_start, false);
     add("vdev-is-taken-in-flight", test_vdev_is_taken_in_flight, false);
     add("iothread-unplug-in-flight", test_iothread_unplug_in_flight, false);

@@ -176,6 +176,8 @@ const char *pvblk_back_last_error(const pvblk_back *back);
 
 /* ---- fault plans -------------------------------------------------------------------- */
 
+enum { PVBLK_MAX_FAULT_PLAN = 65536 }; /* bytes of a plan's text */
+
 /* The backend obeys this plan from now on (docs/faults.rst); "" makes it honest.
  * -EINVAL: `error` holds one sentence, and the old plan stays. */
 int pvblk_back_set_faults(pvblk_back *back, const char *text, char *error, size_t error_size);

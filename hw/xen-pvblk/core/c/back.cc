@@ -295,6 +295,7 @@ void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
 
 int pvblk_back_set_faults(pvblk_back *back, const char *text, char *error, size_t error_size)
 {
+    static_assert(PVBLK_MAX_FAULT_PLAN == FaultPlan::kMaxBytes);
     auto plan = FaultPlan::parse(text);
     if (!plan) {
         std::snprintf(error, error_size, "%s", plan.error().what.c_str());
