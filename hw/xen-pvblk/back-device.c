@@ -10,6 +10,7 @@
 #include "back-ports.h"
 #include "back-storage.h"
 #include "bus.h"
+#include "help.h"
 
 #include "hw/qdev-properties.h"
 #include "hw/xen/interface/io/blkif.h"
@@ -316,11 +317,8 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     xen_pvblk_await_bus(dc);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, properties);
+    xen_pvblk_describe_back(klass);
     dc->realize = backend_device_realize;
-    object_class_property_set_description(klass, "max-segments-in-flight",
-        "Segments of a queue in memory, of all its requests in flight, each "
-        "about 50 bytes; a request beyond waits "
-        "(max-indirect-segments to 262144)");
     xdc->prepare = backend_prepare;
     xdc->realize = backend_realize;
     xdc->unrealize = backend_unrealize;

@@ -8,6 +8,7 @@
 #include "front-inspect.h"
 #include "front-ports.h"
 #include "front-queues.h"
+#include "help.h"
 
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
@@ -330,6 +331,8 @@ static void instance_init(Object *obj)
 
     device_add_bootindex_property(obj, &s->bootindex, "bootindex",
                                   "/disk@0,0", DEVICE(obj));
+    object_property_set_description(obj, "bootindex",
+                                    "place in the boot order");
 }
 
 static const Property properties[] = {
@@ -397,6 +400,7 @@ static void class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     vdc->set_status = set_status;
     vdc->reset = reset;
     vdc->queue_reset = queue_reset;
+    xen_pvblk_describe_front(klass);
     xen_pvblk_front_inspect_class_init(klass);
 }
 

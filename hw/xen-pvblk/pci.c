@@ -7,6 +7,7 @@
  * Xen-aware guest asks the platform device to unplug disks of that class.
  */
 #include "front.h"
+#include "help.h"
 
 #include "hw/pci/pci_ids.h"
 #include "hw/qdev-properties.h"
@@ -47,6 +48,7 @@ static void pci_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
 
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, properties);
+    xen_pvblk_describe_pci(klass);
     VIRTIO_PCI_CLASS(klass)->realize = pci_realize;
     pc->vendor_id = PCI_VENDOR_ID_REDHAT_QUMRANET;
     pc->device_id = PCI_DEVICE_ID_VIRTIO_BLOCK;

@@ -1635,6 +1635,45 @@ static void test_exit_with_network(const void *machine)
     qtest_quit(qts);
 }
 
+static void assert_described(Rig *r, const char *type, const char *other)
+{
+    g_autoptr(GHashTable) common = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                                         g_free, NULL);
+    const char *const types[] = { other, type };
+
+    for (int i = other ? 0 : 1; i < 2; i++) {
+        QDict *rsp = qtest_qmp(r->qts, "{'execute': 'device-list-properties', "
+                               "'arguments': {'typename': %s}}", types[i]);
+        QListEntry *entry;
+
+        QLIST_FOREACH_ENTRY(qdict_get_qlist(rsp, "return"), entry) {
+            QDict *property = qobject_to(QDict, qlist_entry_obj(entry));
+            const char *name = qdict_get_str(property, "name");
+            const char *text = qdict_get_try_str(property, "description");
+
+            if (i == 0) {
+                g_hash_table_add(common, g_strdup(name));
+            } else if (!g_hash_table_contains(common, name) &&
+                       (!text || !strchr(text, ' '))) {
+                g_error("%s of %s: no more than \"%s\" says what it is", name,
+                        type, text ?: "");
+            }
+        }
+        qobject_unref(rsp);
+    }
+}
+
+/* In -device …,help, but for those that any other device has: QEMU's own. */
+static void test_properties_are_described(const void *machine)
+{
+    Rig *r = rig_boot(machine, "");
+
+    assert_described(r, "xen-pvblk-pci", "virtio-rng-pci");
+    assert_described(r, "xen-pvblk-device", "virtio-rng-device");
+    assert_described(r, "xen-pvblk-backend", NULL);
+    rig_shutdown(r);
+}
+
 static void test_no_xen(const void *machine)
 {
     static const char *const drivers[] = { "xen-pvblk-pci",
@@ -2133,6 +2172,7 @@ int main(int argc, char **argv)
     add("bad-backend-properties", test_bad_backend_properties, false);
     add("backend-nodes", test_backend_nodes, false);
     add("no-xen", test_no_xen, true);
+    add("properties-are-described", test_properties_are_described, true);
     add("exit-with-network", test_exit_with_network, false);
     return g_test_run();
 }
