@@ -1591,10 +1591,17 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,logical_block_size=8192,physical_block_size=8192",
           "more than a page" },
         { "drive=n0,logical_block_size=8192", "more than a page" },
+        { "drive=empty", "the drive is empty" },
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size" },
         { "drive=n0,discard_granularity=1000", "discard_granularity" },
         { "vdev=xvde,sector-units=512", "sectors is no whole number of sector-size" },
+        { "drive=n0,ring-queues=17", "ring-queues=17" },
+        { "drive=n0,ring-queues=2", "ring-queues=2 is above num-queues=1" },
+        { "drive=n0,max-ring-pages=3", "max-ring-pages=3" },
+        { "drive=n0,max-ring-pages=32", "max-ring-pages=32" },
+        { "drive=n0,max-indirect-segments=4097", "max-indirect-segments=4097" },
+        { "drive=n0,abi=arm", "use auto, x86_64 or x86_32" },
     };
     /* xvde: 4096-byte sectors in QEMU's unit: what it publishes as sectors is
      * no whole number of them in 512-byte units. */
@@ -1606,7 +1613,7 @@ static void test_bad_properties(const void *machine)
         "-device xen-pvblk-pci,vdev=xvdb "
         "-blockdev driver=null-co,size=1052672,node-name=n2 "
         "-device xen-disk,drive=n2,vdev=xvde,logical_block_size=4096,"
-        "physical_block_size=4096 ");
+        "physical_block_size=4096 -drive if=none,id=empty ");
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_refused(r, "xen-pvblk-pci", cases[i].properties,
@@ -1633,6 +1640,34 @@ static void test_exit_with_network(const void *machine)
     qtest_qmp_assert_success(qts, "{ 'execute': 'quit' }");
     qtest_wait_qemu(qts);
     qtest_quit(qts);
+}
+
+/* A backend that is refused leaves nothing behind. */
+static void test_bad_backend_disks(const void *machine)
+{
+    static const struct {
+        const char *properties, *sentence;
+    } cases[] = {
+        { "drive=nosuch", "nosuch" },
+        { "drive=empty", "the drive is empty" },
+        { "drive=n0,vdev=xvdb1x", "invalid virtual disk specifier" },
+        { "drive=n0,logical_block_size=1000", "logical_block_size" },
+        { "drive=n0,logical_block_size=8192", "more than a page" },
+        { "drive=n0,logical_block_size=4096,physical_block_size=512",
+          "logical_block_size > physical_block_size" },
+    };
+    Rig *r = rig_boot(machine, RAW "-drive if=none,id=empty ");
+    g_autofree char *nodes = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_refused(r, "xen-pvblk-backend", cases[i].properties,
+                       cases[i].sentence);
+    }
+    nodes = get_nodes(r);
+    g_assert_null(strstr(nodes, "/vbd/51712"));
+    g_assert_null(strstr(nodes, "/qdisk/1/51712"));
+    qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be", "{'drive': 'n0'}");
+    rig_shutdown(r);
 }
 
 static void assert_described(Rig *r, const char *type, const char *other)
@@ -2008,6 +2043,110 @@ static void test_vdev_is_taken_in_flight(const void *machine)
     rig_shutdown(r);
 }
 
+/* ---- what else our two ends agree on ---------------------------------------------- */
+
+static void assert_cdrom(Rig *r)
+{
+    uint8_t data[2048] = {};
+    QDict *plan = get_dict(r, "plan");
+
+    g_assert_true(qdict_get_bool(plan, "cdrom"));
+    g_assert_true(qdict_get_bool(plan, "read-only"));
+    qobject_unref(plan);
+    g_assert_true(qvirtio_get_features(r->dev) & (1ull << VIRTIO_BLK_F_RO));
+    g_assert_cmpint(read_at(r, 0, data, 2048, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(write_at(r, 0, data, 512, 0), ==, VIRTIO_BLK_S_IOERR);
+    g_assert_cmpint(discard_at(r, 0, 8, 0), ==, VIRTIO_BLK_S_UNSUPP);
+}
+
+/* The bits of info: a CD-ROM, one that can be taken out, and a disk that can. */
+static void test_backend_kinds(const void *machine)
+{
+    static const struct {
+        const char *properties, *info, *type;
+        bool cdrom;
+    } cases[] = {
+        { ",cdrom=on", "/51728/info = \"5\"", "/device-type = \"cdrom\"", true },
+        { ",cdrom=on,removable=on", "/51728/info = \"7\"",
+          "/device-type = \"cdrom\"", true },
+        { ",removable=on", "/51728/info = \"2\"", "/device-type = \"disk\"",
+          false },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *args = g_strconcat(RAW OUR_BACKEND, cases[i].properties,
+                                            NULL);
+        Rig *r = rig_start(machine, args, "vdev=xvdb");
+
+        assert_node(r, cases[i].info);
+        assert_node(r, cases[i].type);
+        if (cases[i].cdrom) {
+            assert_cdrom(r);
+        } else {
+            assert_works(r, i);
+        }
+        rig_shutdown(r);
+    }
+}
+
+/* Data at any place in a page, in requests of one page and of many. */
+static void assert_transfers(Rig *r)
+{
+    static const uint32_t sizes[] = { 512, 4096, 45056, 1024 * 1024 };
+    g_autofree uint8_t *out = g_malloc(sizes[3]);
+    g_autofree uint8_t *in = g_malloc(sizes[3]);
+
+    for (uint32_t i = 0; i < 8; i++) {
+        uint32_t size = sizes[i % 4], offset = i < 4 ? 0 : 16;
+
+        fill(out, size, i);
+        g_assert_cmpint(write_at(r, 5 * i, out, size, offset), ==,
+                        VIRTIO_BLK_S_OK);
+        assert_image(r, 5 * i * 512, out, size);
+        g_assert_cmpint(read_at(r, 5 * i, in, size, offset), ==,
+                        VIRTIO_BLK_S_OK);
+        g_assert_cmpmem(in, size, out, size);
+    }
+    g_assert_cmpint(get_counter(r, "violations"), ==, 0);
+    g_assert_cmpint(get_counter(r, "errors"), ==, 0);
+}
+
+static void test_persistent(const void *machine)
+{
+    Rig *r = rig_start(machine, RAW OUR_BACKEND " ", "vdev=xvdb,persistent=on");
+    QDict *plan = get_dict(r, "plan");
+    QDict *counters;
+
+    g_assert_true(qdict_get_bool(plan, "persistent"));
+    qobject_unref(plan);
+    assert_transfers(r);
+    /* Whose pages the backend keeps mapped, from one request to the next. */
+    counters = qom_get(r, BACKEND, "counters");
+    g_assert_cmpint(qdict_get_int(qdict_get_qdict(counters, "return"),
+                                  "persistent-hits"), >, 0);
+    qobject_unref(counters);
+    g_assert_cmpint(get_counter(r, "persistent-grants"), >, 0);
+    reconnect(r);
+    wait_counter(r, "reconnects", 1);
+    assert_transfers(r);
+    rig_shutdown(r);
+}
+
+static void test_x86_32(const void *machine)
+{
+    Rig *r = rig_start(machine, RAW, "drive=n0,abi=x86_32");
+    QDict *plan = get_dict(r, "plan");
+
+    g_assert_cmpstr(qdict_get_str(plan, "protocol"), ==, "x86_32-abi");
+    qobject_unref(plan);
+    assert_node(r, "/protocol = \"x86_32-abi\"");
+    assert_transfers(r);
+    g_assert_cmpint(discard_at(r, 0, 128, 0), ==, VIRTIO_BLK_S_OK);
+    g_assert_cmpint(command(r, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    rig_shutdown(r);
+}
+
 /* The ring's thread is at work when the operator takes the disk away. */
 static void test_iothread_unplug_in_flight(const void *machine)
 {
@@ -2163,6 +2302,9 @@ int main(int argc, char **argv)
     add("largest-fault-plan", test_largest_fault_plan, false);
     add("vdev-is-taken-at-start", test_vdev_is_taken_at_start, false);
     add("vdev-is-taken-in-flight", test_vdev_is_taken_in_flight, false);
+    add("backend-kinds", test_backend_kinds, false);
+    add("persistent", test_persistent, false);
+    add("x86-32", test_x86_32, false);
     add("iothread-unplug-in-flight", test_iothread_unplug_in_flight, false);
     add("iothread-reset-in-flight", test_iothread_reset_in_flight, false);
     add("iothread-drained", test_iothread_drained, false);
@@ -2172,6 +2314,7 @@ int main(int argc, char **argv)
     add("bad-backend-properties", test_bad_backend_properties, false);
     add("backend-nodes", test_backend_nodes, false);
     add("no-xen", test_no_xen, true);
+    add("bad-backend-disks", test_bad_backend_disks, false);
     add("properties-are-described", test_properties_are_described, true);
     add("exit-with-network", test_exit_with_network, false);
     return g_test_run();
