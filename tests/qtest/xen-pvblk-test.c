@@ -2132,6 +2132,42 @@ static void test_persistent(const void *machine)
     rig_shutdown(r);
 }
 
+/*
+ * More segments than the host takes in one call (IOV_MAX), on a node that
+ * takes them as they are, and on one that adds to them what aligns a request.
+ */
+static void test_largest_request(const void *machine)
+{
+    static const char *const nodes[] = {
+        RAW,
+        "-blockdev driver=file,filename=%s,node-name=f0 "
+        "-blockdev '{\"driver\":\"blkdebug\",\"node-name\":\"n0\","
+        "\"image\":\"f0\",\"align\":4096}' ",
+    };
+    const uint32_t size = DISK_SIZE - 4096;
+    g_autofree uint8_t *out = g_malloc(size);
+    g_autofree uint8_t *in = g_malloc0(size);
+
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+        g_autofree char *args =
+            g_strconcat(nodes[i], OUR_BACKEND ",max-indirect-segments=4096",
+                        NULL);
+        Rig *r = rig_start(machine, args,
+                           "vdev=xvdb,max-indirect-segments=4096");
+
+        /* From an odd sector on, and with the page beside it left alone. */
+        fill(out, size, i);
+        g_assert_cmpint(write_at(r, 1, out, size, 0), ==, VIRTIO_BLK_S_OK);
+        assert_image(r, 512, out, size);
+        g_assert_cmpint(read_at(r, 1, in, size, 0), ==, VIRTIO_BLK_S_OK);
+        g_assert_cmpmem(in, size, out, size);
+        g_assert_cmpint(get_counter(r, "ring-writes"), ==, 1);
+        g_assert_cmpint(get_counter(r, "ring-reads"), ==, 1);
+        g_assert_cmpint(get_counter(r, "errors"), ==, 0);
+        rig_shutdown(r);
+    }
+}
+
 static void test_x86_32(const void *machine)
 {
     Rig *r = rig_start(machine, RAW, "drive=n0,abi=x86_32");
@@ -2305,6 +2341,7 @@ int main(int argc, char **argv)
     add("backend-kinds", test_backend_kinds, false);
     add("persistent", test_persistent, false);
     add("x86-32", test_x86_32, false);
+    add("largest-request", test_largest_request, false);
     add("iothread-unplug-in-flight", test_iothread_unplug_in_flight, false);
     add("iothread-reset-in-flight", test_iothread_reset_in_flight, false);
     add("iothread-drained", test_iothread_drained, false);
