@@ -1914,6 +1914,9 @@ static void test_bad_backend_properties(const void *machine)
         { "drive=n0,max-queues=0", "max-queues=0" },
         { "drive=n0,max-queues=17", "max-queues=17" },
         { "drive=n0,max-indirect-segments=4097", "max-indirect-segments=4097" },
+        { "drive=n0,max-segments-in-flight=255", "max-segments-in-flight=255" },
+        { "drive=n0,max-segments-in-flight=262145",
+          "max-segments-in-flight=262145" },
         { "drive=n0,max-persistent=65537", "max-persistent=65537" },
         { "drive=n0,sector-units=4k", "use 512 or device" },
         { "drive=n0,logical_block_size=8192,physical_block_size=8192",
@@ -1930,6 +1933,7 @@ static void test_bad_backend_properties(const void *machine)
                          "{'drive': 'n0', 'vdev': 'xvdb', "
                          "'max-ring-page-order': 4, 'max-queues': 16, "
                          "'max-indirect-segments': 4096, "
+                         "'max-segments-in-flight': 262144, "
                          "'max-persistent': 65536}");
     assert_node(r, "/qdisk/1/51728/state = \"2\"");
     rig_shutdown(r);
