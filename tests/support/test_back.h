@@ -171,6 +171,7 @@ public:
 
     /* ---- a fault plan */
     void set_faults(FaultPlan plan);
+    const FaultPlan &faults() const;
     uint64_t faults_fired() const;
 
 private:
@@ -192,9 +193,14 @@ inline void TestBack::set_faults(FaultPlan plan)
     hooks_.obey(std::move(plan));
 }
 
+inline const FaultPlan &TestBack::faults() const
+{
+    return hooks_.plan();
+}
+
 inline uint64_t TestBack::faults_fired() const
 {
-    return hooks_.plan().fired();
+    return faults().fired();
 }
 #endif
 

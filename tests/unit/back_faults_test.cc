@@ -14,10 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <thread>
 
 namespace
@@ -1077,23 +1074,6 @@ TEST(BackFaults, BackendSurvivesMixedFaults)
         b.rig.expect_safe();
     }
     EXPECT_GT(fired, 25'000u);
-}
-
-/* docs/examples */
-TEST(BackFaults, ExamplesAreTaken)
-{
-    namespace fs = std::filesystem;
-    std::error_code error;
-    uint32_t plans = 0;
-    for (const auto &file : fs::directory_iterator(PVBLK_DOCS "/examples", error)) {
-        SCOPED_TRACE(file.path());
-        std::ifstream in(file.path());
-        std::stringstream text;
-        text << in.rdbuf();
-        EXPECT_GT(plan_of(text.str()).rules(), 0u);
-        plans++;
-    }
-    EXPECT_GE(plans, 3u);
 }
 
 /* ---- as C sees it ------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  * examples are read here.
  */
 #include "support/counting_new.h"
+#include "support/manual.h"
 
 #include "fault/plan_in_force.h"
 #include "pvblk/fault.h"
@@ -12,7 +13,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -665,51 +665,25 @@ TEST(FaultText, DamagedTextIsUnderstoodOrRefused)
     EXPECT_GT(refusals, 2000u);
 }
 
-/* ---- docs/faults.rst --------------------------------------------------- */
+/* ---- docs/faults.rst: example_plans_test sees what its plans do --------- */
 
 std::string manual()
 {
-    std::ifstream file(PVBLK_DOCS "/faults.rst");
-    std::stringstream text;
-    text << file.rdbuf();
-    EXPECT_GT(text.str().size(), 1000u) << PVBLK_DOCS;
-    return text.str();
+    std::string text = text_of(PVBLK_DOCS "/faults.rst");
+    EXPECT_GT(text.size(), 1000u) << PVBLK_DOCS;
+    return text;
 }
 
-/* The blocks after a `::`, without indentation and blank lines around. */
-std::vector<std::string> literal_blocks(const std::string &rst)
-{
-    std::vector<std::string> blocks;
-    std::istringstream in(rst);
-    bool inside = false;
-    for (std::string line; std::getline(in, line);) {
-        if (inside && (line.empty() || line.starts_with("    "))) {
-            if (!line.empty() || !blocks.back().empty())
-                blocks.back() += (line.empty() ? "" : line.substr(4)) + "\n";
-            continue;
-        }
-        inside = line.ends_with("::") && !line.starts_with("..");
-        if (inside)
-            blocks.emplace_back();
-    }
-    for (std::string &b : blocks)
-        b.erase(b.find_last_not_of('\n') + 1);
-    return blocks;
-}
-
-/* A block is a plan, or the sentence that the plan before it is refused with. */
 TEST(FaultManual, ExamplesAreRight)
 {
-    std::vector<std::string> blocks = literal_blocks(manual());
     uint32_t plans = 0, mistakes = 0;
-    for (size_t i = 0; i < blocks.size(); i++) {
-        if (i + 1 < blocks.size() && blocks[i + 1].starts_with("line ")) {
-            mistakes++;
-            EXPECT_EQ(error_of(blocks[i]), blocks[i + 1]);
-            i++;
-        } else {
+    for (const ManualPlan &p : manual_plans(manual())) {
+        if (p.refusal.empty()) {
             plans++;
-            EXPECT_GT(plan_of(blocks[i]).rules(), 0u) << blocks[i];
+            EXPECT_GT(plan_of(p.text).rules(), 0u) << p.text;
+        } else {
+            mistakes++;
+            EXPECT_EQ(error_of(p.text), p.refusal);
         }
     }
     EXPECT_GE(plans, 8u);
