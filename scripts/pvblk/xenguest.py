@@ -17,6 +17,8 @@ CLOCK = "tsc=unstable nowatchdog"
 KEYS = "sysrq_always_enabled"
 # Backends of the guest's own disk.
 QEMUS, OURS = "xen-disk", "xen-pvblk-backend"
+# By the end of a test's name.
+BACKENDS = {"": QEMUS, "-backend": OURS}
 
 
 class Direct:

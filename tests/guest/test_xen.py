@@ -4,7 +4,7 @@
 import pytest
 
 from pvblk import guest, images, kernel, nested, paths, ui, xenguest
-from pvblk.xenguest import ACCEL, OURS, QEMUS
+from pvblk.xenguest import ACCEL, BACKENDS, OURS, QEMUS
 
 INTX = "xen_no_vector_callback expect=xen-platform-pci"
 # Other ways to run: QEMU's words, the kernel's words. `expect` names the interrupt by which events must come.
@@ -17,6 +17,7 @@ VARIANTS = {
     "intx-q35": ([*ACCEL, "-machine", "q35"], INTX, "PCI INTx on q35"),
     "single-thread": (["-accel", "tcg,xen-version=0x40011,thread=single"], "expect=HYP", "vCPUs that share a thread"),
     "icount": ([*ACCEL, "-icount", "shift=auto"], "expect=HYP", "-icount shift=auto"),
+    "icount-backend": ([*ACCEL, "-icount", "shift=auto"], "expect=HYP", "-icount shift=auto, on xen-pvblk-backend"),
     "icount-no-sleep": ([*ACCEL, "-icount", "shift=3,sleep=off"], "expect=HYP", "-icount shift=3,sleep=off"),
     "q35": ([*ACCEL, "-machine", "q35"], "expect=HYP", "q35"),
     "cpu-max": ([*ACCEL, "-cpu", "max"], "expect=HYP", "a CPU model without the hypervisor bit"),
@@ -99,7 +100,8 @@ def test_boot(name, variant, accel, append, claim):
     """One boot in another way."""
     folder = images.folder(name)
     xenguest.initrd("xen-boot.sh", kernel.CLOUD, fio=False).write(folder / "initrd")
-    boot(name, xenguest.arguments(folder, kernel.CLOUD, 2, accel, append))
+    own = OURS if variant.endswith("-backend") else QEMUS
+    boot(name, xenguest.arguments(folder, kernel.CLOUD, 2, accel, append, own))
 
 
 def boot(name, words):
@@ -108,15 +110,16 @@ def boot(name, words):
         machine.power_off()
 
 
-@pytest.mark.claim("xen/kexec", "tcg,xen-version: Linux starts its kernel again by kexec, twice, with I/O in flight (soft "
-                   "reset)")
+@pytest.mark.claim("xen/kexec{suffix}", "tcg,xen-version: Linux starts its kernel again by kexec, twice, with I/O in flight on "
+                   "{own} (soft reset)")
 @kernels
-def test_kexec(name):
+@pytest.mark.parametrize(("suffix", "own"), BACKENDS.items(), ids=BACKENDS)
+def test_kexec(name, suffix, own):
     """A kernel that starts itself again, with I/O in flight on the disk of its frontend."""
     folder = images.folder(name)
     image = xenguest.initrd("xen-kexec.sh", kernel.CLOUD, kexec=True).write(folder / "initrd")
     sizes = f"left=2 kernel={kernel.CLOUD.image.stat().st_size} initramfs={image.stat().st_size}"
-    words = xenguest.arguments(folder, kernel.CLOUD, 2, append=sizes)
+    words = xenguest.arguments(folder, kernel.CLOUD, 2, append=sizes, own=own)
     with open(folder / "hosted.raw", "r+b") as disk:
         for offset, path in ((16, kernel.CLOUD.image), (32, image)):
             disk.seek(offset * images.MIB)

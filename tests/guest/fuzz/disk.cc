@@ -15,25 +15,40 @@ namespace disk
 namespace
 {
 
-constexpr const char *kState = "device/vbd/51712/state";
-constexpr const char *kRing = "device/vbd/51712/ring-ref";
-constexpr const char *kPort = "device/vbd/51712/event-channel";
-constexpr const char *kProtocol = "device/vbd/51712/protocol";
+constexpr const char *kFrontend = "device/vbd/51712";
 
-/* These stay in the arena, where everything else may overwrite them, too. */
+/* What the backend is told. The ring of one page is announced by another node. */
+constexpr uint32_t kMost = 2;
+constexpr const char *kQueues[kMost] = {"device/vbd/51712/queue-0", "device/vbd/51712/queue-1"};
+uint32_t queues = 1, pages = 1;
+uint32_t port[kMost];
+
+/* These stay in the arena, where everything else may overwrite them, too. main.cc moves shared_info
+ * to page 2. */
 Page &table()
 {
     return arena::mapped_page(0);
 }
-Page &ring_page()
+Page &segment_list()
 {
     return arena::mapped_page(1);
 }
+Page &ring_page(uint32_t i)
+{
+    static_assert(3 + kMost * kMost <= arena::kHole - 1, "pages of a ring are neighbours");
+    return arena::mapped_page(3 + i);
+}
+blkif_sring &ring(uint32_t queue)
+{
+    return reinterpret_cast<blkif_sring &>(ring_page(queue * pages));
+}
 
-constexpr uint32_t kRingRef = 8, kFirstRef = 9, kRefs = 32;
-constexpr uint32_t kEntries = 32;
-
-uint32_t port;
+constexpr uint32_t kRingRef = 8, kListRef = kRingRef + kMost * kMost, kFirstRef = kListRef + 1,
+                   kRefs = 32;
+uint32_t entries()
+{
+    return 32 * pages;
+}
 
 void map_table(Processor &processor)
 {
@@ -46,38 +61,73 @@ void map_table(Processor &processor)
                     Layout::Bits64});
 }
 
-/* grant_table.h, version 1. The frame of the ring and those of buffers, now and then any other. */
+void grant(grant_entry_v1_t &entry, uint64_t domain, uint64_t frame, uint64_t flags)
+{
+    store(entry.domid, static_cast<domid_t>(domain));
+    store(entry.frame, static_cast<uint32_t>(frame));
+    store(entry.flags, static_cast<uint16_t>(flags));
+}
+
+/* grant_table.h, version 1. The frames of rings, of segments and of buffers, now and then any
+ * other. */
 void scribble_grants(Random &random)
 {
     auto *entry = reinterpret_cast<grant_entry_v1_t *>(&table());
-    store(entry[kRingRef].domid, domid_t{0});
-    store(entry[kRingRef].frame,
-          static_cast<uint32_t>(random.one_in(16) ? arena::frame(random) : ring_page().frame()));
-    store(entry[kRingRef].flags, uint16_t{GTF_permit_access});
-    for (uint32_t n = random.below(8); n; n--) {
-        grant_entry_v1_t &e = entry[kFirstRef + random.below(kRefs)];
-        store(e.domid, static_cast<domid_t>(random.one_in(16) ? random.any() : 0));
-        store(e.frame, static_cast<uint32_t>(arena::frame(random)));
-        store(e.flags, static_cast<uint16_t>(random.one_in(8) ? random.any() : GTF_permit_access));
+    for (uint32_t i = 0; i < queues * pages; i++)
+        grant(entry[kRingRef + i], 0,
+              random.one_in(16) ? arena::frame(random) : ring_page(i).frame(), GTF_permit_access);
+    grant(entry[kListRef], 0, random.one_in(16) ? arena::frame(random) : segment_list().frame(),
+          GTF_permit_access);
+    for (uint32_t n = random.below(2 * kRefs); n; n--)
+        grant(entry[kFirstRef + random.below(kRefs)], random.one_in(16) ? random.any() : 0,
+              arena::frame(random), random.one_in(8) ? random.any() : GTF_permit_access);
+}
+
+void allocate_ports()
+{
+    for (uint32_t i = 0; i < queues; i++) {
+        evtchn_alloc_unbound op{DOMID_SELF, 0, 0};
+        if (!event_channel_op(EVTCHNOP_alloc_unbound, op))
+            port[i] = op.port;
     }
 }
 
-void allocate_port()
+void send(uint32_t queue)
 {
-    evtchn_alloc_unbound op{DOMID_SELF, 0, 0};
-    if (!event_channel_op(EVTCHNOP_alloc_unbound, op))
-        port = op.port;
-}
-
-void send()
-{
-    evtchn_send op{port};
+    evtchn_send op{port[queue]};
     event_channel_op(EVTCHNOP_send, op);
 }
 
 uint64_t sector(Random &random)
 {
     return random.one_in(16) ? random.any() : random.below(4096);
+}
+
+blkif_request_segment segment(Random &random)
+{
+    return {random.one_in(24) ? static_cast<uint32_t>(random.any())
+                              : kFirstRef + random.below(kRefs),
+            static_cast<uint8_t>(random.one_in(24) ? random.next() : random.below(4)),
+            static_cast<uint8_t>(random.one_in(24) ? random.next() : 4 + random.below(4))};
+}
+
+/* Also where the backend may be reading segments just now. */
+void fill_indirect(Random &random, blkif_request_indirect &request)
+{
+    constexpr uint8_t operations[] = {BLKIF_OP_READ, BLKIF_OP_WRITE};
+    request.indirect_op =
+        random.one_in(24) ? static_cast<uint8_t>(random.next()) : random.of(operations);
+    request.nr_segments =
+        static_cast<uint16_t>(random.one_in(24) ? random.next() : random.below(300));
+    request.id = random.next();
+    request.sector_number = sector(random);
+    request.handle = 0;
+    for (auto &list : request.indirect_grefs)
+        list = random.one_in(24) ? static_cast<uint32_t>(random.any()) : kListRef;
+    auto *list = reinterpret_cast<blkif_request_segment *>(&segment_list());
+    constexpr uint32_t kSegments = kPageSize / sizeof *list;
+    for (uint32_t n = random.below(64); n; n--)
+        list[random.below(kSegments)] = segment(random);
 }
 
 void fill(Random &random, blkif_sring_entry &entry)
@@ -88,6 +138,8 @@ void fill(Random &random, blkif_sring_entry &entry)
     blkif_request &request = entry.req;
     request.operation =
         random.one_in(24) ? static_cast<uint8_t>(random.next()) : random.of(operations);
+    if (request.operation == BLKIF_OP_INDIRECT)
+        return fill_indirect(random, reinterpret_cast<blkif_request_indirect &>(request));
     request.nr_segments =
         static_cast<uint8_t>(random.one_in(24) ? random.next() : random.below(12));
     request.handle = 0;
@@ -97,38 +149,46 @@ void fill(Random &random, blkif_sring_entry &entry)
         reinterpret_cast<blkif_request_discard &>(request).nr_sectors = sector(random);
         return;
     }
-    for (auto &segment : request.seg) {
-        segment.gref = random.one_in(24) ? static_cast<uint32_t>(random.any())
-                                         : kFirstRef + random.below(kRefs);
-        segment.first_sect =
-            static_cast<uint8_t>(random.one_in(24) ? random.next() : random.below(4));
-        segment.last_sect =
-            static_cast<uint8_t>(random.one_in(24) ? random.next() : 4 + random.below(4));
-    }
+    for (auto &s : request.seg)
+        s = segment(random);
 }
 
-void scribble_ring(Random &random)
+void scribble_ring(Random &random, uint32_t queue)
 {
-    auto &ring = reinterpret_cast<blkif_sring &>(ring_page());
+    blkif_sring &r = ring(queue);
     uint32_t n = random.below(8);
     for (uint32_t i = 0; i < n; i++)
-        fill(random, ring.ring[(load(ring.req_prod) + i) % kEntries]);
+        fill(random, r.ring[(load(r.req_prod) + i) % entries()]);
     /* Partner: the backend's barrier after its load of req_prod. */
     fence_release();
-    store(ring.req_prod, load(ring.req_prod) + n);
+    store(r.req_prod, load(r.req_prod) + n);
     if (random.one_in(64))
-        store(ring.req_prod, static_cast<RING_IDX>(random.any()));
+        store(r.req_prod, static_cast<RING_IDX>(random.any()));
     if (random.one_in(16))
-        store(ring.rsp_event, static_cast<RING_IDX>(random.any()));
+        store(r.rsp_event, static_cast<RING_IDX>(random.any()));
 }
 
-void new_ring(Random &random)
+void new_ring(Random &random, uint32_t queue)
 {
-    auto &ring = reinterpret_cast<blkif_sring &>(ring_page());
-    store(ring.req_prod, RING_IDX{0});
-    store(ring.rsp_prod, RING_IDX{0});
-    store(ring.req_event, RING_IDX{1});
-    store(ring.rsp_event, static_cast<RING_IDX>(random.one_in(8) ? random.any() : 1));
+    blkif_sring &r = ring(queue);
+    store(r.req_prod, RING_IDX{0});
+    store(r.rsp_prod, RING_IDX{0});
+    store(r.req_event, RING_IDX{1});
+    store(r.rsp_event, static_cast<RING_IDX>(random.one_in(8) ? random.any() : 1));
+}
+
+void announce_ring(Processor &processor, uint32_t queue)
+{
+    Random &random = processor.random();
+    const char *path = queues == 1 ? kFrontend : kQueues[queue];
+    bool wrong_port = random.one_in(16);
+    for (uint32_t i = 0; i < pages; i++) {
+        const char *name = pages == 1 ? "ring-ref" : i ? "ring-ref1" : "ring-ref0";
+        uint64_t ref = random.one_in(16 * kMost) ? random.any() : kRingRef + queue * pages + i;
+        xenstore::write(processor, path, name, Decimal(ref).text);
+    }
+    xenstore::write(processor, path, "event-channel",
+                    Decimal(wrong_port ? random.any() : port[queue]).text);
 }
 
 /* All that a backend needs to connect, each part of it wrong now and then. */
@@ -136,39 +196,58 @@ void announce(Processor &processor)
 {
     constexpr const char *protocols[] = {"x86_64-abi", "x86_64-abi", "x86_32-abi", "", "bogus"};
     Random &random = processor.random();
-    bool wrong_ring = random.one_in(16), wrong_port = random.one_in(16);
-    uint64_t any = random.any();
     const char *protocol = random.of(protocols);
+    auto node = [&](const char *name, uint64_t value) {
+        xenstore::write(processor, kFrontend, name,
+                        Decimal(random.one_in(16) ? random.any() : value).text);
+    };
+    /* Where the backend may begin anew. */
+    if (!random.one_in(4))
+        xenstore::write(processor, kFrontend, "state", "1");
     map_table(processor);
     scribble_grants(random);
-    new_ring(random);
-    allocate_port();
-    xenstore::write(processor, kRing, Decimal(wrong_ring ? any : kRingRef).text);
-    xenstore::write(processor, kPort, Decimal(wrong_port ? any : port).text);
-    xenstore::write(processor, kProtocol, protocol);
-    xenstore::write(processor, kState, "3");
+    allocate_ports();
+    for (uint32_t i = 0; i < queues; i++) {
+        new_ring(random, i);
+        announce_ring(processor, i);
+    }
+    if (pages > 1)
+        node("ring-page-order", pages - 1);
+    if (queues > 1)
+        node("multi-queue-num-queues", queues);
+    node("feature-persistent", random.below(2));
+    xenstore::write(processor, kFrontend, "protocol", protocol);
+    xenstore::write(processor, kFrontend, "state", "3");
 }
 
 } // namespace
 
+bool init(const CommandLine &options)
+{
+    queues = static_cast<uint32_t>(options.number("queues", 1));
+    pages = static_cast<uint32_t>(options.number("pages", 1));
+    return queues && queues <= kMost && pages && pages <= kMost;
+}
+
 void random_step(Processor &processor)
 {
     Random &random = processor.random();
+    uint32_t queue = random.below(queues);
     processor.counters.disk_steps++;
     switch (random.below(16)) {
     case 0: announce(processor); break;
-    case 1: xenstore::write(processor, kState, Decimal(random.below(8)).text); break;
+    case 1: xenstore::write(processor, kFrontend, "state", Decimal(random.below(8)).text); break;
     case 2:
         map_table(processor);
         scribble_grants(random);
         break;
     case 3:
         /* To Closed and anew, as a guest would that reloads its driver. */
-        xenstore::write(processor, kState, "5");
-        xenstore::write(processor, kState, "6");
+        xenstore::write(processor, kFrontend, "state", "5");
+        xenstore::write(processor, kFrontend, "state", "6");
         announce(processor);
         break;
-    default: scribble_ring(random); send();
+    default: scribble_ring(random, queue); send(queue);
     }
 }
 

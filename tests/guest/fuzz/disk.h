@@ -6,9 +6,13 @@
 #pragma once
 
 #include "processor.h"
+#include "text.h"
 
 namespace disk
 {
+
+/* Options: queues=N and pages=N of a ring, each up to two. False for others. */
+bool init(const CommandLine &options);
 
 void random_step(Processor &processor);
 

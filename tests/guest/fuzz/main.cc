@@ -4,8 +4,10 @@
  * time has passed or so many calls were made. Xen, which here is an emulator, has to survive, and
  * to refuse what comes from ring 3.
  *
- * Options: seed=N, and seconds=S or calls=N for each processor. All choices follow from the seed
- * and the number of the processor; only how the two interleave does not.
+ * Options: seed=N, seconds=S or calls=N for each processor, and those of disk.h. With `calm`,
+ * XenStore gets well-formed messages only, so that more reaches the disk: an impossible one ends
+ * the conversation. All choices follow from the seed and the number of the processor; only how the
+ * two interleave does not.
  */
 #include "apic.h"
 #include "arena.h"
@@ -30,7 +32,7 @@ namespace
 constexpr uint64_t kTrampoline = 0x8000;
 
 uint64_t seed, calls_each;
-bool stop, second_began, second_ended;
+bool stop, second_began, second_ended, calm;
 alignas(Processor) uint8_t place[2][sizeof(Processor)];
 
 Processor &processor(uint32_t number)
@@ -94,7 +96,7 @@ void step(Processor &p)
     case 4:
     case 5:
     case 6:
-    case 7: return xenstore::random_request(p);
+    case 7: return calm ? disk::random_step(p) : xenstore::random_request(p);
     case 8:
     case 9:
     case 10:
@@ -185,6 +187,9 @@ void guest_main(const CommandLine &options)
         fail("this machine has no ACPI timer");
     if (!xenstore::init())
         fail("there is no XenStore");
+    calm = options.has("calm");
+    if (!disk::init(options))
+        fail("queues= and pages= are 1 or 2");
     mask_old_interrupts();
     arena::init();
     for (uint32_t i = 0; i < 2; i++)

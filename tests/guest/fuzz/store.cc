@@ -110,6 +110,9 @@ constexpr const char *paths[] = {
     "device/vbd/51712/ring-ref",
     "device/vbd/51712/event-channel",
     "device/vbd/51712/protocol",
+    "device/vbd/51712/ring-page-order",
+    "device/vbd/51712/multi-queue-num-queues",
+    "device/vbd/51712/queue-0/ring-ref",
     "device/vbd/51712",
     "device/vbd",
     "device",
@@ -240,13 +243,15 @@ void random_request(Processor &processor)
         store(any & 1 ? ring->req_prod : ring->rsp_cons, static_cast<XENSTORE_RING_IDX>(any));
 }
 
-void write(Processor &processor, const char *path, const char *value)
+void write(Processor &processor, const char *folder, const char *name, const char *value)
 {
     static Message message;
     Turn turn;
     take_replies();
     message.length = 0;
-    message.add_string(path);
+    message.add_text(folder);
+    message.add_text("/");
+    message.add_string(name);
     message.add_text(value);
     message.header = {XS_WRITE, 0, 0, message.length};
     put(processor, reinterpret_cast<const uint8_t *>(&message),

@@ -19,6 +19,6 @@ void random_request(Processor &processor);
 void restart();
 
 /* A well-formed XS_WRITE, for a frontend that wants to get somewhere. */
-void write(Processor &processor, const char *path, const char *value);
+void write(Processor &processor, const char *folder, const char *name, const char *value);
 
 } // namespace xenstore
