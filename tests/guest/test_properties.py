@@ -84,3 +84,17 @@ def test_hosted_properties(name):
     boot_hosted(name, "hosted-properties.sh",
                 {"persistent": ["-device", "xen-pvblk-pci,id=persistent,drive=persistent,persistent=on"],
                  "abi": ["-device", "xen-pvblk-pci,id=abi,drive=abi,abi=x86_32"]}, look)
+
+
+@pytest.mark.claim("guest/segments", "the hosted disk: reads and writes of 16 MiB, each in one request of 4096 segments")
+def test_hosted_segments(name):
+    def look(machine):
+        plan, counters = (seen(machine, "large", what) for what in ("plan", "counters"))
+        # 48 MiB there and back, and what the kernel reads by itself.
+        if plan["max-segments"] != 4096 or counters["segments"] < 2 * 3 * 4096 or counters["ring-indirect"] > 16:
+            raise machine.problem(f"of at most {plan['max-segments']} segments a request, {counters['segments']} went over "
+                                  f"the ring in {counters['ring-indirect']} indirect requests")
+
+    boot_hosted(name, "hosted-segments.sh",
+                {"large": ["-device", f"{xenguest.OURS},drive=large,vdev=xvdz,max-indirect-segments=4096",
+                           "-device", "xen-pvblk-pci,id=large,vdev=xvdz,max-indirect-segments=4096"]}, look)
