@@ -19,6 +19,7 @@ CDROMS = {xenguest.QEMUS: "xen-cdrom", xenguest.OURS: f"{xenguest.OURS},cdrom=on
 # Bytes of memory whose checksum takes the monitor longer than the guest needs to react: a third of a second. The guest
 # has to get its share of the machine meanwhile, so nothing runs beside it.
 LONG_SUM = 16 << 20
+BUSY = ("human-monitor-command", {"command-line": f"sum 0 {LONG_SUM}"})
 # The hostile guest: seeds 1, 2, 3 … for so long in all, each for a few seconds.
 FUZZ_SECONDS = 45
 SEED_SECONDS = 5
@@ -83,6 +84,9 @@ def test_refusals(name, way, suffix, backend):
     leaving = images.raw(images.folder(f"{name}-leaving") / "leaving.raw", nested.SIZE)
     words += [*guest.raw_disk("leaving", leaving), "-blockdev",
               "driver=throttle,node-name=slow-leaving,throttle-group=slow,file=leaving"]
+    # Whoever waits for its requests waits for a second: a drained node is not throttled, but this one stays slow.
+    words += ["-blockdev", f"driver=null-co,node-name=lazy,size={nested.SIZE},latency-ns=1000000000,read-zeroes=on",
+              "-device", "xen-disk,drive=lazy,vdev=xvde"]
     with guest.Guest(name, words) as machine:
         machine.wait_for("finished", 120, lambda text: plug(machine, text, backend))
         machine.power_off()
@@ -99,8 +103,7 @@ def plug(machine, asked, backend):
         machine.qmp("device_add", driver=backend, id="leaving", drive="slow-leaving", vdev="xvdd")
     elif asked == "unplug":
         # What the guest does while QEMU is at the first comes together with the second.
-        machine.qmp_in_a_row(("human-monitor-command", {"command-line": f"sum 0 {LONG_SUM}"}),
-                             ("device_del", {"id": "leaving"}))
+        machine.qmp_in_a_row(BUSY, ("device_del", {"id": "leaving"}))
         machine.wait_event("DEVICE_DELETED")
 
 

@@ -70,6 +70,12 @@ void Events::notify(evtchn_port_t port)
         fail("EVTCHNOP_send: error ", error);
 }
 
+/* Xen interrupts only where this was clear. */
+void Events::hold()
+{
+    store(shared().vcpu_info[0].evtchn_upcall_pending, uint8_t{1});
+}
+
 /*
  * Xen sets the port's bit, then its word's bit in the selector, then upcall_pending, and interrupts
  * only where the last of them was clear. We go the other way round and clear each level before we

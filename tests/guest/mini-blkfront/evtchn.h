@@ -28,6 +28,8 @@ public:
 
     /* In the interrupt handler: takes all that is pending. */
     void collect();
+    /* Until then, no event interrupts. */
+    void hold();
 
     /* How often a port had an event. */
     uint32_t count(evtchn_port_t port) const { return load(count_[port % kCounted]); }

@@ -52,6 +52,9 @@ inline void spin(uint64_t tsc_ticks)
     }
 }
 
+/* After a mark at which the operator makes QEMU busy, it is so when this has passed. */
+inline constexpr uint64_t kBusy = 200'000'000;
+
 /* Xen's system time in nanoseconds, also where more than the four seconds of Clock have passed. */
 uint64_t system_time();
 
@@ -84,6 +87,10 @@ void missed_event_is_made_up_for();
 void store_has_no_time_for_others();
 void illegal_request_kills_store_for_good();
 
+/* A WRITE is on XenStore's ring when this returns, and its answer is still to be taken. */
+void write_by_hand(const char *path, const char *value);
+void take_answers_to_writes();
+
 /* In disk.cc. */
 void write_wraps_around();
 void read_wraps_around();
@@ -95,3 +102,4 @@ void producer_goes_back();
 void discard_on_cdrom();
 void frontend_before_its_disk();
 void closed_while_unplugged();
+void connects_while_it_closes();

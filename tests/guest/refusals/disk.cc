@@ -2,6 +2,7 @@
 /* The block backend, asked for what Blkfront would not ask: blkif.h, one request at a time. */
 #include "blkfront.h"
 #include "check.h"
+#include "interrupts.h"
 #include "text.h"
 #include "timer.h"
 
@@ -14,9 +15,9 @@ namespace
 constexpr const char *kDisk = "51712", *kCdrom = "51728"; /* xvda, xvdb */
 constexpr const char *kLate = "51744";                    /* xvdc, added at the mark "hotplug" */
 constexpr const char *kLeaving = "51760";                 /* xvdd, which comes and goes */
-constexpr uint64_t kTicks = 200'000'000;                  /* of the TSC: less than 0.2 s */
-constexpr uint32_t kUnplugs = 4;                          /* a race is not always met */
-constexpr uint64_t kWraps = 1ull << 55;                   /* 512 times that many bytes is 2^64 */
+constexpr const char *kLazy = "51776";  /* xvde, each of whose requests takes a second */
+constexpr uint32_t kUnplugs = 4;        /* a race is not always met */
+constexpr uint64_t kWraps = 1ull << 55; /* 512 times that many bytes is 2^64 */
 constexpr uint32_t kSeconds = 10;
 constexpr uint32_t kEntries = 32;
 constexpr uint32_t kSlow = 10; /* requests that a slow disk does not do at once */
@@ -29,7 +30,10 @@ public:
     void connect_to(const char *vbd, const char *backend);
     /* The two halves of it: says Initialised, waits for the backend's Connected. */
     void publish(const char *vbd);
+    /* The first half without the state. */
+    void offer(const char *vbd);
     void accept(const char *vbd, const char *backend);
+    static void await(const char *backend, XenbusState wanted);
     uint64_t sectors() const { return sectors_; }
 
     /* The status of the answer. Reads and writes are of one sector, the first one of `data`. */
@@ -40,6 +44,7 @@ public:
     void run_away();
     /* The same, and the producer behind what was taken already. The disk has to be slow. */
     void go_back();
+    void put_many();
     /* Requests that are under way when this returns. The disk has to be slow. */
     void send_many();
     /* Closes in the moment in which the disk is unplugged, at the mark "unplug", and sees it go. */
@@ -50,7 +55,6 @@ public:
 private:
     blkif_request one_sector(uint8_t operation, uint64_t sector);
     void move_producer(uint32_t by);
-    void expect(const char *state_path, XenbusState wanted);
     int ask(const blkif_request &request);
 
     Page ring_page_, data_;
@@ -60,12 +64,13 @@ private:
     uint64_t next_id_, sectors_;
 };
 
-Disk disk, cdrom, late, leaving;
+Disk disk, cdrom, late, leaving, lazy, lazy_again;
 
-void Disk::expect(const char *state_path, XenbusState wanted)
+void Disk::await(const char *backend, XenbusState wanted)
 {
+    StorePath state(backend, "state");
     for (uint64_t begin = pc_clock.milliseconds();
-         xenstore.number(state_path, XenbusStateUnknown) != wanted;) {
+         xenstore.number(state.text, XenbusStateUnknown) != wanted;) {
         if (pc_clock.milliseconds() - begin > kSeconds * 1000)
             wrong("the backend does not come to state ", static_cast<int>(wanted));
     }
@@ -85,12 +90,12 @@ void Disk::connect(const char *vbd)
 
 void Disk::connect_to(const char *vbd, const char *backend)
 {
-    expect(StorePath(backend, "state").text, XenbusStateInitWait);
+    await(backend, XenbusStateInitWait);
     publish(vbd);
     accept(vbd, backend);
 }
 
-void Disk::publish(const char *vbd)
+void Disk::offer(const char *vbd)
 {
     StorePath front("device/vbd", vbd);
     ring_ = reinterpret_cast<blkif_sring *>(&ring_page_);
@@ -102,12 +107,18 @@ void Disk::publish(const char *vbd)
     xenstore.write(StorePath(front.text, "ring-ref").text, Decimal(ring_grant).text);
     xenstore.write(StorePath(front.text, "event-channel").text, Decimal(port_).text);
     xenstore.write(StorePath(front.text, "protocol").text, XEN_IO_PROTO_ABI_X86_64);
-    xenstore.write(StorePath(front.text, "state").text, Decimal(XenbusStateInitialised).text);
+}
+
+void Disk::publish(const char *vbd)
+{
+    offer(vbd);
+    StorePath state(StorePath("device/vbd", vbd).text, "state");
+    xenstore.write(state.text, Decimal(XenbusStateInitialised).text);
 }
 
 void Disk::accept(const char *vbd, const char *backend)
 {
-    expect(StorePath(backend, "state").text, XenbusStateConnected);
+    await(backend, XenbusStateConnected);
     sectors_ = xenstore.number(StorePath(backend, "sectors").text, 0);
     if (xenstore.number(StorePath(backend, "sector-size").text, 0) != 512 || sectors_ < 64)
         wrong(sectors_, " sectors, or not of 512 bytes");
@@ -181,7 +192,7 @@ void Disk::run_away()
     move_producer(1u << 31);
 }
 
-void Disk::send_many()
+void Disk::put_many()
 {
     uint32_t first = ring_->req_prod;
     for (uint32_t i = 0; i < kSlow; i++) {
@@ -192,6 +203,12 @@ void Disk::send_many()
     store(ring_->req_prod, first + kSlow);
     store(ring_->rsp_event, first + 1);
     events.notify(port_);
+}
+
+void Disk::send_many()
+{
+    uint32_t first = ring_->req_prod;
+    put_many();
     if (!wait_until([&] { return load(ring_->rsp_prod) != first; }, kSeconds))
         wrong("no response in ", kSeconds, " seconds");
     if (load(ring_->rsp_prod) == first + kSlow)
@@ -211,7 +228,7 @@ void Disk::close_while_unplugged(const char *vbd, const char *backend, uint32_t 
     StorePath state(StorePath("device/vbd", vbd).text, "state");
     xenstore.write(state.text, Decimal(XenbusStateReconfiguring).text);
     mark("unplug");
-    spin(kTicks); /* QEMU is busy then, and gets to what comes now and to the unplugging at once */
+    spin(kBusy); /* QEMU is busy then, and gets to what comes now and to the unplugging at once */
     StoreText value;
     for (uint32_t i = 0; i < later; i++)
         xenstore.read(state.text, value);
@@ -355,6 +372,34 @@ void frontend_before_its_disk()
     mark("hotplug");
     late.accept(kLate, backend_of(kLate).text);
     expect_status("reading sector 0", late.transfer(BLKIF_OP_READ, 0), BLKIF_RSP_OKAY);
+}
+
+/* A frontend that comes back while its backend still waits for the last requests is served when
+ * that is over, and not before. QEMU's main loop has the BQL while it waits. So what we do then
+ * must not need it, and interrupts do. */
+void connects_while_it_closes()
+{
+    lazy.connect(kLazy);
+    StorePath state(StorePath("device/vbd", kLazy).text, "state");
+    StorePath backend = backend_of(kLazy);
+    lazy.put_many();
+    xenstore.write(state.text, Decimal(XenbusStateClosing).text);
+    Disk::await(backend.text, XenbusStateClosing);
+    lazy_again.offer(kLazy);
+    timer.stop();
+    interrupts_off();
+    events.hold();
+    write_by_hand(state.text, Decimal(XenbusStateClosed).text);
+    spin(kBusy); /* QEMU waits for our requests then */
+    write_by_hand(state.text, Decimal(XenbusStateInitialised).text);
+    events.collect();
+    interrupts_on();
+    take_answers_to_writes();
+    timer.start();
+    lazy_again.accept(kLazy, backend.text);
+    expect_status("reading from a disk that has come back", lazy_again.transfer(BLKIF_OP_READ, 0),
+                  BLKIF_RSP_OKAY);
+    Disk::await(backend.text, XenbusStateConnected);
 }
 
 /* A backend that waits for its requests, to close, is not taken apart from inside of that. */

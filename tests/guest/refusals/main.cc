@@ -49,6 +49,7 @@ constexpr struct {
     CHECK(unknown_operation),
     CHECK(frontend_before_its_disk),
     CHECK(closed_while_unplugged),
+    CHECK(connects_while_it_closes),
     CHECK(producer_runs_away),
     CHECK(discard_on_cdrom),
     CHECK(producer_goes_back),

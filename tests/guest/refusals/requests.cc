@@ -13,6 +13,8 @@ namespace
 
 constexpr uint32_t kSeconds = 5; /* that an answer may take */
 
+uint32_t writes; /* that were not answered yet */
+
 xenstore_domain_interface &ring()
 {
     uint64_t frame = 0;
@@ -201,6 +203,26 @@ void missed_event_is_made_up_for()
     if (seen < kEnough)
         wrong("of ", kTries, " requests whose last byte came without an event, ", seen,
               " were answered");
+}
+
+void write_by_hand(const char *path, const char *value)
+{
+    xsd_sockmsg message{XS_WRITE, 170, 0, 0};
+    message.len = static_cast<uint32_t>(strlen(path) + 1 + strlen(value));
+    put(&message, sizeof message);
+    put(path, static_cast<uint32_t>(strlen(path) + 1));
+    put(value, static_cast<uint32_t>(strlen(value)));
+    notify();
+    writes++;
+}
+
+void take_answers_to_writes()
+{
+    StoreText text;
+    for (; writes; writes--) {
+        if (take_answer(170, text) != XS_WRITE)
+            wrong("a WRITE is answered with ", text.text);
+    }
 }
 
 /* There is always a request, and always room: the ring is full of equal ones, so that it takes one
