@@ -86,7 +86,8 @@ def test_refusals(name, way, suffix, backend):
               "driver=throttle,node-name=slow-leaving,throttle-group=slow,file=leaving"]
     # Whoever waits for its requests waits for a second: a drained node is not throttled, but this one stays slow.
     words += ["-blockdev", f"driver=null-co,node-name=lazy,size={nested.SIZE},latency-ns=1000000000,read-zeroes=on",
-              "-device", "xen-disk,drive=lazy,vdev=xvde"]
+              "-device", "xen-disk,drive=lazy,vdev=xvde",
+              "-blockdev", f"driver=null-co,node-name=spare,size={nested.SIZE},read-zeroes=on"]
     with guest.Guest(name, words) as machine:
         machine.wait_for("finished", 120, lambda text: plug(machine, text, backend))
         machine.power_off()
@@ -101,10 +102,28 @@ def plug(machine, asked, backend):
         machine.qmp("device_add", driver=backend, id="late", drive="late", vdev="xvdc")
     elif asked == "plug":
         machine.qmp("device_add", driver=backend, id="leaving", drive="slow-leaving", vdev="xvdd")
+    elif asked == "stop":
+        expect_untouched_while_stopped(machine)
     elif asked == "unplug":
         # What the guest does while QEMU is at the first comes together with the second.
         machine.qmp_in_a_row(BUSY, ("device_del", {"id": "leaving"}))
         machine.wait_event("DEVICE_DELETED")
+
+
+def expect_untouched_while_stopped(machine):
+    """XenStore's ring is the guest's memory. While the VM is stopped, not even a new disk changes it."""
+    ring = ("human-monitor-command", {"command-line": f"xp /1024xw {guest.XENSTORE_PAGE:#x}"})
+    _, before = machine.qmp_in_a_row(("stop", {}), ring)
+    machine.qmp("device_add", driver="xen-disk", id="added", drive="spare", vdev="xvdf")
+    time.sleep(0.1)  # there is no event for what does not happen
+    after = machine.qmp_in_a_row(ring)[0]
+    if before != after:
+        changed = [lines for lines in zip(before.splitlines(), after.splitlines()) if lines[0] != lines[1]]
+        raise machine.problem(f"XenStore's ring changed while the VM was stopped: {changed[-1]}")
+    machine.qmp("cont")
+    machine.qmp("device_del", id="added")
+    machine.wait_event("DEVICE_DELETED")
+    machine.tell("")  # one byte
 
 
 @pytest.mark.claim("xen/fuzz{suffix}", "random and near-valid hypercalls on two vCPUs, and requests to {backend}, for "

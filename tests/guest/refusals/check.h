@@ -85,6 +85,7 @@ void header_in_pieces();
 void header_in_pieces_without_payload();
 void missed_event_is_made_up_for();
 void store_has_no_time_for_others();
+void store_works_while_stopped();
 void illegal_request_kills_store_for_good();
 
 /* A WRITE is on XenStore's ring when this returns, and its answer is still to be taken. */

@@ -54,6 +54,7 @@ constexpr struct {
     CHECK(discard_on_cdrom),
     CHECK(producer_goes_back),
     CHECK(store_has_no_time_for_others),
+    CHECK(store_works_while_stopped),
     CHECK(illegal_request_kills_store_for_good),
     CHECK(periodic_timer_survives_reset),
 #undef CHECK

@@ -225,6 +225,27 @@ void take_answers_to_writes()
     }
 }
 
+/* The ring is our memory, and stays as it is while the VM is stopped. At the mark, the operator
+ * stops the VM, adds a disk, which is an event for us, and tells us to go on. */
+void store_works_while_stopped()
+{
+    constexpr char kWatch[] = "device\0token";
+    xsd_sockmsg message{XS_WATCH, 180, 0, sizeof kWatch};
+    StoreText text;
+    put(&message, sizeof message);
+    put(kWatch, sizeof kWatch);
+    notify();
+    if (uint32_t type = take_answer(180, text); type != XS_WATCH)
+        wrong("a WATCH gets an answer of type ", type, ", '", text.text, "'");
+    take_answer(0, text); /* each watch fires once at the beginning */
+    mark("stop");
+    while (!control.take()) {
+    }
+    if (take_answer(0, text) != XS_WATCH_EVENT)
+        wrong("the new disk is no event, but '", text.text, "'");
+    begin_anew();
+}
+
 /* There is always a request, and always room: the ring is full of equal ones, so that it takes one
  * store to make all of them anew. QEMU's timers have their turn all the same. */
 void store_has_no_time_for_others()
