@@ -88,9 +88,14 @@ def test_refusals(name, way, suffix, backend):
     words += ["-blockdev", f"driver=null-co,node-name=lazy,size={nested.SIZE},latency-ns=1000000000,read-zeroes=on",
               "-device", "xen-disk,drive=lazy,vdev=xvde",
               "-blockdev", f"driver=null-co,node-name=spare,size={nested.SIZE},read-zeroes=on"]
+    by_console_io = paths.LOGS / f"{name}.console-io.log"
+    words += ["-chardev", f"file,id=by-console-io,path={guest.escaped(by_console_io)}",
+              "-device", "xen-console-io,chardev=by-console-io"]
     with guest.Guest(name, words) as machine:
         machine.wait_for("finished", 120, lambda text: plug(machine, text, backend))
         machine.power_off()
+    if by_console_io.read_text() != "refusals says this by console_io\n":
+        raise ui.Problem(f"{name}: what the guest printed by console_io is not in its file", by_console_io)
     done = re.search(r"^refusals: (\d+) checks: ok\s*$", machine.console.read_text(errors="replace"), re.MULTILINE)
     if not done or not int(done.group(1)):
         raise machine.problem("refusals does not say how many checks were ok")
@@ -168,7 +173,8 @@ def fuzz_once(name, image, seed, backend):
     ring 3 call."""
     shapes = SHAPES[backend]
     options = f"seed={seed} seconds={SEED_SECONDS} {shapes[seed % len(shapes)]}"
-    words = [*xenguest.ACCEL, "-smp", "2", "-no-shutdown", *arguments(name, image, options, backend)]
+    words = [*xenguest.ACCEL, "-smp", "2", "-no-shutdown", *arguments(name, image, options, backend),
+             "-chardev", "null,id=by-console-io", "-device", "xen-console-io,chardev=by-console-io"]
     with guest.Guest(name, words, program=qemu.SANITIZED, environment=SANITIZERS) as machine:
         try:
             try:

@@ -73,6 +73,12 @@ constexpr Kind kinds[] = {
     {__HYPERVISOR_memory_op, XENMEM_add_to_physmap, "dmswf", 4, true, Layout::Bits32},
     {__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, "dSz,ABE", 3, true, Layout::Bits64},
     {__HYPERVISOR_memory_op, XENMEM_add_to_physmap_batch, "dSz,jkl", 2, true, Layout::Bits32},
+    {__HYPERVISOR_memory_op, XENMEM_memory_map, "xxa", 4},
+    {__HYPERVISOR_memory_op, XENMEM_memory_map, "xx", 2},
+    {__HYPERVISOR_memory_op, XENMEM_current_reservation, "d", 1},
+    {__HYPERVISOR_memory_op, XENMEM_maximum_reservation, "d", 1},
+    {__HYPERVISOR_console_io, CONSOLEIO_write, "", 3},
+    {__HYPERVISOR_console_io, CONSOLEIO_read, "", 1},
     {__HYPERVISOR_grant_table_op, GNTTABOP_query_size, "d,xxx", 2},
     {__HYPERVISOR_grant_table_op, GNTTABOP_set_version, "w", 2},
     {__HYPERVISOR_grant_table_op, GNTTABOP_get_version, "d,w", 2},
@@ -275,6 +281,9 @@ void random_call(Processor &processor)
         call.argument[2] = at;
     } else if (kind.number == __HYPERVISOR_grant_table_op) {
         call.argument[2] = mostly_below(random, 3);
+    } else if (kind.number == __HYPERVISOR_console_io) {
+        call.argument[1] = mostly_below(random, 2 * kPageSize);
+        call.argument[2] = at;
     }
     if (random.one_in(24))
         call = {__HYPERVISOR_set_timer_op, {time(random)}};

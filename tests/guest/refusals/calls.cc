@@ -46,6 +46,31 @@ uint32_t ticks_within(uint64_t milliseconds, evtchn_port_t port)
     return events.count(port) - begin;
 }
 
+template <class T>
+long memory_op(unsigned command, T &argument)
+{
+    return hypercall(__HYPERVISOR_memory_op, command, reinterpret_cast<uint64_t>(&argument));
+}
+
+struct [[gnu::packed]] MapEntry {
+    uint64_t begin, length;
+    uint32_t type;
+};
+constexpr uint32_t kRam = 1, kAcpi = 3;
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kNowhere = 1ull << 46; /* no page table of ours maps it */
+MapEntry map_entries[64];
+
+/* How many entries the memory map has; it is in map_entries. */
+uint32_t memory_map()
+{
+    xen_memory_map map{};
+    map.nr_entries = sizeof map_entries / sizeof map_entries[0];
+    map.buffer.p = map_entries;
+    expect_result("XENMEM_memory_map", memory_op(XENMEM_memory_map, map), 0);
+    return map.nr_entries;
+}
+
 constexpr uint32_t kBatch = 65535;
 xen_ulong_t batch_index[kBatch];
 xen_pfn_t batch_frame[kBatch];
@@ -128,6 +153,66 @@ void runstate_is_filled()
     uint64_t passed = system_time() - begin;
     if (begin > 3600ull * 1000000000 || passed < 50000000 || passed > 10000000000)
         wrong("100 ms are ", passed, " ns after ", begin);
+}
+
+/* memory.h, XENMEM_memory_map, in the format of the BIOS: RAM from 1 MiB, and behind it the ACPI
+ * tables, which are not free memory. */
+void memory_map_has_the_tables()
+{
+    MapEntry ram{}, tables{};
+    for (uint32_t i = 0, count = memory_map(); i < count; i++) {
+        if (map_entries[i].type == kRam && map_entries[i].begin == kMiB)
+            ram = map_entries[i];
+        if (map_entries[i].type == kAcpi)
+            tables = map_entries[i];
+        for (uint32_t j = 0; j < i; j++) {
+            if (map_entries[i].begin < map_entries[j].begin + map_entries[j].length &&
+                map_entries[j].begin < map_entries[i].begin + map_entries[i].length)
+                wrong("entries ", j, " and ", i, " of the map overlap");
+        }
+    }
+    if (!ram.length || tables.begin != ram.begin + ram.length || tables.length < kMiB / 4)
+        wrong("there is RAM up to ", ram.begin + ram.length, ", and ACPI's from ", tables.begin);
+}
+
+/* Xen: -ENOBUFS where the map has more entries than there is room for; nothing is written then. */
+void memory_map_without_room()
+{
+    uint32_t count = memory_map();
+    map_entries[0] = {1, 2, 3};
+    xen_memory_map map{};
+    map.nr_entries = count - 1;
+    map.buffer.p = map_entries;
+    expect_result("a map without room", memory_op(XENMEM_memory_map, map), -XEN_ENOBUFS);
+    if (map_entries[0].begin != 1 || map.nr_entries != count - 1)
+        wrong("a map without room was written");
+    map.nr_entries = ~0u;
+    map.buffer.p = reinterpret_cast<void *>(kNowhere);
+    expect_result("a map for nowhere", memory_op(XENMEM_memory_map, map), -XEN_EFAULT);
+}
+
+/* memory.h, XENMEM_current_reservation and XENMEM_maximum_reservation, in pages. */
+void reservation_is_the_memory()
+{
+    domid_t self = DOMID_SELF, other = 0;
+    for (unsigned command : {XENMEM_current_reservation, XENMEM_maximum_reservation}) {
+        expect_result("the reservation of 64 MiB", memory_op(command, self), 64 * kMiB / kPageSize);
+        expect_result("another domain's reservation", memory_op(command, other), -XEN_ESRCH);
+    }
+}
+
+/* xen.h, CONSOLEIO_write: what it says comes to the console, if there is one. */
+void console_takes_a_page()
+{
+    static char text[kPageSize + 1] = "refusals says this by console_io\n";
+    auto at = reinterpret_cast<uint64_t>(text);
+    expect_result("a line for Xen's console",
+                  hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, strlen(text), at), 0);
+    for (uint64_t count : {uint64_t{sizeof text}, uint64_t{0x7fffffff}, ~uint64_t{0}})
+        expect_result("too long a text for Xen's console",
+                      hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, count, at), -XEN_EINVAL);
+    expect_result("a text from nowhere",
+                  hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, 16, kNowhere), -XEN_EFAULT);
 }
 
 /* A frame that no page table entry can name: XENMEM_add_to_physmap gives -EINVAL. */
