@@ -10,9 +10,8 @@ from . import guest, images, initramfs, nested, paths
 ACCEL = ["-accel", "tcg,xen-version=0x40011"]
 MODULES = ["virtio_blk", "ext4", "xen_blkfront"]
 GROWN = 96 * images.MIB
-# There is no pvclock. On a busy host, Linux's calibration of the TSC may be wrong by an order of magnitude; then its time
-# races, and it takes a moment for a lockup.
-CLOCK = "tsc=unstable nowatchdog"
+# On a busy host, a vCPU may wait so long for its turn that Linux takes it for a lockup.
+CLOCK = "nowatchdog"
 # For guest.examine().
 KEYS = "sysrq_always_enabled"
 # Backends of the guest's own disk.

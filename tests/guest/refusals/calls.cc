@@ -109,8 +109,8 @@ void misaligned_locked_instruction()
         wrong("counted to ", count, " and not to 1000");
 }
 
-/* xen.h: a call that there is not gives -ENOSYS. That holds for all that needs XENFEAT_hvm_pirqs,
- * and for the clock page that nobody would fill in. */
+/* xen.h: a call that there is not gives -ENOSYS. That holds for all that needs XENFEAT_hvm_pirqs.
+ */
 void ring_0_hypercalls()
 {
     Words words{};
@@ -124,10 +124,6 @@ void ring_0_hypercalls()
     evtchn_bind_pirq pirq{};
     pirq.pirq = 16;
     expect_result("EVTCHNOP_bind_pirq", event_channel_op(EVTCHNOP_bind_pirq, pirq), -XEN_ENOSYS);
-    vcpu_register_time_memory_area area{};
-    area.addr.p = at;
-    expect_result("VCPUOP_register_vcpu_time_memory_area",
-                  vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, area), -XEN_ENOSYS);
 }
 
 /* features.h: what a guest is told to have must be there. */
@@ -141,7 +137,9 @@ void features_that_tcg_has()
         0);
     if (!(info.submap & 1u << XENFEAT_hvm_callback_vector))
         wrong("there is no callback vector");
-    if (info.submap & (1u << XENFEAT_hvm_safe_pvclock | 1u << XENFEAT_hvm_pirqs))
+    if (!(info.submap & 1u << XENFEAT_hvm_safe_pvclock))
+        wrong("there is no clock");
+    if (info.submap & 1u << XENFEAT_hvm_pirqs)
         wrong("there are features that are not there: ", info.submap);
 }
 
@@ -153,6 +151,32 @@ void runstate_is_filled()
     uint64_t passed = system_time() - begin;
     if (begin > 3600ull * 1000000000 || passed < 50000000 || passed > 10000000000)
         wrong("100 ms are ", passed, " ns after ", begin);
+}
+
+/* xen.h, struct vcpu_time_info: what follows from it and from the TSC is Xen's system time. */
+void clock_is_the_system_time()
+{
+    alignas(vcpu_time_info) static volatile vcpu_time_info time;
+    vcpu_register_time_memory_area area{};
+    area.addr.p = reinterpret_cast<uint64_t>(&time);
+    expect_result("VCPUOP_register_vcpu_time_memory_area",
+                  vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, area), 0);
+    if (!comes_true([&] { return time.tsc_to_system_mul != 0; }))
+        wrong("the clock page was not filled in");
+    if (!time.version || time.version % 2)
+        wrong("the clock page has version ", time.version);
+    for (uint32_t i = 0; i < 10; i++) {
+        uint64_t before = system_time();
+        uint64_t ticks = __builtin_ia32_rdtsc() - time.tsc_timestamp;
+        uint64_t after = system_time();
+        ticks = time.tsc_shift < 0 ? ticks >> -time.tsc_shift : ticks << time.tsc_shift;
+        uint64_t now = time.system_time +
+                       static_cast<uint64_t>(
+                           static_cast<unsigned __int128>(ticks) * time.tsc_to_system_mul >> 32);
+        if (now < before || now > after)
+            wrong("the clock page says ", now, " between ", before, " and ", after);
+        pause_for(10);
+    }
 }
 
 /* memory.h, XENMEM_memory_map, in the format of the BIOS: RAM from 1 MiB, and behind it the ACPI

@@ -70,6 +70,7 @@ void misaligned_locked_instruction();
 void ring_0_hypercalls();
 void features_that_tcg_has();
 void runstate_is_filled();
+void clock_is_the_system_time();
 void memory_map_has_the_tables();
 void memory_map_without_room();
 void reservation_is_the_memory();

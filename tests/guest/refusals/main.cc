@@ -31,6 +31,7 @@ constexpr struct {
     CHECK(ring_0_hypercalls),
     CHECK(features_that_tcg_has),
     CHECK(runstate_is_filled),
+    CHECK(clock_is_the_system_time),
     CHECK(memory_map_has_the_tables),
     CHECK(memory_map_without_room),
     CHECK(reservation_is_the_memory),
