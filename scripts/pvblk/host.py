@@ -24,6 +24,7 @@ DEBUGGER = ["gdb"]
 TEST = ["python3-pytest", "python3-pytest-xdist"]
 STYLE = ["clang-format-19", "reuse"]
 CHECK = ["e2fsprogs"]
+GRUB = ["e2fsprogs", "dosfstools", "mtools"]
 
 _updated = False
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from . import core, coverage, firmware, freestanding, guesttools, host, kernel, nested, qemu, qtest, ui
+from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui
 
 # None for a step that is done, what it failed with for others.
 _outcome = {}
@@ -72,6 +72,7 @@ STEPS = {
     "guest": _guest,
     "guest-kernels": _guest_kernels,
     "nested": _nested,
+    "grub": grub.ensure,
     "freestanding": _freestanding,
     "firmware": firmware.ensure,
     "debugger": lambda: host.ensure(host.DEBUGGER),
