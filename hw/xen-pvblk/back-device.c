@@ -183,40 +183,6 @@ static const BlockDevOps block_ops = {
     .drained_end = xen_pvblk_back_drained_end,
 };
 
-/* Without vdev= xen-block looks for a free one. */
-static bool vdev_is_free(XenPvblkBackend *s, Error **errp)
-{
-    XenDevice *xendev = XEN_DEVICE(s);
-    XenBus *bus = XEN_BUS(qdev_get_parent_bus(DEVICE(s)));
-    BusChild *pos = NULL;
-    XenDevice *other;
-
-    if (XEN_BLOCK_DEVICE(s)->props.vdev.type == XEN_BLOCK_VDEV_TYPE_INVALID) {
-        return true;
-    }
-    while ((other = xen_pvblk_next_block_device(bus, &pos))) {
-        if (other != xendev &&
-            xen_pvblk_number(other) == xen_pvblk_number(xendev)) {
-            g_autofree char *who = qdev_get_human_name(DEVICE(other));
-
-            error_setg(errp, "vdev= is taken: device '%s' is virtual device "
-                       "%lu already", who, xen_pvblk_number(other));
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Runs before xen-bus writes a node: the number alone decides the paths. */
-static void backend_device_realize(DeviceState *dev, Error **errp)
-{
-    ObjectClass *parent = object_class_by_name(TYPE_XEN_BLOCK_DEVICE);
-
-    if (vdev_is_free(XEN_PVBLK_BACKEND(dev), errp)) {
-        DEVICE_CLASS(parent)->realize(dev, errp);
-    }
-}
-
 /* Before a frontend can see InitWait, which says that all nodes exist. */
 static void backend_prepare(XenDevice *xendev, Error **errp)
 {
@@ -318,7 +284,6 @@ static void backend_class_init(ObjectClass *klass, PVBLK_CLASS_DATA data)
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, properties);
     xen_pvblk_describe_back(klass);
-    dc->realize = backend_device_realize;
     xdc->prepare = backend_prepare;
     xdc->realize = backend_realize;
     xdc->unrealize = backend_unrealize;

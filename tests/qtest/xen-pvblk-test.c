@@ -1987,16 +1987,23 @@ static void test_largest_fault_plan(const void *machine)
 
 static void test_vdev_is_taken_at_start(const void *machine)
 {
-    static const char *const others[] = { "xen-pvblk-backend", "xen-disk" };
+    static const struct {
+        const char *first, *second;
+    } cases[] = {
+        { "xen-pvblk-backend", "xen-pvblk-backend" },
+        { "xen-disk", "xen-pvblk-backend" },
+        { "xen-pvblk-backend", "xen-disk" },
+    };
 
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *line =
             g_strdup_printf("-machine %s,xen-emu=on "
                             "-blockdev driver=null-co,node-name=a "
                             "-blockdev driver=null-co,node-name=b "
                             "-device %s,id=first,drive=a,vdev=xvda "
-                            "-device xen-pvblk-backend,drive=b,vdev=d0p0",
-                            (const char *)machine, others[i]);
+                            "-device %s,drive=b,vdev=d0p0",
+                            (const char *)machine, cases[i].first,
+                            cases[i].second);
 
         assert_no_start(line, "vdev= is taken: device 'first' is virtual device "
                         "51712 already");
@@ -2020,6 +2027,8 @@ static void test_vdev_is_taken_in_flight(const void *machine)
     send_writes(r, q, 3, data);
     g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
     assert_refused(r, "xen-pvblk-backend", "drive=n1,vdev=xvdb",
+                   "vdev= is taken: device 'be' is virtual device 51728 already");
+    assert_refused(r, "xen-disk", "drive=n1,vdev=xvdb",
                    "vdev= is taken: device 'be' is virtual device 51728 already");
     rsp = qtest_qmp(r->qts, "{'execute': 'device_del', 'arguments': "
                     "{'id': 'bad'}}");
