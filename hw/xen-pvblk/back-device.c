@@ -24,8 +24,8 @@ static bool check_properties(XenPvblkBackend *s, Error **errp)
     uint32_t order = XEN_BLOCK_DEVICE(s)->props.max_ring_page_order;
 
     if (order > 4) {
-        error_setg(errp, "max-ring-page-order=%u is more than 4, which is "
-                   "a ring of 16 pages", order);
+        error_setg(errp, "max-ring-page-order=%u is more than 4 (a ring of "
+                   "16 pages)", order);
         return false;
     }
     if (!s->max_queues || s->max_queues > PVBLK_MAX_QUEUES) {
@@ -34,14 +34,15 @@ static bool check_properties(XenPvblkBackend *s, Error **errp)
         return false;
     }
     if (s->max_indirect_segments > 4096) {
-        error_setg(errp, "max-indirect-segments=%u is more than 4096, which "
-                   "blkif has room for in a request", s->max_indirect_segments);
+        error_setg(errp, "max-indirect-segments=%u is more than 4096, the "
+                   "most that a blkif request can hold",
+                   s->max_indirect_segments);
         return false;
     }
     if (s->max_segments_in_flight < MAX(s->max_indirect_segments, 11) ||
         s->max_segments_in_flight > 262144) {
-        error_setg(errp, "max-segments-in-flight=%u is not between %u, which "
-                   "one request may have, and 262144",
+        error_setg(errp, "max-segments-in-flight=%u is not between %u (the "
+                   "segments of one request) and 262144",
                    s->max_segments_in_flight,
                    MAX(s->max_indirect_segments, 11));
         return false;
@@ -67,7 +68,7 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
     BlockConf *conf = &blockdev->props.conf;
 
     if (!conf->blk) {
-        error_setg(errp, "give drive= (a block node or drive)");
+        error_setg(errp, "drive= is missing; give a block node or a drive");
         return false;
     }
     if (!blk_is_inserted(conf->blk)) {
@@ -90,8 +91,8 @@ static bool set_up_block(XenPvblkBackend *s, Error **errp)
         return false;
     }
     if (conf->logical_block_size > 4096) {
-        error_setg(errp, "logical_block_size=%u is more than a page, which "
-                   "blkif cannot have", conf->logical_block_size);
+        error_setg(errp, "logical_block_size=%u is larger than a page; blkif "
+                   "allows at most 4096", conf->logical_block_size);
         return false;
     }
     if (conf->discard_granularity == -1) {

@@ -49,8 +49,8 @@ static bool set_faults(XenPvblkBackend *s, const char *what, const char *text,
     char error[512];
 
     if (XEN_BLOCK_DEVICE(s)->props.iothread) {
-        error_setg(errp, "%s: a fault plan and iothread= exclude each other, "
-                   "it is for one thread", what);
+        error_setg(errp, "%s: a fault plan needs one thread; remove iothread=",
+                   what);
         return false;
     }
     if (pvblk_back_set_faults(s->back, text, error, sizeof(error)) < 0) {
@@ -77,12 +77,12 @@ bool xen_pvblk_back_load_faults(XenPvblkBackend *s, Error **errp)
         return false;
     }
     if (length > PVBLK_MAX_FAULT_PLAN) {
-        error_setg(errp, "%s: a fault plan has at most %d bytes", what,
+        error_setg(errp, "%s: the fault plan is longer than %d bytes", what,
                    PVBLK_MAX_FAULT_PLAN);
         return false;
     }
     if (strlen(text) != length) {
-        error_setg(errp, "%s: a fault plan has no byte of value 0", what);
+        error_setg(errp, "%s: the fault plan contains a zero byte", what);
         return false;
     }
     return set_faults(s, what, text, errp);
@@ -100,8 +100,8 @@ static void set_fault_plan(Object *obj, const char *value, Error **errp)
     XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
 
     if (!s->back) {
-        error_setg(errp, "fault-plan: there is no backend yet; give faults= a "
-                   "file for a plan from the start on");
+        error_setg(errp, "fault-plan: the backend is not realized yet; to "
+                   "start with a plan, give its file with faults=");
         return;
     }
     /* A rule may be due at once, and end the connection. */
@@ -126,19 +126,19 @@ static void get_fault_counters(Object *obj, pvblk_emit *emit, void *opaque)
 
 void xen_pvblk_back_inspect_class_init(ObjectClass *klass)
 {
-    xen_pvblk_add_dict(klass, "plan", "what was agreed upon with the frontend",
+    xen_pvblk_add_dict(klass, "plan", "the terms agreed on with the frontend",
                        get_plan);
     xen_pvblk_add_dict(klass, "counters",
                        "requests, segments, grants and events since the start",
                        get_counters);
     xen_pvblk_add_dict(klass, "fault-counters",
-                       "how often each rule's fault happened",
+                       "number of times that each rule's fault happened",
                        get_fault_counters);
     object_class_property_add_str(klass, "fault-plan", get_fault_plan,
                                   set_fault_plan);
     object_class_property_set_description(klass, "fault-plan",
-        "what the backend does wrong: a fault plan, a rule a line");
+        "the fault plan that the backend obeys, one rule per line");
     object_class_property_add_str(klass, "last-error", get_last_error, NULL);
     object_class_property_set_description(klass, "last-error",
-        "why the last frontend was refused, or its ring halted");
+        "the reason for the last refusal of a frontend or halt of its ring");
 }

@@ -58,7 +58,8 @@ static bool choose_disk(XenBus *bus, unsigned long *disk, Error **errp)
             return true;
         }
     }
-    error_setg(errp, "there are %u xen-pvblk disks already", HOSTED_DISKS);
+    error_setg(errp, "the machine already has %u xen-pvblk disks, the most "
+               "that it can have", HOSTED_DISKS);
     return false;
 }
 
@@ -156,8 +157,8 @@ static bool parse_vdev(const char *vdev, unsigned long *number, Error **errp)
     *number = xen_pvblk_number(XEN_DEVICE(scratch));
     object_unref(scratch);
     if (!valid) {
-        error_setg(errp, "vdev=%s is no virtual disk; give it like vdev=xvdb",
-                   vdev);
+        error_setg(errp, "vdev=%s names no virtual disk; use a name like "
+                   "vdev=xvdb", vdev);
     }
     return valid;
 }
@@ -177,7 +178,7 @@ static bool find_backend(XenPvblkFrontend *s, XenBus *bus, Error **errp)
             return true;
         }
     }
-    error_setg(errp, "vdev=%s: there is no such backend; put -device "
+    error_setg(errp, "vdev=%s names no backend; put -device "
                "xen-pvblk-backend,drive=…,vdev=%s before this device, or give "
                "drive= instead of vdev=", s->vdev, s->vdev);
     return false;
@@ -191,8 +192,9 @@ bool xen_pvblk_front_attach(XenPvblkFrontend *s, Error **errp)
         return false;
     }
     if (!s->drive == !s->vdev) {
-        error_setg(errp, "give either drive= (a block node or drive; the "
-                   "backend is made for it) or vdev= (a xen-disk that exists)");
+        error_setg(errp, "give either drive= (a block node or a drive; the "
+                   "device makes a backend for it) or vdev= (the vdev of a "
+                   "backend that exists)");
         return false;
     }
     return s->drive ? make_backend(s, bus, errp) : find_backend(s, bus, errp);

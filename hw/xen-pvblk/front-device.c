@@ -110,19 +110,19 @@ static bool check_ring_properties(XenPvblkFrontend *s, Error **errp)
         return false;
     }
     if (s->ring_queues > PVBLK_MAX_QUEUES) {
-        error_setg(errp, "ring-queues=%u is above %d", s->ring_queues,
+        error_setg(errp, "ring-queues=%u is more than %d", s->ring_queues,
                    PVBLK_MAX_QUEUES);
         return false;
     }
     if (s->ring_queues > s->num_queues) {
-        error_setg(errp, "ring-queues=%u is above num-queues=%u: a ring "
-                   "without a virtqueue would stay empty", s->ring_queues,
-                   s->num_queues);
+        error_setg(errp, "ring-queues=%u is more than num-queues=%u; a ring "
+                   "needs a virtqueue", s->ring_queues, s->num_queues);
         return false;
     }
     if (s->max_indirect_segments > PVBLK_MAX_SEGMENTS) {
-        error_setg(errp, "max-indirect-segments=%u is above %d",
-                   s->max_indirect_segments, PVBLK_MAX_SEGMENTS);
+        error_setg(errp, "max-indirect-segments=%u is more than %d, the most "
+                   "that a blkif request can hold", s->max_indirect_segments,
+                   PVBLK_MAX_SEGMENTS);
         return false;
     }
     if (!g_str_equal(s->abi, "auto") && !g_str_equal(s->abi, "x86_64") &&
@@ -148,13 +148,13 @@ static bool check_properties(XenPvblkFrontend *s, Error **errp)
         return false;
     }
     if (!s->handshake_timeout_ms) {
-        error_setg(errp, "handshake-timeout-ms=0: a wait for the backend "
-                   "needs a limit; the default is 10000");
+        error_setg(errp, "handshake-timeout-ms=0 would wait forever for the "
+                   "backend; use at least 1 (the default is 10000)");
         return false;
     }
     if (s->serial && strlen(s->serial) > VIRTIO_BLK_ID_BYTES) {
-        error_setg(errp, "serial= is longer than the %d bytes that virtio "
-                   "has for it", VIRTIO_BLK_ID_BYTES);
+        error_setg(errp, "serial=%s is longer than %d bytes, the most that "
+                   "virtio-blk allows", s->serial, VIRTIO_BLK_ID_BYTES);
         return false;
     }
     if (!g_str_equal(s->sector_units, "auto") &&
@@ -237,7 +237,7 @@ static bool other_user(XenPvblkFrontend *s, Error **errp)
     QTAILQ_FOREACH(other, &all_devices, next) {
         if (g_str_equal(other->peer.backend_path, s->peer.backend_path)) {
             error_setg(errp, "vdev=%s: another xen-pvblk device uses this "
-                       "backend; a backend has one frontend", s->vdev);
+                       "backend; a backend serves one frontend", s->vdev);
             return true;
         }
     }

@@ -97,7 +97,7 @@ static void get_summary(Object *obj, Visitor *v, const char *name,
 
 const PropertyInfo xen_pvblk_front_prop_summary = {
     .type = "str",
-    .description = "negotiated plan and counters, those that are not 0 "
+    .description = "negotiated plan, and the counters that are not 0 "
                    "(read only)",
     .get = get_summary,
 };
@@ -175,7 +175,7 @@ static void set_reconnect(Object *obj, bool value, Error **errp)
     XenPvblkFrontend *s = XEN_PVBLK_FRONTEND(obj);
 
     if (!s->dev) {
-        error_setg(errp, "the device is not realized");
+        error_setg(errp, "reconnect: the device is not realized yet");
     } else if (value && xen_pvblk_front_enter(s)) {
         pvblk_device_reconnect(s->dev);
         xen_pvblk_front_leave(s);
@@ -184,7 +184,7 @@ static void set_reconnect(Object *obj, bool value, Error **errp)
 
 void xen_pvblk_front_inspect_class_init(ObjectClass *klass)
 {
-    xen_pvblk_add_dict(klass, "plan", "what was negotiated with the backend",
+    xen_pvblk_add_dict(klass, "plan", "the terms agreed on with the backend",
                        plan_fields);
     xen_pvblk_add_dict(klass, "counters",
                        "requests, segments, grants, events, bytes and time "
@@ -193,7 +193,7 @@ void xen_pvblk_front_inspect_class_init(ObjectClass *klass)
                               NULL);
     object_class_property_set_description(klass, "ring",
         "the frontend's path in XenStore, the first page of its first ring in "
-        "hexadecimal, and all pages of all rings: empty while there is none");
+        "hexadecimal, and all pages of all rings: empty without a ring");
     object_class_property_add_bool(klass, "reconnect", NULL, set_reconnect);
     object_class_property_set_description(klass, "reconnect",
         "write true to close the connection and connect again");

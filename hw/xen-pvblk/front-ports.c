@@ -303,10 +303,9 @@ bool xen_pvblk_front_ports_open(XenPvblkFrontend *s, uint32_t refs,
     }
     ret = xen_gnttab_device_alloc(refs, &p->first_ref);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "the grant table has no room for the %u "
-                         "references of one more xen-pvblk device; with "
-                         "smaller max-ring-pages, ring-queues or "
-                         "max-indirect-segments it needs fewer", refs);
+        error_setg_errno(errp, -ret, "the grant table has no room for %u more "
+                         "references; lower max-ring-pages, ring-queues or "
+                         "max-indirect-segments", refs);
         return false;
     }
     p->refs = refs;

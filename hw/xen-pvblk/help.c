@@ -23,11 +23,11 @@ static const Help front[] = {
                  "xen-disk or xen-cdrom" },
     { "serial", "serial number, up to 20 bytes" },
     { "num-queues", "number of virtqueues, 1 to 64" },
-    { "queue-size", "descriptors of a virtqueue, a power of two from 4 to "
+    { "queue-size", "descriptors per virtqueue, a power of two from 4 to "
                     "1024" },
-    { "logical_block_size", "bytes of a sector, a power of two from 512 to "
+    { "logical_block_size", "bytes per sector, a power of two from 512 to "
                             "4096; for drive" },
-    { "physical_block_size", "bytes of a physical sector, a power of two and "
+    { "physical_block_size", "bytes per physical sector, a power of two and "
                              "at least logical_block_size; for drive" },
     { "discard_granularity", "bytes that are discarded together; for drive" },
     { "write-cache", "whether the backend's cache is write-back (on/off/auto); "
@@ -37,45 +37,45 @@ static const Help front[] = {
     { "config-wce", "let the guest choose write-through or write-back, if the "
                     "backend can flush (on/off)" },
     { "sector-units", "unit of sector numbers on the ring: 512, device (the "
-                      "sector size) or auto (what the backend does)" },
-    { "event-hold-off", "send an event only where the backend asks for one "
+                      "sector size) or auto (as the backend counts)" },
+    { "event-hold-off", "send an event only if the backend asks for one "
                         "(on/off/auto; auto: off with QEMU's backends)" },
-    { "max-ring-pages", "pages of a ring at most: 1, 2, 4, 8 or 16" },
-    { "ring-queues", "number of rings at most, up to 16 and to num-queues "
-                     "(0: as num-queues)" },
+    { "max-ring-pages", "most pages per ring: 1, 2, 4, 8 or 16" },
+    { "ring-queues", "most rings, up to 16 and to num-queues (0: one per "
+                     "virtqueue)" },
     { "max-indirect-segments", "segments of the largest request, up to 4096; "
-                               "up to 11 there are no indirect requests" },
-    { "persistent", "use persistent grants if the backend offers them; all "
-                    "data is copied then (on/off)" },
-    { "barrier", "flush by WRITE_BARRIER if the backend has no flush "
+                               "indirect requests begin at 12" },
+    { "persistent", "use persistent grants if the backend offers them, which "
+                    "copies all data (on/off)" },
+    { "barrier", "flush by WRITE_BARRIER if the backend offers no flush "
                  "(on/off)" },
     { "secure-discard", "use secure discards if the backend offers them "
                         "(on/off)" },
     { "trusted", "off: the backend sees private pages only, never the guest's "
                  "(on/off)" },
     { "abi", "layout of the ring: x86_64 (auto) or x86_32" },
-    { "handshake-timeout-ms", "time that the backend has for each step, in "
+    { "handshake-timeout-ms", "time limit of each step of the handshake, in "
                               "virtual ms, at least 1" },
-    { "request-timeout-ms", "time that the backend has for a request, in "
-                            "virtual ms (0: no limit)" },
+    { "request-timeout-ms", "time limit of the backend's answer to a request, "
+                            "in virtual ms (0: no limit)" },
 };
 
 static const Help pci[] = {
     { "class", "PCI class (default: 0x0180, other storage)" },
-    { "ioeventfd", "notify by ioeventfd where the host can (on/off)" },
+    { "ioeventfd", "notify by ioeventfd if the host can (on/off)" },
     { "vectors", "number of MSI-X vectors (default: num-queues + 1)" },
 };
 
 static const Help back[] = {
-    { "max-queues", "number of rings that a frontend may have, 1 to 16" },
+    { "max-queues", "most rings that a frontend may use, 1 to 16" },
     { "max-indirect-segments", "segments of an indirect request, up to 4096 "
-                               "(0: there are no indirect requests)" },
-    { "max-segments-in-flight", "segments of all requests in flight of a queue, "
-                                "about 50 bytes of memory each, "
-                                "max-indirect-segments to 262144; a request "
-                                "beyond that waits" },
+                               "(0: offer no indirect requests)" },
+    { "max-segments-in-flight", "most segments in flight per queue, "
+                                "max-indirect-segments to 262144; further "
+                                "requests wait; each segment takes about 50 "
+                                "bytes of memory" },
     { "persistent", "offer persistent grants (on/off)" },
-    { "max-persistent", "pages of a queue that stay mapped, up to 65536" },
+    { "max-persistent", "most pages per queue that stay mapped, up to 65536" },
     { "flush", "offer FLUSH_DISKCACHE (on/off)" },
     { "barrier", "offer WRITE_BARRIER (on/off)" },
     { "discard", "offer DISCARD if the node has discard=unmap and is writable "
@@ -85,7 +85,7 @@ static const Help back[] = {
     { "removable", "say that the disk is removable (on/off)" },
     { "sector-units", "unit of sector numbers on the ring: 512 or device (the "
                       "sector size)" },
-    { "faults", "file with a fault plan: what the backend is to do wrong" },
+    { "faults", "file with a fault plan, which the backend obeys" },
 };
 
 /* Inherited, and so in the help of xen-disk and xen-cdrom, too. */
@@ -95,12 +95,12 @@ static const Help xen_block[] = {
     { "drive", "block node or drive that is the disk" },
     { "iothread", "iothread for events and I/O of a connected frontend" },
     { "backend_defaults", "take block sizes from the drive (on/off/auto)" },
-    { "logical_block_size", "bytes of a sector, a power of two from 512 to "
+    { "logical_block_size", "bytes per sector, a power of two from 512 to "
                             "4096" },
-    { "physical_block_size", "bytes of a physical sector, a power of two and "
+    { "physical_block_size", "bytes per physical sector, a power of two and "
                              "at least logical_block_size" },
-    { "min_io_size", "smallest sensible request; the frontend is not told" },
-    { "opt_io_size", "best size of a request; the frontend is not told" },
+    { "min_io_size", "smallest sensible request; no frontend learns it" },
+    { "opt_io_size", "best size of a request; no frontend learns it" },
     { "discard_granularity", "bytes that are discarded together" },
     { "write-cache", "whether the drive's cache is write-back (on/off/auto)" },
     { "share-rw", "let other devices write to the drive as well (on/off)" },

@@ -1575,8 +1575,8 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,vdev=xvdb", "either drive=" },
         { "drive=nosuch", "nosuch" },
         { "drive=used", "Permission conflict on node 'used'" },
-        { "vdev=xvdq", "there is no such backend" },
-        { "vdev=nonsense", "vdev=nonsense is no virtual disk" },
+        { "vdev=xvdq", "vdev=xvdq names no backend" },
+        { "vdev=nonsense", "vdev=nonsense names no virtual disk" },
         { "vdev=xvdb", "another xen-pvblk device uses this backend" },
         { "drive=n0,backend=xen-floppy", "use xen-pvblk-backend" },
         { "drive=n0,num-queues=0", "num-queues=0" },
@@ -1585,19 +1585,20 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,queue-size=100", "queue-size=100" },
         { "drive=n0,queue-size=4096", "queue-size=4096" },
         { "drive=n0,handshake-timeout-ms=0", "handshake-timeout-ms=0" },
-        { "drive=n0,serial=123456789012345678901", "longer than the 20 bytes" },
+        { "drive=n0,serial=123456789012345678901", "longer than 20 bytes" },
         { "drive=n0,sector-units=4k", "use auto, 512 or device" },
         { "drive=n0,logical_block_size=1000", "logical_block_size" },
         { "drive=n0,logical_block_size=8192,physical_block_size=8192",
-          "more than a page" },
-        { "drive=n0,logical_block_size=8192", "more than a page" },
+          "logical_block_size=8192 is larger than a page" },
+        { "drive=n0,logical_block_size=8192",
+          "logical_block_size=8192 is larger than a page" },
         { "drive=empty", "the drive is empty" },
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size" },
         { "drive=n0,discard_granularity=1000", "discard_granularity" },
         { "vdev=xvde,sector-units=512", "sectors is no whole number of sector-size" },
         { "drive=n0,ring-queues=17", "ring-queues=17" },
-        { "drive=n0,ring-queues=2", "ring-queues=2 is above num-queues=1" },
+        { "drive=n0,ring-queues=2", "ring-queues=2 is more than num-queues=1" },
         { "drive=n0,max-ring-pages=3", "max-ring-pages=3" },
         { "drive=n0,max-ring-pages=32", "max-ring-pages=32" },
         { "drive=n0,max-indirect-segments=4097", "max-indirect-segments=4097" },
@@ -1652,7 +1653,8 @@ static void test_bad_backend_disks(const void *machine)
         { "drive=empty", "the drive is empty" },
         { "drive=n0,vdev=xvdb1x", "invalid virtual disk specifier" },
         { "drive=n0,logical_block_size=1000", "logical_block_size" },
-        { "drive=n0,logical_block_size=8192", "more than a page" },
+        { "drive=n0,logical_block_size=8192",
+          "logical_block_size=8192 is larger than a page" },
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size > physical_block_size" },
     };
@@ -1891,9 +1893,9 @@ static void test_bad_fault_plans(const void *machine)
     assert_refused(r, "xen-pvblk-backend", bent,
                    "line 2: response/lost cannot happen at rearm");
     assert_refused(r, "xen-pvblk-backend", threaded,
-                   "a fault plan and iothread= exclude each other");
+                   "a fault plan needs one thread; remove iothread=");
     assert_refused(r, "xen-pvblk-backend", "drive=n0,vdev=xvdb,faults=/dev/zero",
-                   "a fault plan has at most 65536 bytes");
+                   "the fault plan is longer than 65536 bytes");
     assert_refused(r, "xen-pvblk-backend", "drive=n0,vdev=xvdb,faults=/",
                    "Is a directory");
     /* None of them left anything behind. */
@@ -1908,7 +1910,7 @@ static void test_bad_backend_properties(const void *machine)
     static const struct {
         const char *properties, *sentence;
     } cases[] = {
-        { "vdev=xvdb", "give drive=" },
+        { "vdev=xvdb", "drive= is missing" },
         { "vdev=xvdb,drive=empty", "the drive is empty" },
         { "drive=n0,max-ring-page-order=5", "max-ring-page-order=5" },
         { "drive=n0,max-queues=0", "max-queues=0" },
@@ -1920,7 +1922,7 @@ static void test_bad_backend_properties(const void *machine)
         { "drive=n0,max-persistent=65537", "max-persistent=65537" },
         { "drive=n0,sector-units=4k", "use 512 or device" },
         { "drive=n0,logical_block_size=8192,physical_block_size=8192",
-          "more than a page" },
+          "logical_block_size=8192 is larger than a page" },
     };
     Rig *r = rig_boot(machine, RAW "-drive if=none,id=empty ");
 
@@ -1972,7 +1974,7 @@ static void test_largest_fault_plan(const void *machine)
     g_autofree char *largest = NULL;
 
     assert_refused(r, "xen-pvblk-backend", bad,
-                   "a fault plan has at most 65536 bytes");
+                   "the fault plan is longer than 65536 bytes");
     text[65536] = '\0';
     largest = make_plan(text);
     qtest_qmp_device_add(r->qts, "xen-pvblk-backend", "be",
@@ -2005,8 +2007,8 @@ static void test_vdev_is_taken_at_start(const void *machine)
                             (const char *)machine, cases[i].first,
                             cases[i].second);
 
-        assert_no_start(line, "vdev= is taken: device 'first' is virtual device "
-                        "51712 already");
+        assert_no_start(line, "vdev= is taken: device 'first' already is "
+                        "virtual device 51712");
     }
 }
 
@@ -2027,9 +2029,9 @@ static void test_vdev_is_taken_in_flight(const void *machine)
     send_writes(r, q, 3, data);
     g_assert_cmpint(request_wait(r, &q[0]), ==, VIRTIO_BLK_S_OK);
     assert_refused(r, "xen-pvblk-backend", "drive=n1,vdev=xvdb",
-                   "vdev= is taken: device 'be' is virtual device 51728 already");
+                   "vdev= is taken: device 'be' already is virtual device 51728");
     assert_refused(r, "xen-disk", "drive=n1,vdev=xvdb",
-                   "vdev= is taken: device 'be' is virtual device 51728 already");
+                   "vdev= is taken: device 'be' already is virtual device 51728");
     rsp = qtest_qmp(r->qts, "{'execute': 'device_del', 'arguments': "
                     "{'id': 'bad'}}");
     g_assert_true(qdict_haskey(rsp, "error"));
