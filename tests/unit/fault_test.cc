@@ -120,7 +120,7 @@ TEST(FaultCatalogue, FaultIsRefusedWhereItCannotHappen)
                 continue;
             std::string error = error_of(text);
             EXPECT_EQ(error.find("line 1: " + std::string(f.name) + " cannot happen at " + point +
-                                 "; it can at "),
+                                 "; it can happen at "),
                       0u)
                 << error;
         }
@@ -145,7 +145,7 @@ TEST(FaultCatalogue, NumberOutsideItsRangeIsRefused)
             bad.push_back(std::to_string(f.param.max + 1));
         for (const std::string &number : bad) {
             seen++;
-            EXPECT_NE(error_of(start + number).find(" takes a number ("), std::string::npos)
+            EXPECT_NE(error_of(start + number).find(" needs a number ("), std::string::npos)
                 << start << number;
         }
     }
@@ -457,19 +457,22 @@ struct Mistake {
 };
 
 constexpr Mistake kMistakes[] = {
-    {"on take: response/lost", "line 1: a line begins with 'at' or 'seed', not 'on'"},
-    {": response/lost", "line 1: a line begins with 'at' or 'seed', not ':'"},
+    {"on take: response/lost",
+     "line 1: expected 'at' or 'seed' at the beginning of the line, found 'on'"},
+    {": response/lost", "line 1: expected 'at' or 'seed' at the beginning of the line, found ':'"},
     {"\"at\" take: response/lost",
-     "line 1: a line begins with 'at' or 'seed', not a text in quotes"},
-    {"seed", "line 1: after 'seed' comes one whole number of 64 bits, and nothing more"},
-    {"seed -1", "line 1: after 'seed' comes"},
-    {"seed 18446744073709551616", "line 1: after 'seed' comes"},
-    {"seed 1 2", "line 1: after 'seed' comes"},
-    {"seed 1\n\nseed 2", "line 3: the seed stands once, before the first rule"},
-    {"at take: response/lost\nseed 2", "line 2: the seed stands once, before the first rule"},
+     "line 1: expected 'at' or 'seed' at the beginning of the line, found a text in quotes"},
+    {"seed", "line 1: expected one whole number of 64 bits after 'seed', and nothing more"},
+    {"seed -1", "line 1: expected one whole number"},
+    {"seed 18446744073709551616", "line 1: expected one whole number"},
+    {"seed 1 2", "line 1: expected one whole number"},
+    {"seed 1\n\nseed 2", "line 3: write seed once, before the first rule"},
+    {"at take: response/lost\nseed 2", "line 2: write seed once, before the first rule"},
 
-    {"at", "line 1: after 'at' comes a point, not the end of the line (there are: publish-node, "},
-    {"at : response/lost", "line 1: after 'at' comes a point, not ':' (there are: publish-node, "},
+    {"at",
+     "line 1: expected a point after 'at', found the end of the line (there are: publish-node, "},
+    {"at : response/lost",
+     "line 1: expected a point after 'at', found ':' (there are: publish-node, "},
     {"at respnd: response/lost",
      "line 1: no point is called 'respnd'; did you mean 'respond'? (there are: publish-node, "
      "set-state, connect, take, map, before-work, data, unmap, respond, publish, notify, rearm, "
@@ -480,10 +483,10 @@ constexpr Mistake kMistakes[] = {
      "line 1: no point is called 'a-point-that-nobody-has-ever-heard-of-in...' (there are: "},
     {"at elsewhere: response/lost", "line 1: no point is called 'elsewhere' (there are: "},
 
-    {"at take", "line 1: a rule has a ':' before its fault, not the end of the line"},
-    {"at take # : response/lost", "line 1: a rule has a ':' before its fault, not the end of"},
+    {"at take", "line 1: expected ':' before the fault, found the end of the line"},
+    {"at take # : response/lost", "line 1: expected ':' before the fault, found the end of"},
     {"at take \"x\": response/lost",
-     "line 1: a rule has a ':' before its fault, not a text in quotes"},
+     "line 1: expected ':' before the fault, found a text in quotes"},
     {"at take response/lost",
      "line 1: no condition is called 'response/lost' (there are: state=, op=, queue=, nth=, "
      "every=, probability=, times=, once, always)"},
@@ -495,99 +498,103 @@ constexpr Mistake kMistakes[] = {
     {"at take once=1: response/lost",
      "line 1: no condition is called 'once='; did you mean 'once'?"},
     {"at publish op=read: index/producer-frozen",
-     "line 1: there is no op= at publish (there are: state=, queue=, nth=, every=, probability=, "
+     "line 1: the point publish has no op= (there are: state=, queue=, nth=, every=, probability=, "
      "times=, once, always)"},
-    {"at connect queue=1: lifecycle/vanish", "line 1: there is no queue= at connect (there are: "},
-    {"at take name=data: response/lost", "line 1: there is no name= at take (there are: "},
-    {"at take op=read op=write: response/lost", "line 1: op= stands twice"},
-    {"at take nth=1 nth=1: response/lost", "line 1: nth= stands twice"},
-    {"at take once always: response/lost", "line 1: only one of times=, once and always can stand"},
-    {"at take times=2 once: response/lost", "line 1: only one of times=, once and always"},
+    {"at connect queue=1: lifecycle/vanish",
+     "line 1: the point connect has no queue= (there are: "},
+    {"at take name=data: response/lost", "line 1: the point take has no name= (there are: "},
+    {"at take op=read op=write: response/lost", "line 1: op= is given twice"},
+    {"at take nth=1 nth=1: response/lost", "line 1: nth= is given twice"},
+    {"at take once always: response/lost", "line 1: use only one of times=, once and always"},
+    {"at take times=2 once: response/lost", "line 1: use only one of times=, once and always"},
 
     {"at take op=writes: response/lost",
      "line 1: no operation is called 'writes'; did you mean 'write'? (there are: read, write, "
      "barrier, flush, discard, indirect, other)"},
     {"at take op=: response/lost", "line 1: no operation is called '' (there are: read, "},
     {"at take op=read|: response/lost", "line 1: no operation is called '' (there are: read, "},
-    {"at take op=read|read: response/lost", "line 1: operation 'read' stands twice"},
+    {"at take op=read|read: response/lost", "line 1: operation 'read' is given twice"},
     {"at take state=connected: response/lost",
      "line 1: no state is called 'connected'; did you mean 'Connected'? (there are: Unknown, "},
     {"at take queue=16: response/lost", "line 1: no queue is called '16'"},
     {"at map name=rings: grants/map-fails",
      "line 1: no name is called 'rings'; did you mean 'ring'? (there are: ring, data, indirect)"},
     {"at publish-node name=: store/node-missing",
-     "line 1: name= is the name of a node, 1 to 64 letters, digits and -_/@, not ''"},
-    {"at publish-node name=a*b: store/node-missing", "line 1: name= is the name of a node, "},
+     "line 1: name= needs the name of a node: 1 to 64 letters, digits and -_/@, not ''"},
+    {"at publish-node name=a*b: store/node-missing", "line 1: name= needs the name of a node: "},
 
     {"at take nth=-1: response/lost",
-     "line 1: nth= is a whole number from 0 to 18446744073709551614, not '-1'"},
-    {"at take nth=: response/lost", "line 1: nth= is a whole number from 0 to "},
-    {"at take nth=0x: response/lost", "line 1: nth= is a whole number from 0 to "},
-    {"at take nth=0x12345678123456789: response/lost", "line 1: nth= is a whole number from 0"},
-    {"at take nth=0x5g: response/lost", "line 1: nth= is a whole number from 0 to "},
-    {"at take nth=0xg: response/lost", "line 1: nth= is a whole number from 0 to "},
-    {"at take every=0 always: response/lost", "line 1: every= is a whole number from 1 to "},
-    {"at take times=0: response/lost", "line 1: times= is a whole number from 1 to "},
-    {"at take times=18446744073709551615: response/lost", "line 1: times= is a whole number"},
+     "line 1: nth= needs a whole number from 0 to 18446744073709551614, not '-1'"},
+    {"at take nth=: response/lost", "line 1: nth= needs a whole number from 0 to "},
+    {"at take nth=0x: response/lost", "line 1: nth= needs a whole number from 0 to "},
+    {"at take nth=0x12345678123456789: response/lost", "line 1: nth= needs a whole number from 0"},
+    {"at take nth=0x5g: response/lost", "line 1: nth= needs a whole number from 0 to "},
+    {"at take nth=0xg: response/lost", "line 1: nth= needs a whole number from 0 to "},
+    {"at take every=0 always: response/lost", "line 1: every= needs a whole number from 1 to "},
+    {"at take times=0: response/lost", "line 1: times= needs a whole number from 1 to "},
+    {"at take times=18446744073709551615: response/lost", "line 1: times= needs a whole number"},
     {"at take probability=1.1: response/lost",
-     "line 1: probability= is a decimal fraction from 0 to 1 with nine digits at most after the "
+     "line 1: probability= needs a decimal fraction from 0 to 1 with at most nine digits after the "
      "point, not '1.1'"},
-    {"at take probability=2: response/lost", "line 1: probability= is a decimal fraction"},
-    {"at take probability=1.000000001: response/lost", "line 1: probability= is a decimal"},
-    {"at take probability=.5: response/lost", "line 1: probability= is a decimal fraction"},
-    {"at take probability=0.: response/lost", "line 1: probability= is a decimal fraction"},
-    {"at take probability=5%: response/lost", "line 1: probability= is a decimal fraction"},
-    {"at take probability=0.0000000001: response/lost", "line 1: probability= is a decimal"},
-    {"at take probability=-0.5: response/lost", "line 1: probability= is a decimal fraction"},
+    {"at take probability=2: response/lost", "line 1: probability= needs a decimal fraction"},
+    {"at take probability=1.000000001: response/lost", "line 1: probability= needs a decimal"},
+    {"at take probability=.5: response/lost", "line 1: probability= needs a decimal fraction"},
+    {"at take probability=0.: response/lost", "line 1: probability= needs a decimal fraction"},
+    {"at take probability=5%: response/lost", "line 1: probability= needs a decimal fraction"},
+    {"at take probability=0.0000000001: response/lost", "line 1: probability= needs a decimal"},
+    {"at take probability=-0.5: response/lost", "line 1: probability= needs a decimal fraction"},
 
-    {"at notify:",
-     "line 1: after ':' comes a fault, not the end of the line (at notify there are: notify/lost, "
-     "notify/storm, notify/other-queue)"},
-    {"at notify:: notify/lost", "line 1: after ':' comes a fault, not ':' (at notify there are: "},
+    {"at notify:", "line 1: expected a fault after ':', found the end of the line (at notify there "
+                   "are: notify/lost, "
+                   "notify/storm, notify/other-queue)"},
+    {"at notify:: notify/lost",
+     "line 1: expected a fault after ':', found ':' (at notify there are: "},
     {"at notify: lost",
      "line 1: no fault is called 'lost'; did you mean 'notify/lost'? (at notify there are: "},
     {"at notify: response/lsot",
      "line 1: no fault is called 'response/lsot'; did you mean 'response/lost'? (at notify "},
     {"at notify: nothing/known",
      "line 1: no fault is called 'nothing/known' (at notify there are: "},
-    {"at notify: notify/lost 1", "line 1: after notify/lost the line ends, and has not '1'"},
+    {"at notify: notify/lost 1",
+     "line 1: expected the end of the line after notify/lost, found '1'"},
     {"at notify: notify/lost \"\"",
-     "line 1: after notify/lost the line ends, and has not a text in quotes"},
+     "line 1: expected the end of the line after notify/lost, found a text in quotes"},
     {"at notify: notify/storm",
-     "line 1: notify/storm takes a number (events) from 1 to 65536, not the end of the line"},
+     "line 1: notify/storm needs a number (events) from 1 to 65536, not the end of the line"},
     {"at publish-node: store/node-value 0",
-     "line 1: store/node-value takes a text in quotes, not '0'"},
+     "line 1: store/node-value needs a text in quotes, not '0'"},
     {"at publish-node: store/node-value",
-     "line 1: store/node-value takes a text in quotes, not the end of the line"},
-    {"at publish-node: store/node-value \"a", "line 1: a text has no \" at its end"},
+     "line 1: store/node-value needs a text in quotes, not the end of the line"},
+    {"at publish-node: store/node-value \"a", "line 1: the text has no closing quote"},
     {"at publish-node: store/node-value \"a\\",
-     "line 1: after \\ in a text comes \", \\, or x and"},
-    {"at publish-node: store/node-value \"\\n\"", "line 1: after \\ in a text comes"},
-    {"at publish-node: store/node-value \"\\x1\"", "line 1: after \\ in a text comes"},
-    {"at publish-node: store/node-value \"\\x\"", "line 1: after \\ in a text comes"},
-    {"at publish-node: store/node-value \"\t\"", "line 1: byte 0x09 is written as \\x09 in a text"},
-    {"at publish-node: store/node-value \"\xc3\xa9\"", "line 1: byte 0xc3 is written as \\xc3"},
-    {"at ta\x01ke: response/lost", "line 1: byte 0x01 can only stand in a comment"},
-    {"\x7f", "line 1: byte 0x7f can only stand in a comment"},
-    {"at take \xff: response/lost", "line 1: byte 0xff can only stand in a comment"},
-    {"at take: \x02", "line 1: byte 0x02 can only stand in a comment"},
-    {"at take: response/lost \x02", "line 1: byte 0x02 can only stand in a comment"},
-    {"at notify: notify/storm \x02", "line 1: byte 0x02 can only stand in a comment"},
+     "line 1: expected \", \\, or x and two hexadecimal digits after \\ in"},
+    {"at publish-node: store/node-value \"\\n\"", "line 1: expected \", \\, or x and two"},
+    {"at publish-node: store/node-value \"\\x1\"", "line 1: expected \", \\, or x and two"},
+    {"at publish-node: store/node-value \"\\x\"", "line 1: expected \", \\, or x and two"},
+    {"at publish-node: store/node-value \"\t\"", "line 1: write byte 0x09 as \\x09 in a text"},
+    {"at publish-node: store/node-value \"\xc3\xa9\"", "line 1: write byte 0xc3 as \\xc3"},
+    {"at ta\x01ke: response/lost", "line 1: byte 0x01 is allowed only in a comment"},
+    {"\x7f", "line 1: byte 0x7f is allowed only in a comment"},
+    {"at take \xff: response/lost", "line 1: byte 0xff is allowed only in a comment"},
+    {"at take: \x02", "line 1: byte 0x02 is allowed only in a comment"},
+    {"at take: response/lost \x02", "line 1: byte 0x02 is allowed only in a comment"},
+    {"at notify: notify/storm \x02", "line 1: byte 0x02 is allowed only in a comment"},
 
-    {"at take nth=3 times=2: response/lost",
-     "line 1: nth= is one occurrence, the rule can happen once only; with every=1 it begins there"},
+    {"at take nth=3 times=2: response/lost", "line 1: nth= selects one occurrence, so the rule "
+                                             "happens once; add every=1 to go on from there"},
     {"at take every=3: response/lost",
-     "line 1: every= means nothing in a rule that happens once; add times= or always"},
+     "line 1: every= has no effect if the rule happens once; add times= or always"},
     {"at publish-node name=info: geometry/size-zero",
-     "line 1: geometry/size-zero is about the node sectors, not 'info'"},
+     "line 1: geometry/size-zero always changes the node sectors, not 'info'"},
     {"at data op=write|flush: data/poisoned 0",
-     "line 1: data/poisoned cannot happen to that operation; it can to read"},
+     "line 1: data/poisoned cannot happen to that operation; it can happen to read"},
     {"at map op=read name=ring: grants/map-fails",
-     "line 1: a ring has no operation, so name=ring goes neither with op= nor with a fault"},
-    {"at map name=ring: grants/map-late",
-     "line 1: a ring has no operation, so name=ring goes neither with op= nor with a fault"},
+     "line 1: a ring has no operation; with name=ring, use neither op= nor a fault of a request's "
+     "data"},
+    {"at map name=ring: grants/map-late", "line 1: a ring has no operation; with name=ring, use "
+                                          "neither op= nor a fault of a request's data"},
     {"# one\n\n  at notify: response/lost # here",
-     "line 3: response/lost cannot happen at notify; it can at take, respond"},
+     "line 3: response/lost cannot happen at notify; it can happen at take, respond"},
 };
 
 TEST(FaultText, EachMistakeIsNamed)
@@ -610,7 +617,7 @@ TEST(FaultText, NothingIsReadPastTheText)
         EXPECT_FALSE(FaultPlan::parse(std::string_view(text).substr(0, i))) << i;
     auto plan = FaultPlan::parse(std::string_view(text).substr(0, text.size() - 2));
     ASSERT_FALSE(plan);
-    EXPECT_EQ(plan.error().what.find("line 1: after \\ in a text comes "), 0u);
+    EXPECT_EQ(plan.error().what.find("line 1: expected \", \\, or x "), 0u);
 }
 
 /* Text from anywhere: bounded, and bounded in what is said of it. */

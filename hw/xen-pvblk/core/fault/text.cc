@@ -110,7 +110,7 @@ bool RuleParser::point()
     if (!next(w))
         return false;
     if (w.kind != FaultWord::Bare)
-        return fail("after 'at' comes a point, not " + w.said() +
+        return fail("expected a point after 'at', found " + w.said() +
                     " (there are: " + fault_join(fault_point_names()) + ")");
     auto i = fault_index(w.bare, fault_point_names());
     if (!i)
@@ -126,7 +126,7 @@ bool RuleParser::conditions()
         if (w.kind == FaultWord::Colon)
             return true;
         if (w.kind != FaultWord::Bare)
-            return fail("a rule has a ':' before its fault, not " + w.said());
+            return fail("expected ':' before the fault, found " + w.said());
         if (!condition(w.bare))
             return false;
     }
@@ -142,13 +142,13 @@ bool RuleParser::condition(std::string_view word)
         return unknown("condition", name, keys_at(at()));
     Key key = static_cast<Key>(*i);
     if (!has_key(at(), key))
-        return fail("there is no " + std::string(name) + " at " + std::string(at().name) +
+        return fail("the point " + std::string(at().name) + " has no " + std::string(name) +
                     " (there are: " + fault_join(keys_at(at())) + ")");
     /* How often is one thing, in three words. */
     uint32_t bit = 1u << std::min(*i, static_cast<size_t>(Key::Times));
     if (seen_ & bit)
-        return fail(key < Key::Times ? std::string(name) + " stands twice"
-                                     : "only one of times=, once and always can stand");
+        return fail(key < Key::Times ? std::string(name) + " is given twice"
+                                     : "use only one of times=, once and always");
     seen_ |= bit;
     return take(key, word.substr(name.size()));
 }
@@ -164,8 +164,8 @@ bool RuleParser::take(Key key, std::string_view value)
     case Key::Every: return number(key, value, 1, rule_.every);
     case Key::Probability:
         rule_.probability = parse_probability(value);
-        return rule_.probability || fail("probability= is a decimal fraction from 0 to 1 with "
-                                         "nine digits at most after the point, not " +
+        return rule_.probability || fail("probability= needs a decimal fraction from 0 to 1 with "
+                                         "at most nine digits after the point, not " +
                                          fault_quote(value));
     case Key::Times: return number(key, value, 1, rule_.times);
     case Key::Once: return true;
@@ -184,7 +184,7 @@ bool RuleParser::set(std::string_view what, std::string_view value, const FaultN
         if (!i)
             return unknown(what, word, names);
         if (bits >> *i & 1)
-            return fail(std::string(what) + " " + fault_quote(word) + " stands twice");
+            return fail(std::string(what) + " " + fault_quote(word) + " is given twice");
         bits = static_cast<Bits>(bits | 1u << *i);
     }
     return true;
@@ -197,7 +197,7 @@ bool RuleParser::name(std::string_view value)
         return unknown("name", value, names);
     if (value.empty() || value.size() > FaultPlan::kMaxName ||
         !std::all_of(value.begin(), value.end(), node_character))
-        return fail("name= is the name of a node, 1 to " + std::to_string(FaultPlan::kMaxName) +
+        return fail("name= needs the name of a node: 1 to " + std::to_string(FaultPlan::kMaxName) +
                     " letters, digits and -_/@, not " + fault_quote(value));
     rule_.name = value;
     return true;
@@ -208,7 +208,7 @@ bool RuleParser::number(Key key, std::string_view value, uint64_t min, uint64_t 
 {
     auto v = parse_fault_number(value);
     if (!v || *v < min || *v == FaultRule::kAlways)
-        return fail(std::string(kKeys[static_cast<size_t>(key)]) + " is a whole number from " +
+        return fail(std::string(kKeys[static_cast<size_t>(key)]) + " needs a whole number from " +
                     std::to_string(min) + " to " + std::to_string(FaultRule::kAlways - 1) +
                     ", not " + fault_quote(value));
     out = *v;
@@ -223,7 +223,7 @@ bool RuleParser::fault()
     if (!next(w))
         return false;
     if (w.kind != FaultWord::Bare)
-        return fail("after ':' comes a fault, not " + w.said() + here);
+        return fail("expected a fault after ':', found " + w.said() + here);
     auto i = fault_index(w.bare, fault_kind_names());
     if (!i) {
         std::string meant = fault_suggest(w.bare, fault_kind_names(rule_.point));
@@ -253,7 +253,7 @@ bool RuleParser::number_parameter()
                       : p.min < 0 ? *v <= p.max
                                   : *v >= static_cast<uint64_t>(p.min) && *v <= p.max);
     if (!fits)
-        return fail(std::string(what().name) + " takes a number (" + std::string(p.what) +
+        return fail(std::string(what().name) + " needs a number (" + std::string(p.what) +
                     ") from " + std::to_string(p.min) + " to " + std::to_string(p.max) + ", not " +
                     w.said());
     rule_.number = negative ? 0 - *v : *v;
@@ -266,7 +266,7 @@ bool RuleParser::text_parameter()
     if (!next(w))
         return false;
     if (w.kind != FaultWord::Quoted)
-        return fail(std::string(what().name) + " takes a text in quotes, not " + w.said());
+        return fail(std::string(what().name) + " needs a text in quotes, not " + w.said());
     if (w.text.size() > kFaultTextLimit)
         return fail("a text has at most " + std::to_string(kFaultTextLimit) + " bytes, not " +
                     std::to_string(w.text.size()));
@@ -279,8 +279,8 @@ bool RuleParser::end()
     FaultWord w;
     if (!next(w))
         return false;
-    return w.kind == FaultWord::End ||
-           fail("after " + std::string(what().name) + " the line ends, and has not " + w.said());
+    return w.kind == FaultWord::End || fail("expected the end of the line after " +
+                                            std::string(what().name) + ", found " + w.said());
 }
 
 /* Refuses rules that are well formed but can never happen. */
@@ -288,11 +288,11 @@ bool RuleParser::possible()
 {
     std::string fault(what().name);
     if (!(what().points & fault_points(rule_.point)))
-        return fail(fault + " cannot happen at " + std::string(at().name) + "; it can at " +
+        return fail(fault + " cannot happen at " + std::string(at().name) + "; it can happen at " +
                     fault_join(fault_point_names(what())));
     if (!what().node.empty()) {
         if (!rule_.name.empty() && rule_.name != what().node)
-            return fail(fault + " is about the node " + std::string(what().node) + ", not " +
+            return fail(fault + " always changes the node " + std::string(what().node) + ", not " +
                         fault_quote(rule_.name));
         rule_.name = what().node;
     }
@@ -301,7 +301,8 @@ bool RuleParser::possible()
         for (size_t i = 0; i < std::size(kFaultOpNames); i++)
             if (what().ops >> i & 1)
                 can.push_back(kFaultOpNames[i]);
-        return fail(fault + " cannot happen to that operation; it can to " + fault_join(can));
+        return fail(fault + " cannot happen to that operation; it can happen to " +
+                    fault_join(can));
     }
     return possible_conditions();
 }
@@ -309,13 +310,13 @@ bool RuleParser::possible()
 bool RuleParser::possible_conditions()
 {
     if (rule_.name == "ring" && (rule_.ops || what().ops))
-        return fail("a ring has no operation, so name=ring goes neither with op= nor with a fault "
-                    "of a request's data");
+        return fail("a ring has no operation; with name=ring, use neither op= nor a fault of a "
+                    "request's data");
     if (rule_.nth && !rule_.every && rule_.times != 1)
-        return fail("nth= is one occurrence, the rule can happen once only; with every=1 it "
-                    "begins there");
+        return fail("nth= selects one occurrence, so the rule happens once; add every=1 to go on "
+                    "from there");
     if (rule_.every && rule_.times == 1 && !rule_.probability)
-        return fail("every= means nothing in a rule that happens once; add times= or always");
+        return fail("every= has no effect if the rule happens once; add times= or always");
     return true;
 }
 
@@ -376,7 +377,7 @@ bool FaultPlan::read_seed(FaultLine &line, std::string &why)
     FaultWord number = line.next();
     auto v = number.kind == FaultWord::Bare ? parse_fault_number(number.bare) : std::nullopt;
     if (!v || line.next().kind != FaultWord::End) {
-        why = "after 'seed' comes one whole number of 64 bits, and nothing more";
+        why = "expected one whole number of 64 bits after 'seed', and nothing more";
         return false;
     }
     seed_ = *v;
@@ -420,9 +421,9 @@ Result<FaultPlan, FaultError> FaultPlan::parse(std::string_view text)
         } else if (word.bare == "at") {
             ok = plan.read_rule(line, number, why);
         } else if (word.bare != "seed") {
-            why = "a line begins with 'at' or 'seed', not " + word.said();
+            why = "expected 'at' or 'seed' at the beginning of the line, found " + word.said();
         } else if (!first_line) {
-            why = "the seed stands once, before the first rule";
+            why = "write seed once, before the first rule";
         } else {
             ok = plan.read_seed(line, why);
         }

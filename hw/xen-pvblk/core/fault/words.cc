@@ -279,7 +279,7 @@ FaultWord FaultLine::next()
     size_t n = 0;
     while (n < rest_.size() && !blank(rest_[n]) && rest_[n] != ':' && rest_[n] != '"') {
         if (!printable(rest_[n]))
-            return bad("byte 0x" + hex(rest_[n]) + " can only stand in a comment");
+            return bad("byte 0x" + hex(rest_[n]) + " is allowed only in a comment");
         n++;
     }
     FaultWord word{FaultWord::Bare, rest_.substr(0, n), {}};
@@ -297,17 +297,17 @@ FaultWord FaultLine::quoted()
             return {FaultWord::Quoted, {}, std::move(text)};
         }
         if (!printable(c))
-            return bad("byte 0x" + hex(c) + " is written as \\x" + hex(c) + " in a text");
+            return bad("write byte 0x" + hex(c) + " as \\x" + hex(c) + " in a text");
         if (c != '\\') {
             text += c;
             continue;
         }
         size_t used = unescape(rest_.substr(i + 1), text);
         if (!used)
-            return bad("after \\ in a text comes \", \\, or x and two hexadecimal digits");
+            return bad("expected \", \\, or x and two hexadecimal digits after \\ in a text");
         i += used;
     }
-    return bad("a text has no \" at its end");
+    return bad("the text has no closing quote");
 }
 
 } // namespace pvblk
