@@ -5,7 +5,7 @@ import pytest
 
 from pvblk import freestanding, guest, images, nested, ui, xenguest
 
-RULE = "frontend's protocol is none that we know (blkif:protocol, value 0)"
+RULE = "the frontend's protocol is unknown (blkif:protocol, value 0)"
 DEVICE = "/machine/peripheral/own"
 
 

@@ -1596,7 +1596,7 @@ static void test_bad_properties(const void *machine)
         { "drive=n0,logical_block_size=4096,physical_block_size=512",
           "logical_block_size" },
         { "drive=n0,discard_granularity=1000", "discard_granularity" },
-        { "vdev=xvde,sector-units=512", "sectors is no whole number of sector-size" },
+        { "vdev=xvde,sector-units=512", "sectors is not a multiple of sector-size" },
         { "drive=n0,ring-queues=17", "ring-queues=17" },
         { "drive=n0,ring-queues=2", "ring-queues=2 is more than num-queues=1" },
         { "drive=n0,max-ring-pages=3", "max-ring-pages=3" },

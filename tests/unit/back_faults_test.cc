@@ -1180,7 +1180,7 @@ TEST_F(BackInC, RefusedFrontendIsReportedWithItsClause)
     hub.put_node(hub.config.frontend_path + "/state", "3");
     pvblk_back_store_changed(back_);
     EXPECT_EQ(node("state"), "5");
-    EXPECT_EQ(node("error"), "frontend's protocol is none that we know (blkif:protocol, value 0)");
+    EXPECT_EQ(node("error"), "the frontend's protocol is unknown (blkif:protocol, value 0)");
     EXPECT_EQ(pvblk_back_last_error(back_), node("error"));
     EXPECT_EQ(hub.node(kReport), hub.config.backend_path + ": " + node("error"));
 }

@@ -379,15 +379,15 @@ TEST(CFront, SaysWhatItCannotBeMadeOf)
         return std::string(p.error);
     };
     EXPECT_EQ(refused([](Program &p) { p.config.backend_path = nullptr; }),
-              "frontend_path and backend_path have to be set");
+              "frontend_path or backend_path is missing");
     EXPECT_EQ(refused([](Program &p) { p.config.max_requests = 0; }),
-              "max_requests has to be from 1 to 65536");
+              "max_requests is not between 1 and 65536");
     EXPECT_EQ(refused([](Program &p) { p.config.max_requests = UINT32_MAX; }),
-              "max_requests has to be from 1 to 65536");
+              "max_requests is not between 1 and 65536");
     EXPECT_EQ(refused([](Program &p) { p.config.handshake_timeout_ms = 0; }),
-              "handshake_timeout_ms has to be more than 0");
+              "handshake_timeout_ms is 0; use at least 1");
     EXPECT_EQ(refused([](Program &p) { p.ports.pages_base = nullptr; }),
-              "pages_base has to be a page's beginning");
+              "pages_base is not page aligned");
 }
 
 TEST(CFront, UnknownKindIsRefused)

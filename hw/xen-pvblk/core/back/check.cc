@@ -39,7 +39,7 @@ Checked check_count(const Disk &disk, const WireRequest &wire)
         return refusal("blkif:max-segments", "a request has no segment", 0);
     if (wire.op == Op::Indirect && count > disk.config.max_indirect_segments)
         return refusal("blkif:indirect-limit",
-                       "an indirect request has more segments than were offered", count);
+                       "an indirect request has more segments than the backend offered", count);
     if (wire.op != Op::Indirect && count > kMaxDirectSegments)
         return refusal("blkif:max-segments", "a request has more than 11 segments", count);
     return Ok{};
@@ -56,7 +56,7 @@ Checked check_data(const Disk &disk, const WireRequest &wire, Task &task)
               : op == Op::Write ? StorageOp::Write
                                 : StorageOp::WriteStable;
     if (task.op != StorageOp::Read && disk.config.read_only)
-        return refusal("blkif:read-only", "a write to a disk that is read-only", wire.sector);
+        return refusal("blkif:read-only", "a request writes to a read-only disk", wire.sector);
     return check_count(disk, wire);
 }
 
@@ -64,14 +64,15 @@ Checked check_indirect(const Disk &disk, const WireRequest &wire, Task &task)
 {
     if (!disk.config.max_indirect_segments)
         return unsupported("blkif:feature-max-indirect-segments",
-                           "an indirect request, and the backend offers none");
+                           "a request is indirect, but the backend offers no indirect requests");
     return check_data(disk, wire, task);
 }
 
 Checked check_barrier(const Disk &disk, const WireRequest &wire, Task &task)
 {
     if (!disk.config.barrier)
-        return unsupported("blkif:feature-barrier", "a barrier, and the backend offers none");
+        return unsupported("blkif:feature-barrier",
+                           "a request is a barrier, but the backend offers none");
     task.barrier = true;
     /* An empty one has nothing to write, and is a flush in order. */
     if (wire.nr_segments == 0)
@@ -82,7 +83,8 @@ Checked check_barrier(const Disk &disk, const WireRequest &wire, Task &task)
 Checked check_flush(const Disk &disk, const WireRequest &wire, Task &task)
 {
     if (!disk.config.flush)
-        return unsupported("blkif:feature-flush-cache", "a flush, and the backend offers none");
+        return unsupported("blkif:feature-flush-cache",
+                           "a request is a flush, but the backend offers none");
     task.op = StorageOp::Flush;
     /* QEMU's writes the data, unflushed. */
     if (wire.nr_segments)
@@ -116,15 +118,17 @@ Checked check_discard(const Disk &disk, const WireRequest &wire, Task &task)
     const BackConfig &c = disk.config;
     bool secure = wire.nr_segments & kDiscardSecure;
     if (c.read_only)
-        return refusal("blkif:read-only", "a discard on a disk that is read-only", wire.sector);
+        return refusal("blkif:read-only", "a request discards on a read-only disk", wire.sector);
     if (!c.discard)
-        return unsupported("blkif:feature-discard", "a discard, and the backend offers none");
+        return unsupported("blkif:feature-discard",
+                           "a request is a discard, but the backend offers none");
     /* A secure discard that is done as a plain one would leave data behind. */
     if (secure && !c.discard_secure)
-        return unsupported("blkif:discard-flag", "a secure discard, and the backend offers none");
+        return unsupported("blkif:discard-flag",
+                           "a request is a secure discard, but the backend offers none");
     task.op = secure ? StorageOp::SecureDiscard : StorageOp::Discard;
     if (wire.nr_sectors == 0)
-        return refusal("blkif:discard-count", "a discard of nothing", 0);
+        return refusal("blkif:discard-count", "a discard has no sectors", 0);
     uint32_t per = c.unit() / kSectorSize;
     if (wire.nr_sectors > UINT64_MAX / per)
         return refusal("blkif:range", "a discard ends beyond the end of the disk", wire.nr_sectors);
@@ -150,7 +154,7 @@ Checked check_request(const Disk &disk, const WireRequest &wire, Task &task)
     case Op::FlushDiskcache: return check_flush(disk, wire, task);
     case Op::Discard: return check_discard(disk, wire, task);
     default:
-        return unsupported("blkif:op", "an operation that the backend does not know",
+        return unsupported("blkif:op", "a request has an operation that the backend does not know",
                            static_cast<uint64_t>(wire.op));
     }
 }
@@ -167,13 +171,13 @@ Checked check_segments(const Disk &disk, const WireRequest &wire,
             return refusal("blkif:first-last", "a segment ends beyond its page", s.last_sect);
         uint32_t length = (s.last_sect - s.first_sect + 1u) * c.unit();
         if (s.first_sect * c.unit() % c.sector_size || length % c.sector_size)
-            return refusal("blkif:segment-alignment", "a segment is not made of whole sectors",
+            return refusal("blkif:segment-alignment", "a segment does not cover whole sectors",
                            s.first_sect);
         bytes += length;
     }
     auto inside = check_range(disk, wire.sector, bytes >> kSectorShift, task);
     if (inside && !whole_sectors(disk, task.sector))
-        return refusal("blkif:sector-number", "a request does not begin at a whole sector",
+        return refusal("blkif:sector-number", "a request does not begin at a sector boundary",
                        wire.sector);
     return inside;
 }

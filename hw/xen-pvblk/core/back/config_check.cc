@@ -29,12 +29,14 @@ Status check_sectors(const BackConfig &c)
                        "physical_sector_size is not sector_size times a power of two", physical);
     if (c.discard_granularity % c.sector_size)
         return refused("blkif:discard-granularity",
-                       "discard_granularity is no multiple of sector_size", c.discard_granularity);
+                       "discard_granularity is not a multiple of sector_size",
+                       c.discard_granularity);
     uint32_t granularity = c.discard_granularity ? c.discard_granularity : c.sector_size;
     if (c.discard_alignment >= granularity || c.discard_alignment % c.sector_size)
-        return refused("blkif:discard-alignment",
-                       "discard_alignment is no multiple of sector_size below discard_granularity",
-                       c.discard_alignment);
+        return refused(
+            "blkif:discard-alignment",
+            "discard_alignment is not a multiple of sector_size below discard_granularity",
+            c.discard_alignment);
     return Ok{};
 }
 
@@ -45,13 +47,13 @@ Status check_limits(const BackConfig &c)
         const char *clause, *what;
     } limits[] = {
         {c.max_ring_page_order, 0, kMaxRingPageOrder, "blkif:max-ring-page-order",
-         "max_ring_page_order is more than 4, a ring of 16 pages"},
+         "max_ring_page_order is more than 4 (a ring of 16 pages)"},
         {c.max_queues, 1, kMaxQueues, "blkif:multi-queue-max-queues",
-         "max_queues is not from 1 to 16"},
+         "max_queues is not between 1 and 16"},
         {c.max_indirect_segments, 0, kMaxIndirectSegments, "blkif:feature-max-indirect-segments",
          "max_indirect_segments is more than 4096"},
         {c.max_segments_in_flight, most_segments(c), kMaxSegmentsInFlight, "ring:in-flight",
-         "max_segments_in_flight is less than one request may have, or more than 262144"},
+         "max_segments_in_flight is less than one request's segments, or more than 262144"},
     };
     for (const auto &l : limits)
         if (l.value < l.least || l.value > l.most)

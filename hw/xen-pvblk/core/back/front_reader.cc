@@ -62,8 +62,7 @@ Abi FrontReader::abi()
     if (*name == abi_name(Abi::X86_32))
         return Abi::X86_32;
     if (*name != abi_name(Abi::X86_64))
-        refuse({ErrorKind::OutOfRange, "blkif:protocol", "frontend's protocol is none that we know",
-                0});
+        refuse({ErrorKind::OutOfRange, "blkif:protocol", "the frontend's protocol is unknown", 0});
     return Abi::X86_64;
 }
 
@@ -72,7 +71,7 @@ uint32_t FrontReader::queues()
     uint64_t n = number("multi-queue-num-queues").value_or(1);
     if (n == 0 || n > config_.max_queues)
         refuse({ErrorKind::OutOfRange, "blkif:multi-queue-num-queues",
-                "frontend's number of queues is 0, or more than we offer", n});
+                "the frontend asks for 0 queues, or for more than the backend offers", n});
     return static_cast<uint32_t>(n);
 }
 
@@ -84,18 +83,18 @@ uint32_t FrontReader::ring_pages()
     auto pages = number("num-ring-pages");
     if (order && *order > config_.max_ring_page_order)
         refuse({ErrorKind::OutOfRange, "blkif:ring-page-order",
-                "frontend's ring is larger than what we offer", *order});
+                "the frontend's ring-page-order is larger than the backend offers", *order});
     if (pages && (*pages == 0 || *pages > max))
         refuse({ErrorKind::OutOfRange, "blkif:num-ring-pages",
-                "frontend's ring has 0 pages, or more than we offer", *pages});
+                "the frontend's num-ring-pages is 0, or more than the backend offers", *pages});
     if (pages && !std::has_single_bit(*pages))
         refuse({ErrorKind::OutOfRange, "blkif:num-ring-pages",
-                "frontend's num-ring-pages is no power of two", *pages});
+                "the frontend's num-ring-pages is not a power of two", *pages});
     if (error_)
         return 0;
     if (order && pages && *pages != 1u << *order)
         refuse({ErrorKind::Contradiction, "blkif:num-ring-pages",
-                "frontend's ring-page-order and num-ring-pages differ", *pages});
+                "the frontend's ring-page-order and num-ring-pages disagree", *pages});
     if (order)
         return 1u << *order;
     return static_cast<uint32_t>(pages.value_or(1));
@@ -119,7 +118,7 @@ RingNodes FrontReader::ring(const std::string &dir, uint32_t pages)
         auto ref = ring_ref(dir, i, pages);
         if (!ref || *ref > UINT32_MAX)
             error_ = Error{ErrorKind::Malformed, "blkif:ring-ref",
-                           "frontend's ring-ref is no grant reference", i};
+                           "the frontend's ring-ref is not a grant reference", i};
         else
             ring.refs[i] = GrantRef(static_cast<uint32_t>(*ref));
     }
@@ -128,7 +127,7 @@ RingNodes FrontReader::ring(const std::string &dir, uint32_t pages)
     auto port = number(dir + "event-channel");
     if (!port || *port > UINT32_MAX)
         error_ = Error{ErrorKind::Malformed, "blkif:event-channel",
-                       "frontend's event-channel is no port", 0};
+                       "the frontend's event-channel is not a port", 0};
     else
         ring.port = Port(static_cast<uint32_t>(*port));
     return ring;

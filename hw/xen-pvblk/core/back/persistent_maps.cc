@@ -49,8 +49,8 @@ Result<Mapping> PersistentMaps::use(uint32_t index, bool write)
     Entry &e = entries_[index];
     if (e.readonly && write) {
         if (e.users)
-            return Error{ErrorKind::Busy, "blkif:gref", "a grant is in use for reading only",
-                         e.ref.value};
+            return Error{ErrorKind::Busy, "blkif:gref",
+                         "the grant is already mapped for reading only", e.ref.value};
         GrantRef ref = e.ref;
         drop(index);
         return take(ref, true);

@@ -144,7 +144,8 @@ void BackQueue::take()
     if (hooks_ && hooks_->take(*this, wire))
         return;
     if (!requests_.accept(wire))
-        halt({ErrorKind::NoSpace, "ring:req-prod", "more requests than the ring holds",
+        halt({ErrorKind::NoSpace, "ring:req-prod",
+              "the frontend's req_prod counts more requests than the ring holds",
               counters_.requests.get()});
 }
 

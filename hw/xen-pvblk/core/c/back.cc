@@ -46,7 +46,7 @@ public:
     Status bind(uint32_t queue, Port remote) override
     {
         return host_status(h_.ops->event_bind(h_.opaque, queue, remote.value),
-                           "blkif:event-channel", "frontend's event-channel cannot be bound");
+                           "blkif:event-channel", "the frontend's event-channel cannot be bound");
     }
     Status notify(uint32_t queue) override
     {

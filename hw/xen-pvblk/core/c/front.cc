@@ -86,13 +86,13 @@ FrontConfig front_config(const pvblk_front_config &c)
 const char *wrong_in(const pvblk_front_config &c, const pvblk_front_ports &p)
 {
     if (!c.frontend_path || !c.backend_path)
-        return "frontend_path and backend_path have to be set";
+        return "frontend_path or backend_path is missing";
     if (!c.max_requests || c.max_requests > 65536)
-        return "max_requests has to be from 1 to 65536";
+        return "max_requests is not between 1 and 65536";
     if (!c.handshake_timeout_ms)
-        return "handshake_timeout_ms has to be more than 0";
+        return "handshake_timeout_ms is 0; use at least 1";
     if (!p.pages_base || reinterpret_cast<uintptr_t>(p.pages_base) % kPageSize)
-        return "pages_base has to be a page's beginning";
+        return "pages_base is not page aligned";
     return nullptr;
 }
 

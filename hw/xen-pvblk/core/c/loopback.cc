@@ -159,7 +159,7 @@ int pvblk_loopback_set_faults(pvblk_loopback *loopback, const char *text, char *
                               size_t error_size)
 {
     if (!loopback->back) {
-        std::snprintf(error, error_size, "the backend was killed: none is there to go wrong");
+        std::snprintf(error, error_size, "the backend was killed; no backend can obey the plan");
         return -ENODEV;
     }
     auto plan = FaultPlan::parse(text);

@@ -98,7 +98,7 @@ std::optional<Result<std::byte *>> BentPages::map(HookedQueue &queue, const Page
         break;
     default: break; /* MapFails */
     }
-    return Error{ErrorKind::Io, "blkif:gref", "a fault plan keeps a grant from being mapped",
+    return Error{ErrorKind::Io, "blkif:gref", "a fault plan prevents the mapping of a grant",
                  ref.value};
 }
 

@@ -70,7 +70,7 @@ void Answers::handle(uint32_t ring, const WireResponse &rsp, Turn &turn)
         requests_.part_done(*job, answer, terms_.flush_due());
     if (!released)
         turn.fail({ErrorKind::PeerViolation, "grant:end-access",
-                   "the backend answered a request and keeps its page mapped", rsp.id.value});
+                   "the backend answered a request, but keeps its page mapped", rsp.id.value});
 }
 
 /* The slot that it answers, or the rule that it breaks. */

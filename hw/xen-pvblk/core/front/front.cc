@@ -73,12 +73,12 @@ Result<std::unique_ptr<BlockFront>> BlockFront::create(FrontPorts ports, FrontOw
         return plan.error();
     if (!plan.value().sized && !nodes.backend_exists())
         return Error{ErrorKind::Missing, "xenbus:state",
-                     "there is no backend here: it has neither a size nor a state", 0};
+                     "backend_path names no backend: it has neither a size nor a state", 0};
     uint32_t need = min_pool(config.policy);
     if (ports.grants.count() < need || ports.memory.pages() < need)
         return Error{ErrorKind::NoSpace, "grant:table",
-                     "grants or private pages do not suffice for the rings and one request of "
-                     "the largest size a queue; allow fewer queues, ring pages or segments",
+                     "too few grants or private pages for the rings and one request of the largest "
+                     "size per queue; allow fewer queues, ring pages or segments",
                      need};
     return std::unique_ptr<BlockFront>(
         new BlockFront(std::make_unique<Parts>(ports, owner, std::move(config), plan.value())));

@@ -27,38 +27,38 @@ struct NodeText {
 };
 
 constexpr NodeText kText[kNodes] = {
-    {"sectors", "blkif:sectors", "backend node sectors is missing",
-     "backend node sectors is not a decimal number of 64 bits"},
-    {"sector-size", "blkif:sector-size", "backend node sector-size is missing",
-     "backend node sector-size is not a decimal number"},
+    {"sectors", "blkif:sectors", "the backend's node sectors is missing",
+     "the backend's node sectors is not a decimal number of 64 bits"},
+    {"sector-size", "blkif:sector-size", "the backend's node sector-size is missing",
+     "the backend's node sector-size is not a decimal number"},
     {"physical-sector-size", "blkif:physical-sector-size", "",
-     "backend node physical-sector-size is not a decimal number"},
-    {"info", "blkif:info", "", "backend node info is not a decimal number"},
-    {"mode", "blkif:mode", "", "backend node mode is neither r nor w"},
+     "the backend's node physical-sector-size is not a decimal number"},
+    {"info", "blkif:info", "", "the backend's node info is not a decimal number"},
+    {"mode", "blkif:mode", "", "the backend's node mode is neither r nor w"},
     {"feature-flush-cache", "blkif:feature-flush-cache", "",
-     "backend node feature-flush-cache is neither 0 nor 1"},
+     "the backend's node feature-flush-cache is neither 0 nor 1"},
     {"feature-barrier", "blkif:feature-barrier", "",
-     "backend node feature-barrier is neither 0 nor 1"},
+     "the backend's node feature-barrier is neither 0 nor 1"},
     {"feature-discard", "blkif:feature-discard", "",
-     "backend node feature-discard is neither 0 nor 1"},
+     "the backend's node feature-discard is neither 0 nor 1"},
     {"discard-granularity", "blkif:discard-granularity", "",
-     "backend node discard-granularity is not a decimal number"},
+     "the backend's node discard-granularity is not a decimal number"},
     {"discard-alignment", "blkif:discard-alignment", "",
-     "backend node discard-alignment is not a decimal number"},
+     "the backend's node discard-alignment is not a decimal number"},
     {"discard-secure", "blkif:discard-secure", "",
-     "backend node discard-secure is neither 0 nor 1"},
+     "the backend's node discard-secure is neither 0 nor 1"},
     {"feature-persistent", "blkif:feature-persistent", "",
-     "backend node feature-persistent is neither 0 nor 1"},
+     "the backend's node feature-persistent is neither 0 nor 1"},
     {"feature-max-indirect-segments", "blkif:feature-max-indirect-segments", "",
-     "backend node feature-max-indirect-segments is not a decimal number"},
+     "the backend's node feature-max-indirect-segments is not a decimal number"},
     {"max-ring-page-order", "blkif:max-ring-page-order", "",
-     "backend node max-ring-page-order is not a decimal number"},
+     "the backend's node max-ring-page-order is not a decimal number"},
     {"max-ring-pages", "blkif:max-ring-pages", "",
-     "backend node max-ring-pages is not a decimal number"},
+     "the backend's node max-ring-pages is not a decimal number"},
     {"multi-queue-max-queues", "blkif:multi-queue-max-queues", "",
-     "backend node multi-queue-max-queues is not a decimal number"},
+     "the backend's node multi-queue-max-queues is not a decimal number"},
     {"device-type", "blkif:device-type", "", ""},
-    {"trusted", "blkif:trusted", "", "our node trusted is neither 0 nor 1"},
+    {"trusted", "blkif:trusted", "", "the frontend's node trusted is neither 0 nor 1"},
 };
 
 const NodeText &text(Node n)
@@ -155,7 +155,7 @@ void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
         /* 0, 1536 and 8192 all pass OVMF's "multiple of 512". */
         if (!power_of_two(size) || size < kSectorSize || size > kPageSize)
             return nodes.refuse({ErrorKind::OutOfRange, "blkif:sector-size",
-                                 "backend's sector-size is not a power of two from 512 to 4096",
+                                 "the backend's sector-size is not a power of two from 512 to 4096",
                                  size});
         plan.sector_size = static_cast<uint32_t>(size);
         if (plan.sector_size != kSectorSize)
@@ -166,10 +166,10 @@ void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
     if (!plan.sized)
         return;
     if (!power_of_two(physical) || physical < plan.sector_size || physical > UINT32_MAX)
-        return nodes.refuse({ErrorKind::OutOfRange, "blkif:physical-sector-size",
-                             "backend's physical-sector-size is not sector-size times a power of "
-                             "two",
-                             physical});
+        return nodes.refuse(
+            {ErrorKind::OutOfRange, "blkif:physical-sector-size",
+             "the backend's physical-sector-size is not sector-size times a power of two",
+             physical});
     plan.physical_sector_size = static_cast<uint32_t>(physical);
 }
 
@@ -182,10 +182,10 @@ void plan_capacity(Reader &nodes, Plan &plan)
     if (__builtin_mul_overflow(sectors, unit_bytes(plan.units, plan.sector_size), &bytes) ||
         bytes > INT64_MAX)
         return nodes.refuse({ErrorKind::OutOfRange, "blkif:sectors",
-                             "backend's sectors is more than 2^63 bytes", sectors});
+                             "the backend's sectors is more than 2^63 bytes", sectors});
     if (bytes % plan.sector_size)
         return nodes.refuse({ErrorKind::Contradiction, "blkif:sectors",
-                             "backend's sectors is no whole number of sector-size", sectors});
+                             "the backend's sectors is not a multiple of sector-size", sectors});
     plan.sectors = bytes >> kSectorShift;
 }
 
@@ -217,10 +217,12 @@ Status plan_granules(std::optional<uint64_t> granularity, std::optional<uint64_t
         return malformation(Node::DiscardAlignment);
     if (*granularity == 0 || *granularity > UINT32_MAX / 2 || *granularity % plan.sector_size)
         return Error{ErrorKind::Contradiction, "blkif:discard-granularity",
-                     "backend's discard-granularity is no multiple of sector-size", *granularity};
+                     "the backend's discard-granularity is not a multiple of sector-size",
+                     *granularity};
     if (*alignment >= *granularity || *alignment % plan.sector_size)
         return Error{ErrorKind::Contradiction, "blkif:discard-alignment",
-                     "backend's discard-alignment is no sector offset within discard-granularity",
+                     "the backend's discard-alignment is not a multiple of sector-size below "
+                     "discard-granularity",
                      *alignment};
     plan.discard_granularity = static_cast<uint32_t>(*granularity);
     plan.discard_alignment = static_cast<uint32_t>(*alignment);

@@ -24,7 +24,7 @@ Status Rings::open_ring(uint32_t index, const Plan &plan)
         auto lent =
             pool_.lend(false, [this](PageIndex p) { std::memset(memory_.page(p), 0, kPageSize); });
         if (!lent)
-            return Error{ErrorKind::NoSpace, "grant:table", "no page or grant left for the ring",
+            return Error{ErrorKind::NoSpace, "grant:table", "no page or grant is left for the ring",
                          r.pages};
         pages[r.pages] = memory_.page(lent->page);
         r.page[r.pages++] = *lent;

@@ -145,7 +145,7 @@ void Transfer::tear_down(bool given_up)
     rings_.close();
     if (requeue_in_flight() && !given_up)
         complaints_.violation({ErrorKind::PeerViolation, "grant:end-access",
-                               "the backend left and keeps pages of requests mapped", 0});
+                               "the backend left, but keeps pages of requests mapped", 0});
     pool_.drop_kept();
     pool_.keep_grants(false);
     rings_.give_back();

@@ -50,11 +50,12 @@ Status LoopbackBackEvents::bind(uint32_t queue, Port remote)
             continue;
         for (const End &e : ends_)
             if (e.port == remote.value)
-                return Error{ErrorKind::Busy, "loopback:event", "port is bound", remote.value};
+                return Error{ErrorKind::Busy, "loopback:event", "the port is already bound",
+                             remote.value};
         ends_[queue] = {remote.value, i, false, false};
         return Ok{};
     }
-    return Error{ErrorKind::Missing, "loopback:event", "no such port", remote.value};
+    return Error{ErrorKind::Missing, "loopback:event", "the port does not exist", remote.value};
 }
 
 Status LoopbackBackEvents::notify(uint32_t queue)

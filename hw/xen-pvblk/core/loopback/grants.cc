@@ -18,7 +18,8 @@ std::byte *LoopbackGrants::address(const Entry &entry) const
 Status LoopbackGrants::grant(uint32_t index, Entry entry)
 {
     if (index >= entries_.size())
-        return Error{ErrorKind::OutOfRange, "loopback:grant", "no such grant entry", index};
+        return Error{ErrorKind::OutOfRange, "loopback:grant", "the grant entry does not exist",
+                     index};
     if (entries_[index].use != Use::Free)
         hub_.oracle.regrants++;
     if (entry.is_page)
@@ -49,13 +50,14 @@ Status LoopbackGrants::revoke(uint32_t index)
 {
     if (index >= entries_.size() || entries_[index].use == Use::Free) {
         hub_.oracle.bad_revokes++;
-        return Error{ErrorKind::OutOfRange, "loopback:grant", "nothing to revoke", index};
+        return Error{ErrorKind::OutOfRange, "loopback:grant", "the grant entry is not in use",
+                     index};
     }
     Entry &e = entries_[index];
     e.use = Use::Ended;
     bool faulty = hub_.faulty(HubCall::Revoke);
     if (e.maps || faulty)
-        return Error{ErrorKind::Busy, "loopback:grant", "still mapped", index};
+        return Error{ErrorKind::Busy, "loopback:grant", "the grant is still mapped", index};
     e = Entry{};
     return Ok{};
 }
@@ -65,16 +67,18 @@ Result<std::byte *> LoopbackGrants::map(GrantRef ref, bool readonly)
     uint32_t index = ref.value - kFirst; /* wraps to a huge one below kFirst */
     if (index >= entries_.size() || entries_[index].use != Use::Open) {
         hub_.oracle.denied_maps++;
-        return Error{ErrorKind::PeerViolation, "loopback:grant", "no such grant", ref.value};
+        return Error{ErrorKind::PeerViolation, "loopback:grant", "the grant does not exist",
+                     ref.value};
     }
     Entry &e = entries_[index];
     if (e.readonly && !readonly) {
         hub_.oracle.readonly_maps++;
-        return Error{ErrorKind::PeerViolation, "loopback:grant", "read-only grant", ref.value};
+        return Error{ErrorKind::PeerViolation, "loopback:grant", "the grant allows only reading",
+                     ref.value};
     }
     std::byte *page = address(e);
     if (!page)
-        return Error{ErrorKind::Io, "loopback:grant", "granted frame is no RAM", e.frame};
+        return Error{ErrorKind::Io, "loopback:grant", "the granted frame is not RAM", e.frame};
     e.maps++;
     return page;
 }

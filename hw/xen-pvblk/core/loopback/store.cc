@@ -27,7 +27,7 @@ Result<size_t> LoopbackStore::read(std::string_view path, std::span<char> out)
         return refused("XenStore read");
     auto it = hub_.tree.find(path);
     if (it == hub_.tree.end())
-        return Error{ErrorKind::Missing, "loopback:node", "no such node", 0};
+        return Error{ErrorKind::Missing, "loopback:node", "the node does not exist", 0};
     const std::string &value = it->second;
     std::memcpy(out.data(), value.data(), std::min(value.size(), out.size()));
     return value.size();

@@ -25,10 +25,10 @@ Result<XenbusState> parse_xenbus_state(std::string_view text)
     auto v = parse_decimal(text);
     if (!v)
         return Error{ErrorKind::Malformed, "xenbus:state",
-                     "backend's state is not a decimal number", 0};
+                     "the backend's state is not a decimal number", 0};
     if (*v >= kXenbusStates)
         return Error{ErrorKind::OutOfRange, "xenbus:state",
-                     "backend's state is none that xenbus.h defines", *v};
+                     "the backend's state is not a state of xenbus.h", *v};
     return static_cast<XenbusState>(*v);
 }
 

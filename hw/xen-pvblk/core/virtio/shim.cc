@@ -201,8 +201,8 @@ bool VirtioBlkShim::take(const Element &element)
     if (!status || out_size < kVirtioBlkHeader) {
         /* No status byte: no place for an error. Short header: an error. */
         counters_.malformed++;
-        owner_.trace(TraceViolation{status ? "virtio request with a short header"
-                                           : "virtio request without a status byte",
+        owner_.trace(TraceViolation{status ? "a virtio request has a short header"
+                                           : "a virtio request has no status byte",
                                     out_size});
         if (status) {
             answer(element, status, VirtioBlkStatus::IoErr);
