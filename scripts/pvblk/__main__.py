@@ -16,18 +16,18 @@ Begin with these two; each sets up all it needs (Debian 12 or 13, root or sudo),
 
 More:
 
-  ./pvblk demo --xen               and once more by a Xen guest under TCG with its own xen-blkfront, side by side
+  ./pvblk demo --xen               ... and then boot a Xen guest under TCG with its own xen-blkfront, and compare both
   ./pvblk demo --accel kvm         the demo under KVM, where this machine has it
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
-  ./pvblk coverage --update        write what the unit tests run of the core to tests/coverage.toml
-  ./pvblk sim --seeds 1000000      the simulator for more seeds than the tests have, and what they met
+  ./pvblk coverage --update        measure the unit tests' coverage of the core, and write it to tests/coverage.toml
+  ./pvblk sim --seeds 1000000      the simulator for more seeds than the tests have, with a count of what happened
   ./pvblk sim --seed 7 --show      ... or one of them, step by step; ./pvblk sim --help has the rest
   ./pvblk fuzz front --minutes 30  a fuzz target (front, back, store, faults, virtio) for longer than the tests do
-  ./pvblk fuzz front FILE...       ... or an input again, step by step: what a failure says to do
-  ./pvblk build                    everything, without running it
+  ./pvblk fuzz front FILE...       ... or replay an input step by step, as a failure tells you
+  ./pvblk build                    build everything, and run nothing
   ./pvblk build --qemu-src DIR     ... from another QEMU: a source tree (copied, never changed), or an upstream
                                    qemu-*.tar.* file. Remembered; `--qemu-src debian` goes back
   ./pvblk qemu ARGS...             the built QEMU, with its firmware found and -machine ...,xen-emu=on set, unless
@@ -49,7 +49,7 @@ Everything is kept in build/; logs are in build/logs. Environment:
 
 
 def usage(problem):
-    print(f"pvblk: {problem}. ./pvblk --help shows what there is", file=sys.stderr)
+    print(f"pvblk: {problem}; see ./pvblk --help", file=sys.stderr)
     return 2
 
 
@@ -68,7 +68,7 @@ def command_demo(words):
     accel = take_option(words, "--accel") or "tcg"
     xen = "--xen" in words
     if [word for word in words if word != "--xen"] or accel not in ("tcg", "kvm"):
-        return usage("demo takes --xen, and --accel tcg or --accel kvm, nothing else")
+        return usage("demo takes only --xen, and --accel tcg or --accel kvm")
     with lock.build_folder() as all_is_built:
         return demo.command(accel, xen, all_is_built)
 
@@ -88,13 +88,13 @@ def command_build(words):
         if source:
             qemusource.choose(source)
         setup.ensure("core", "qtests", "guest", "freestanding")
-    ui.say("built. Try: ./pvblk demo")
+    ui.say("everything is built; try ./pvblk demo")
     return 0
 
 
 def command_core(words):
     if words:
-        return usage("core takes nothing")
+        return usage("core takes no arguments")
     with lock.build_folder():
         setup.ensure("core")
         ui.say(f"{core.run_tests(paths.CORE, 'unit')[0]} unit tests passed")
@@ -113,11 +113,11 @@ def command_coverage(words):
 def command_fuzz(words):
     minutes = take_option(words, "--minutes") or "1"
     if not words or words[0] not in fuzz.TARGETS:
-        return usage(f"fuzz takes one of {', '.join(fuzz.TARGETS)}, and then files or --minutes N")
+        return usage(f"fuzz takes a target ({', '.join(fuzz.TARGETS)}), and then files or --minutes N")
     if not minutes.isdigit() or not int(minutes):
-        return usage("--minutes takes a number")
+        return usage(f"--minutes={minutes} is not a whole number above 0")
     if any(word.startswith("-") for word in words):
-        return usage("fuzz takes --minutes N and files, nothing else")
+        return usage("after the target, fuzz takes only files and --minutes N")
     with lock.build_folder():
         setup.ensure("fuzz")
         if len(words) > 1:
@@ -148,7 +148,7 @@ def command_qemu(words):
 
 def command_clean(words):
     if words not in ([], ["--all"]):
-        return usage("clean takes --all, nothing else")
+        return usage("clean takes only --all")
     with lock.build_folder():
         return clean.command(bool(words))
 
@@ -170,7 +170,7 @@ def main(words):
         print(HELP, end="")
         return 0 if words else 2
     if words[0] not in COMMANDS:
-        return usage(f"there is no command {words[0]}")
+        return usage(f"{words[0]} is not a command")
     if words[0] not in ("qemu", "sim") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0

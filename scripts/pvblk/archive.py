@@ -176,15 +176,15 @@ def from_suites(what, fetch, suites=SUITES, architecture="amd64"):
             result = _try(Archive(suite, architecture), fetch)
         except ui.Problem as problem:
             last = problem
-            ui.say(f"    {what}: not from {suite} ({problem})")
+            ui.say(f"    {what}: cannot take it from {suite} ({problem})")
             continue
         if result is not None:
             return result
     if not last:
         raise ui.Problem(f"{what}: this machine's apt names no Debian mirror that has it. Add one to "
                          "/etc/apt/sources.list, or set PVBLK_MIRROR to its address")
-    raise ui.Problem(f"{what}: none of {', '.join(suites)} has it on this mirror. Is the network there? Another "
-                     "mirror may be set with PVBLK_MIRROR", last.log)
+    raise ui.Problem(f"{what}: this mirror has it in none of {', '.join(suites)}. Does the network work? Set another "
+                     "mirror with PVBLK_MIRROR=URL", last.log)
 
 
 def source(package):

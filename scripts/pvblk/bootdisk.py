@@ -22,7 +22,7 @@ def assemble(folder):
             "-o", folder / "boot.bin", folder / "boot.o"], log, "boot: linking")
     code = (folder / "boot.bin").read_bytes()
     if len(code) != 1024 or code[510:512] != b"\x55\xaa":
-        raise ui.Problem(f"boot.S makes {len(code)} bytes, it should be two sectors with a signature", log)
+        raise ui.Problem(f"boot.S makes {len(code)} bytes, but should make two sectors with a signature", log)
     return code
 
 
@@ -58,10 +58,10 @@ def run(name):
         machine.wait_end()
         expected = checksum(data)
         if reported != f"{expected:08x}":
-            raise machine.problem(f"the booted code read data with the sum {reported}, our disk has {expected:08x}"
+            raise machine.problem(f"the booted code read data with the sum {reported}, but our disk has {expected:08x}"
                                   + (": it booted from the other disk" if reported == "00000000" else ""))
         with open(ours, "rb") as image:
             image.seek(RESULT_OFFSET)
             written = image.read(12)
         if written != b"PVBLKSUM" + struct.pack("<I", expected):
-            raise machine.problem(f"what the booted code wrote did not reach the image: {written!r}")
+            raise machine.problem(f"the booted code's write did not reach the image: {written!r}")

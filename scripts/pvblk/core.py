@@ -109,5 +109,5 @@ def _judge(results, log):
     ran = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     passed = [test for test in ran if test.get("result") == "OK"]
     if not passed:
-        raise ui.Problem("not one test ran", log)
+        raise ui.Problem("no test ran", log)
     return len(passed), passed[-1].get("stdout", "").strip().rpartition("\n\n")[2]

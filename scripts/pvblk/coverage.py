@@ -39,7 +39,7 @@ def measure():
     sources = [path.relative_to(paths.ROOT).as_posix() for path in (paths.ROOT / CORE).rglob("*.cc")]
     absent = [name for name in sources if name not in seen]
     if absent:
-        raise ui.Problem(f"not measured: {', '.join(absent)}", log)
+        raise ui.Problem(f"gcovr measured nothing of {', '.join(absent)}", log)
     for row in sorted(summary["files"], key=lambda row: row["filename"]):
         if row["line_total"]:
             branches = row["branch_percent"] if row["branch_total"] else 100.0
@@ -56,13 +56,13 @@ def compare():
     measured = measure()
     for what, floor in FLOOR.items():
         if numbers[what] < floor:
-            raise ui.Problem(f"{paths.shown(NUMBERS)} says {numbers[what]} % of {what}; the least is {floor} %")
+            raise ui.Problem(f"{paths.shown(NUMBERS)} says {numbers[what]} % of {what}; it must say at least {floor} %")
     low = [f"{measured[what]:.2f} % of {what}, not {numbers[what]} %" for what in FLOOR
            if measured[what] < numbers[what]]
     if low:
-        raise ui.Problem(f"{'; '.join(low)}. A test is missing for what is new")
+        raise ui.Problem(f"the unit tests run {'; '.join(low)}. Add tests for the new code")
     if any(measured[what] > numbers[what] + SLACK for what in FLOOR):
-        ui.say(f"more than {paths.shown(NUMBERS)} says; `{UPDATE}` writes it there")
+        ui.say(f"the coverage is higher than {paths.shown(NUMBERS)} says; write it there with `{UPDATE}`")
 
 
 def update():
@@ -71,7 +71,7 @@ def update():
     measured = measure()
     for what, floor in FLOOR.items():
         if measured[what] < floor:
-            raise ui.Problem(f"{measured[what]:.2f} % of {what} are less than {floor} %: nothing written")
+            raise ui.Problem(f"the unit tests run {measured[what]:.2f} % of {what}, not {floor} %; nothing was written")
         text = re.sub(rf"^{what} = .*$", f"{what} = {math.floor(10 * measured[what]) / 10}", text, flags=re.M)
     NUMBERS.write_text(text)
     ui.say(f"written: {paths.shown(NUMBERS)}")

@@ -148,7 +148,7 @@ def _measure(machine, names, queues):
     measured = {}
     for disk, device in names.items():
         if disk not in queues or NODES[device] not in stats:
-            raise machine.problem(f"{disk}: the guest says nothing of it, or QEMU has no statistics")
+            raise machine.problem(f"{disk}: the guest did not report this disk, or QEMU has no statistics of it")
         seen = {key: int(value) if value.isdigit() else value for key, value in queues[disk].items()}
         measured[disk] = {**seen, **stats[NODES[device]]}
     return measured
@@ -173,7 +173,7 @@ def compare(hosted, own):
     for disk, facts in own.items():
         for key in ("rd_operations", "wr_operations", "flushes", "discards"):
             if not facts[key]:
-                raise ui.Problem(f"{disk}: {key} is 0, so what the guest did went another way")
+                raise ui.Problem(f"{disk}: {key} is 0, so the guest's requests did not come this way")
         if facts["sectors"] != GROWN // 512:
             raise ui.Problem(f"{disk}: Linux sees {facts['sectors']} sectors after it grew to {GROWN // 512}")
 
@@ -185,13 +185,13 @@ def _read_properties(machine, device):
     for name in ("plan", "counters"):
         value = machine.qmp("qom-get", path=path, property=name)
         if not isinstance(value, dict):
-            raise ui.Problem(f"device {device}: property {name} is no structure: {value!r}")
+            raise ui.Problem(f"device {device}: property {name} is not a structure: {value!r}")
         facts.update(value)
     needed = [key for _, key in (*PLAN_ROWS, *COUNTER_ROWS)]
     needed += [*ABSENT, "latency-ns-total", "latency-ns-max", "responses"]
     absent = [key for key in needed if key not in facts]
     if absent:
-        raise ui.Problem(f"device {device}: its properties plan and counters lack {', '.join(absent)}")
+        raise ui.Problem(f"device {device}: the properties plan and counters lack {', '.join(absent)}")
     return facts
 
 
@@ -231,9 +231,9 @@ def check(facts):
     for disk, keys in HAPPENED.items():
         for key in keys:
             if not facts[disk][key]:
-                raise ui.Problem(f"{disk}: the counter {key} is 0, so what the guest did went another way")
+                raise ui.Problem(f"{disk}: the counter {key} is 0, so the guest's requests did not come this way")
         if facts[disk]["sectors"] != GROWN // 512:
             raise ui.Problem(f"{disk}: the plan says {facts[disk]['sectors']} sectors after it grew to {GROWN // 512}")
         for key in ABSENT:
             if facts[disk][key]:
-                raise ui.Problem(f"{disk}: the counter {key} is {facts[disk][key]}, it should be 0")
+                raise ui.Problem(f"{disk}: the counter {key} is {facts[disk][key]}, but should be 0")

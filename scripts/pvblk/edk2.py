@@ -26,7 +26,7 @@ def ensure():
         ui.run(["tar", "-xf", tarball, "-C", paths.EDK2_SOURCE, "--strip-components=1", "--wildcards",
                 *(f"*/{part}" for part in PARTS)], paths.LOGS / "edk2-source.log", "ovmf: unpacking")
         if not (paths.EDK2_SOURCE / DRIVER).exists():
-            raise ui.Problem(f"{tarball.name} has no {DRIVER}: this edk2 is without the Xen block driver")
+            raise ui.Problem(f"{tarball.name} has no {DRIVER}: this edk2 lacks the Xen block driver")
         VERSION.write_text(tarball.name.split("_")[1].split(".orig")[0])
     ui.say(f"  ovmf: edk2 {VERSION.read_text()}")
     mark.write()

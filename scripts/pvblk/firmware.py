@@ -25,7 +25,7 @@ def ensure():
         shutil.rmtree(WORK)
     absent = [name for name in NEEDED if not (paths.FIRMWARE / name).exists()]
     if absent:
-        raise ui.Problem(f"firmware: {', '.join(absent)} could not be made", LOG)
+        raise ui.Problem(f"firmware: the build did not make {', '.join(absent)}", LOG)
     mark.write()
 
 

@@ -114,7 +114,7 @@ class Guest:
             try:
                 line = self.control.read(deadline)
             except TimeoutError:
-                raise ui.Problem(f"{self.name}: no '{word}' from the guest in {seconds} s",
+                raise ui.Problem(f"{self.name}: the guest did not say '{word}' in {seconds} s",
                                  self.examine()) from None
             if line is None:
                 status = self.process.wait()
@@ -197,7 +197,7 @@ class Guest:
             self.monitor = self.monitor or qmp.Monitor(self.monitor_socket)
             yield self.monitor
         except TimeoutError:
-            raise self.problem(f"{what}: nothing from QMP in time") from None
+            raise self.problem(f"{what}: QMP did not answer in time") from None
         except qmp.Refused as refused:
             raise self.problem(f"{what}: {refused}") from refused
         except qmp.Gone as gone:
@@ -232,7 +232,7 @@ def accelerator(name):
     """Command line words for an accelerator."""
     if name == "kvm":
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-            raise ui.Problem("--accel kvm: /dev/kvm is not there, or not yours to use (group kvm?)")
+            raise ui.Problem("--accel kvm: you cannot open /dev/kvm; does it exist, and are you in the group kvm?")
         return ["-accel", "kvm", "-cpu", "host"]
     return ["-accel", "tcg"]
 

@@ -50,7 +50,7 @@ class Packages:
                 return self.tree / place
         if quiet:
             return self.tree / name
-        raise ui.Problem(f"the packages {', '.join(self.names)} hold no {name}")
+        raise ui.Problem(f"the packages {', '.join(self.names)} do not contain {name}")
 
     def libraries(self, program):
         """The dynamic loader and libraries that a program of theirs needs, as (place in the guest, file)."""
@@ -72,7 +72,7 @@ class Packages:
             # Through realpath: the loader is a link, and absolute links would lead out of the tree.
             if os.path.isfile(self.tree / place / name):
                 return (self.tree / place / name).resolve()
-        raise ui.Problem(f"the packages {', '.join(self.names)} hold no library {name}")
+        raise ui.Problem(f"the packages {', '.join(self.names)} do not contain the library {name}")
 
 
 def _needed(program):

@@ -41,8 +41,8 @@ def ensure(packages):
     """Installs what is missing; says what to do where it cannot."""
     global _updated
     if not shutil.which("dpkg-query") or not shutil.which("apt-get"):
-        raise ui.Problem("this set-up uses Debian 12 or 13's apt-get, which is not here. On another system, "
-                         "run it in a container or chroot of Debian")
+        raise ui.Problem("this set-up needs apt-get of Debian 12 or 13, and this system has none. On another "
+                         "system, run it in a container or chroot of Debian")
     wanted = missing(packages)
     if not wanted:
         return
@@ -64,7 +64,7 @@ def fuzzer_runtime():
     version = subprocess.run(["/usr/bin/clang", "-dumpversion"], capture_output=True, text=True).stdout
     major = version.strip().partition(".")[0]
     if not major.isdigit():
-        raise ui.Problem("clang does not tell its version")
+        raise ui.Problem("clang does not report its version")
     return [f"libclang-rt-{major}-dev"]
 
 
@@ -80,7 +80,7 @@ def _root_prefix(wanted):
 def require_x86():
     machine = os.uname().machine
     if machine != "x86_64":
-        raise ui.Problem(f"the guests' tools are built on an x86_64 machine, and this is {machine}")
+        raise ui.Problem(f"the guests' tools can only be built on an x86_64 machine; this is {machine}")
 
 
 def processors():

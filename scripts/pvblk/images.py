@@ -34,7 +34,7 @@ def _quietly(command):
     answer = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True)
     if answer.returncode:
-        raise ui.Problem(f"{os.path.basename(str(command[0]))}: status {answer.returncode}: "
+        raise ui.Problem(f"{os.path.basename(str(command[0]))} failed with status {answer.returncode}: "
                          f"{answer.stdout.strip()[-400:]}")
     return answer.stdout
 

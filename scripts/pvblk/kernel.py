@@ -95,7 +95,7 @@ def _keep(work, which):
     images = sorted(work.glob("boot/vmlinuz-*"))
     trees = sorted([*work.glob("usr/lib/modules/*/kernel"), *work.glob("lib/modules/*/kernel")])
     if not images or not trees:
-        raise ui.Problem(f"{which.package}: Debian's package holds no kernel or no modules")
+        raise ui.Problem(f"{which.package}: Debian's package contains no kernel or no modules")
     buildtools.reset(which.folder)
     shutil.copy(images[0], which.image)
     version = trees[0].parent.name

@@ -12,8 +12,8 @@ def _open(name):
         paths.BUILD.mkdir(parents=True, exist_ok=True)
         return open(paths.BUILD / name, "w")
     except OSError as error:
-        raise ui.Problem(f"cannot write to {paths.BUILD}: {error.strerror}. Another folder may be named by "
-                         "PVBLK_CACHE") from error
+        raise ui.Problem(f"cannot write to {paths.BUILD}: {error.strerror}. Name another folder with "
+                         "PVBLK_CACHE=DIR") from error
 
 
 def _try(file, how):
@@ -47,7 +47,7 @@ def build_folder_or_results():
     with _open(".lock") as whole, _open(".set-up.lock") as set_up:
         mine = _try(whole, fcntl.LOCK_EX)
         if not _try(set_up, fcntl.LOCK_EX):
-            ui.say(f"another pvblk builds in {paths.BUILD}; waiting for that")
+            ui.say(f"another pvblk builds in {paths.BUILD}; waiting for it to end")
             fcntl.flock(set_up, fcntl.LOCK_EX)
         yield mine
 

@@ -101,9 +101,9 @@ def compare_sums(inner, disks):
     for disk in disks:
         read, held = inner.sums.get(f"inner-{disk}"), inner.sums.get(f"outer-{disk}")
         if not read or read != held:
-            raise inner.problem(f"disk {disk}: the guest reads {read}, its image holds {held}")
+            raise inner.problem(f"disk {disk}: the guest reads {read}, but its image holds {held}")
         if held == blank:
-            raise inner.problem(f"disk {disk}: nothing was written to its image")
+            raise inner.problem(f"disk {disk}: the guest wrote nothing to its image")
 
 
 def _outer(inner, which, arguments):

@@ -27,7 +27,7 @@ def existing_build():
         return None
     folder = Path(folder).resolve()
     if not (folder / "build.ninja").exists():
-        raise ui.Problem(f"PVBLK_QEMU_BUILD={folder}: not a QEMU build folder, it has no build.ninja")
+        raise ui.Problem(f"PVBLK_QEMU_BUILD={folder} is not a QEMU build folder: it has no build.ninja")
     return folder
 
 

@@ -21,12 +21,12 @@ def choose(source):
     if source != DEBIAN:
         source = os.path.abspath(source)
         if not os.path.exists(source):
-            raise ui.Problem(f"--qemu-src {source}: there is no such folder or tarball")
+            raise ui.Problem(f"--qemu-src {source}: no such folder or tarball exists")
         # Before it is remembered: a wrong one would stand in the way of every later command.
         if os.path.isdir(source) and not os.path.exists(os.path.join(source, "VERSION")):
-            raise ui.Problem(f"--qemu-src {source} is no QEMU source: it has no file VERSION")
+            raise ui.Problem(f"--qemu-src {source} is not a QEMU source: it has no file VERSION")
         if not os.path.isdir(source) and not tarfile.is_tarfile(source):
-            raise ui.Problem(f"--qemu-src {source}: neither a folder nor a qemu-*.tar.* file")
+            raise ui.Problem(f"--qemu-src {source} is neither a folder nor a qemu-*.tar.* file")
     paths.BUILD.mkdir(parents=True, exist_ok=True)
     CHOICE.write_text(source)
 
@@ -49,7 +49,7 @@ def ensure():
     if fresh or links_changed or not mark.fresh():
         mark.clear()
         if _already_patched():
-            ui.say("  qemu: this tree carries the series already, it is taken as it is")
+            ui.say("  qemu: this tree has the series already; nothing is applied")
         else:
             with ui.step(f"qemu: applying {len(patch_files)} patches to {version()}"):
                 (paths.LOGS / "qemu-patches.log").unlink(missing_ok=True)
@@ -76,8 +76,8 @@ def _ensure_unpacked(source):
     with ui.step(f"qemu: source from {'Debian' if source == DEBIAN else source}"):
         {"debian": _from_debian, "tarball": _from_tarball, "tree": _from_tree}[kind](source)
     if not (paths.QEMU_SOURCE / "VERSION").exists():
-        raise ui.Problem(f"{source} is no QEMU source: it has no file VERSION. "
-                         f"`./pvblk build --qemu-src {DEBIAN}` goes back to Debian's")
+        raise ui.Problem(f"{source} is not a QEMU source: it has no file VERSION. "
+                         f"Go back to Debian's with `./pvblk build --qemu-src {DEBIAN}`")
     ui.say(f"  qemu: version {version()}")
     mark.write()
     return True
@@ -92,7 +92,7 @@ def _kind(source):
     if ".tar" in os.path.basename(source):
         status = os.stat(source)
         return "tarball", [status.st_size, status.st_mtime_ns]
-    raise ui.Problem(f"--qemu-src {source}: neither a folder nor a qemu-*.tar.* file")
+    raise ui.Problem(f"--qemu-src {source} is neither a folder nor a qemu-*.tar.* file")
 
 
 def _from_debian(_):

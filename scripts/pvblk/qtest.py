@@ -59,5 +59,5 @@ def run(program, words, log, extra=None):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise ui.Problem(f"no end after {CASE_SECONDS} s", log) from None
+                raise ui.Problem(f"the test did not end in {CASE_SECONDS} s", log) from None
             raise

@@ -93,8 +93,8 @@ class Tree:
         with open(log, "a") as out:
             out.write(f"$ patch -p1 < {patch.name}\n{answer.stdout}")
         if answer.returncode:
-            raise ui.Problem(f"{paths.shown(patch)} does not apply to {paths.shown(self.source)}; what was "
-                             "rejected:", log)
+            raise ui.Problem(f"{paths.shown(patch)} does not apply to {paths.shown(self.source)}; patch "
+                             "says:", log)
 
     def _keep_times(self, before):
         for name, (content, mtime) in before.items():

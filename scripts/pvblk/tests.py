@@ -103,7 +103,7 @@ def _pytest(words, plugin):
     try:
         import pytest
     except ImportError as error:
-        raise ui.Problem(f"{sys.executable} has no pytest. Debian's /usr/bin/python3 has, with python3-pytest") from error
+        raise ui.Problem(f"{sys.executable} has no pytest. On Debian, install python3-pytest") from error
     options = ["-p", "pvblk.testnames", "--rootdir", str(paths.ROOT), "-c", str(paths.ROOT / "pytest.ini"),
                "-o", f"cache_dir={paths.BUILD / 'pytest'}"]
     return pytest.main([*options, *words], plugins=[plugin])
@@ -116,7 +116,7 @@ def _collect(words):
     with redirect_stdout(output):
         status = _pytest(["--collect-only", *words], catalogue)
     if catalogue.errors:
-        raise ui.Problem("the tests cannot be collected: " + "\n".join(catalogue.errors))
+        raise ui.Problem("pytest cannot collect the tests: " + "\n".join(catalogue.errors))
     if status not in (0, 5):
         raise ui.Problem(output.getvalue().strip() or f"pytest ended with status {int(status)}")
     return catalogue

@@ -97,7 +97,7 @@ def explain(problem):
         end = tail(problem.log)
         if end:
             print(end, file=sys.stderr)
-        print(f"pvblk: all of it is in {paths.shown(problem.log)}", file=sys.stderr)
+        print(f"pvblk: the whole log is {paths.shown(problem.log)}", file=sys.stderr)
 
 
 @contextmanager

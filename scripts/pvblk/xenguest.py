@@ -67,12 +67,12 @@ def converse(machine, cpus, scale=1, own=QEMUS):
             machine.replug("own", driver=own, drive="own", vdev="xvda")
             machine.tell("done")
         elif word == "ready":
-            raise machine.problem("the guest started over by itself", guest.Reset)
+            raise machine.problem("the guest rebooted by itself", guest.Reset)
 
     for boot, end in (("first", "rebooting"), ("again", "finished")):
         online = machine.wait_for("ready", 90 * scale, on_mark)
         if online != str(cpus):
-            raise machine.problem(f"the guest uses {online} of its {cpus} vCPUs")
+            raise machine.problem(f"the guest uses only {online} of its {cpus} vCPUs")
         machine.tell(boot)
         machine.wait_for(end, 240 * scale, on_mark)
     return facts
