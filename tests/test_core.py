@@ -29,23 +29,23 @@ SUITES = [
           "C++'s memory model", "relacy"),
     suite("proof/spin", paths.PROOF, "proof", "with reconnects at any time, every request ends, and none is completed "
           "twice", "spin"),
-    suite("proof/mutants-ring", paths.PROOF, "proof", "Relacy finds each of the defects that are put into the ring",
+    suite("proof/mutants-ring", paths.PROOF, "proof", "Relacy finds each defect that a mutant puts into the ring",
           "mutants-ring"),
-    suite("proof/mutants-spin", paths.PROOF, "proof", "Spin finds each of the defects that are put into the model",
+    suite("proof/mutants-spin", paths.PROOF, "proof", "Spin finds each defect that a mutant puts into the model",
           "mutants-spin"),
-    suite("sim/seeds", paths.CORE, "sim", "20000 runs by seed, half with faults to the end, half where all has to recover: "
-          "all oracles hold, and every fault and every rare state was met", "seeds"),
+    suite("sim/seeds", paths.CORE, "sim", "20000 runs by seed, half with faults to the end, half with a recovery: all "
+          "oracles hold, and every fault and every rare state occurs", "seeds"),
     suite("sim/asan", paths.CORE_ASAN, "sim-asan",
           "... and some of them under AddressSanitizer and UndefinedBehaviorSanitizer", "seeds"),
-    suite("sim/fresh", paths.CORE, "sim", "... and for 200 seeds that nobody has tried, from a random one on", "fresh"),
-    suite("sim/again", paths.CORE, "sim", "the same seeds are the same runs, in one process or in several", "again"),
-    suite("sim/canaries", paths.CORE, "sim", "each oracle finds the lie that is meant for it", "canaries"),
-    suite("fuzz/seeds", paths.FUZZ, "fuzz", "each seed of the fuzz targets means what its name says", "seeds"),
+    suite("sim/fresh", paths.CORE, "sim", "... and for 200 new seeds, beginning with a random one", "fresh"),
+    suite("sim/again", paths.CORE, "sim", "the same seed gives the same run, in one process or in several", "again"),
+    suite("sim/canaries", paths.CORE, "sim", "each oracle finds the lie made for it", "canaries"),
+    suite("fuzz/seeds", paths.FUZZ, "fuzz", "each seed of the fuzz targets does as its name says", "seeds"),
     *(suite(f"fuzz/{target}", paths.FUZZ, "fuzz", f"a minute of fuzzing by {claim}", target) for target, claim in {
         "front": "a hostile backend: no crash, each request ends once, nothing leaks, bounded work",
-        "back": "a hostile frontend: no crash, the disk's limits hold, one answer a request, no page stays mapped",
-        "store": "any XenStore contents: refused with a clause, or a plan that the rest can compute with",
-        "faults": "any text as a fault plan: refused in a sentence, or its own text means the same",
+        "back": "a hostile frontend: no crash, the disk's limits hold, one answer per request, no page stays mapped",
+        "store": "any XenStore contents: refused with a clause, or turned into a usable plan",
+        "faults": "any text as a fault plan: refused with a sentence, or printed as a plan with the same meaning",
         "virtio": "a hostile virtio-blk driver: each element comes back once, with the right length, memory and status",
     }.items()),
 ]
@@ -59,7 +59,7 @@ def test_meson(builddir, chosen, test, text):
     print(f"{passed} programs passed" if chosen[0] in ("unit", "ovmf") or test == "fuzz/seeds" else said)
 
 
-@pytest.mark.claim("coverage", "the unit tests run what tests/coverage.toml says of the core, and no less")
+@pytest.mark.claim("coverage", "the unit tests cover at least as much of the core as tests/coverage.toml says")
 @pytest.mark.needs("coverage")
 def test_coverage():
     coverage.compare()

@@ -59,7 +59,7 @@ def build_all(other):
     assert other.stdout.readline() == "built\n"
 
 
-@pytest.mark.claim("command/qemu-beside-a-test", "./pvblk qemu runs what is built, while a test or a demo runs")
+@pytest.mark.claim("command/qemu-beside-a-test", "./pvblk qemu runs the built QEMU while a test or a demo runs")
 def test_qemu_beside_a_test(folder, other):
     build_all(other)
     out, said = folder.start("-m", "pvblk", "qemu", "-version").communicate(timeout=SECONDS)

@@ -63,7 +63,7 @@ def test_mini(name, upcall, claim, way, suffix, backend):
             raise machine.problem(f"mini-blkfront does not say '{line}'")
 
 
-@pytest.mark.claim("xen/refusals-{way}{suffix}", "what a Xen guest and a frontend of {backend} may not do is refused, and "
+@pytest.mark.claim("xen/refusals-{way}{suffix}", "a guest or a frontend of {backend} that breaks the rules is refused, and "
                    "harms nobody; {way}")
 @pytest.mark.needs("qemu", "firmware", "freestanding")
 @pytest.mark.alone

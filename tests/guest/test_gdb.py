@@ -157,7 +157,7 @@ def check_untouched(gdb):
 
 # ---- a frontend of the guest's --------------------------------------------------------------------------------------
 
-@pytest.mark.claim("gdb/own", "gdb in mini-blkfront: ring, grants, ports and nodes are shown as they are known otherwise")
+@pytest.mark.claim("gdb/own", "gdb shows mini-blkfront's ring, grants, ports and nodes as the guest knows them")
 @pytest.mark.needs("freestanding")
 def test_own(name):
     """mini-blkfront is stopped where a request leaves and where its response arrives."""
@@ -312,7 +312,7 @@ def _show(gdb, page, abi):
 
 # ---- a frontend that QEMU hosts -------------------------------------------------------------------------------------
 
-@pytest.mark.claim("gdb/hosted", "gdb and the hosted frontend, after SeaBIOS has booted from its disk")
+@pytest.mark.claim("gdb/hosted", "gdb shows the hosted frontend after SeaBIOS has booted from its disk")
 def test_hosted(name):
     """SeaBIOS and the boot sector have read and written through virtio-blk; the guest knows nothing of Xen."""
     folder = images.folder(name)
@@ -360,7 +360,7 @@ def check_hosted(gdb, machine, device, operation, sector):
 
 # ---- Linux: virtual addresses are no physical ones, and a 32-bit one has its own layouts -----------------------------
 
-@pytest.mark.claim("gdb/linux-{which.name}", "gdb in {which.title}: both frontends, virtual addresses, two vCPUs")
+@pytest.mark.claim("gdb/linux-{which.name}", "gdb in {which.title}: both frontends, by virtual addresses, on two vCPUs")
 @pytest.mark.needs("guest-kernels")
 @pytest.mark.parametrize("which", [kernel.CLOUD, kernel.DEBIAN12_PAE], ids=lambda which: which.name)
 def test_linux(name, which):

@@ -22,7 +22,7 @@ def test_demo(name, say):
     demo.run("tcg", name, say)
 
 
-@pytest.mark.claim("guest/demo-xen", "tcg,xen-version: the same by Linux's own xen-blkfront on two xen-disks")
+@pytest.mark.claim("guest/demo-xen", "tcg,xen-version: the same with Linux's own xen-blkfront on two xen-disks")
 def test_demo_xen(name, say):
     demo.run_xen(name, say)
 

@@ -12,7 +12,7 @@ SECTORS = 16384
 GONE = range(2056, 2056 + 6160)
 
 
-@pytest.mark.claim("xen/secure-discard", "xen-blkfront on xen-pvblk-backend over qcow2: what was discarded securely is "
+@pytest.mark.claim("xen/secure-discard", "xen-blkfront on xen-pvblk-backend over qcow2: securely discarded data is "
                    "nowhere in the image")
 @pytest.mark.needs("qemu", "guest")
 def test_secure_discard(name):

@@ -47,8 +47,8 @@ TORTURES = {
 }
 
 
-@pytest.mark.claim("xen/torture-{group}", "Linux's own frontend under a fault plan of the group {group}: its guest lives, "
-                   "and its disk fares as is known")
+@pytest.mark.claim("xen/torture-{group}", "Linux's own frontend under a fault plan of the group {group}: its guest "
+                   "survives, and its disk fails only in known ways")
 @pytest.mark.needs("qemu", "guest")
 @pytest.mark.parametrize(("group", "torture"), TORTURES.items(), ids=TORTURES)
 def test_torture(name, group, torture):

@@ -63,7 +63,7 @@ class Watched(xenguest.Direct):
 
 
 @pytest.mark.claim("xen/backend-{which.name}", "{which.title}, {cpus} vCPU: xen-blkfront on xen-pvblk-backend: queues, ring "
-                   "of 16 pages, indirect, persistent grants; what io-* does, in an iothread")
+                   "of 16 pages, indirect, persistent grants; the work of xen/io-*, in an iothread")
 @kernels
 @pytest.mark.parametrize(("which", "cpus"), [(kernel.CLOUD, 4), (kernel.DEBIAN12, 2), (kernel.DEBIAN12_PAE, 2)])
 def test_backend(name, which, cpus):
@@ -149,8 +149,8 @@ def test_boots(name, which, cpus):
 
 # ---- nested: a busy machine is where TCG's SVM was seen to fail ------------------------------------------------------
 
-@pytest.mark.claim("xen/kvm-{which.name}", "{which.title}, 2 vCPU: kvm,xen-version (nested) and tcg,xen-version give the "
-                   "guest the same")
+@pytest.mark.claim("xen/kvm-{which.name}", "{which.title}, 2 vCPU: kvm,xen-version (nested) and tcg,xen-version look "
+                   "the same to the guest")
 @kernels
 @pytest.mark.needs("nested")
 @pytest.mark.alone
@@ -160,7 +160,7 @@ def test_kvm(name, which):
 
 
 @pytest.mark.claim("xen/kvm-backend-{which.name}", "{which.title}, 2 vCPU, on xen-pvblk-backend: kvm,xen-version (nested) and "
-                   "tcg,xen-version give the guest the same")
+                   "tcg,xen-version look the same to the guest")
 @kernels
 @pytest.mark.needs("nested")
 @pytest.mark.alone

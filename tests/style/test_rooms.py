@@ -48,8 +48,8 @@ def fail_with(problems):
         raise ui.Problem(f"docs/design.rst: {'; '.join(problems[:8])}" + (" ..." if len(problems) > 8 else ""))
 
 
-@pytest.mark.claim("style/rooms", "docs/design.rst has each file of the core in one room, and rooms after those they "
-                   "include")
+@pytest.mark.claim("style/rooms", "docs/design.rst lists each file of the core in one room, and a room after the rooms "
+                   "that it includes")
 def test_rooms():
     table, files = rooms(), source_files()
     named = [file for room in table for file in room.files]
@@ -65,7 +65,8 @@ def test_rooms():
     fail_with(problems)
 
 
-@pytest.mark.claim("style/layers", "a file of the core includes its own room, and those that docs/design.rst allows it")
+@pytest.mark.claim("style/layers", "a file of the core includes only its own room, and rooms that docs/design.rst "
+                   "allows")
 def test_layers():
     files, home = source_files(), {file: room for room in rooms() for file in room.files}
     problems = []

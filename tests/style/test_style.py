@@ -47,7 +47,7 @@ def texts():
             continue
 
 
-@pytest.mark.claim("style/spdx", "every source file says its licence in its first lines")
+@pytest.mark.claim("style/spdx", "every source file names its licence in its first lines")
 def test_spdx():
     seen, bad = 0, []
     for path, text in texts():
@@ -153,8 +153,8 @@ def test_clang_format():
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.claim("style/licences", "reuse lint: licence and copyright of each file are known, and the licences' texts "
-                   "are here")
+@pytest.mark.claim("style/licences", "reuse lint: each file has a licence and a copyright, and LICENSES has the text "
+                   "of each licence")
 def test_licences(tmp_path):
     # A copy: without git, reuse would take build/ for a part of the project.
     for path in checkout():
