@@ -275,7 +275,7 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {ProducerFrozen, "index/producer-frozen", fault_points(Publish), kNone,
      "responses are written, but rsp_prod keeps its value until the next publish"},
     {ProducerFlicker, "index/producer-flicker", fault_points(Publish), kEntries,
-     "rsp_prod is stored N entries ahead, and at once with its true value: a frontend that "
+     "rsp_prod is stored N entries ahead, then at once with its true value: a frontend that "
      "loads it twice sees both"},
     {RequestProducerOverwritten, "index/request-producer-overwritten", fault_points(Publish, Tick),
      kEntries, "req_prod, the frontend's own index, is stored N entries ahead of its true value"},
@@ -399,7 +399,7 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {SectorSizeZero, "geometry/sector-size-zero", fault_points(PublishNode), kNone,
      "sector-size is 0", 0, "sector-size", "0"},
     {SectorSizeUneven, "geometry/sector-size-uneven", fault_points(PublishNode), kNone,
-     "sector-size is 1536, which is no power of two", 0, "sector-size", "1536"},
+     "sector-size is 1536, which is not a power of two", 0, "sector-size", "1536"},
     {SectorSizeAbovePage, "geometry/sector-size-above-page", fault_points(PublishNode), kNone,
      "sector-size is 8192, more than a page", 0, "sector-size", "8192"},
     {SectorSizeChanged, "geometry/sector-size-changed", fault_points(Tick),
@@ -439,7 +439,7 @@ inline constexpr FaultInfo kTable[kFaultKinds] = {
     {Vanish, "lifecycle/vanish", kAnytime, kNone,
      "the backend gives up its rings and removes its nodes, without notice"},
     {Migrate, "lifecycle/migrate", kAnytime, kNone,
-     "like vanish, but a new backend is there at once: its nodes, and InitWait"},
+     "like vanish, but a new backend appears at once, with its nodes and InitWait"},
     {Restart, "lifecycle/restart", kAnytime, kNone,
      "the backend gives up its rings, answers nothing, and its state becomes InitWait"},
     {Stall, "lifecycle/stall", kAnytime, kNone,
