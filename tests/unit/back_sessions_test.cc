@@ -4,6 +4,7 @@
  * crash, or between two looks of the backend at the store. Clauses: blkif.h
  * "STATE DIAGRAMS".
  */
+#include "back/hooks.h"
 #include "support/rig_front.h"
 #include "support/spy_ports.h"
 
@@ -199,6 +200,44 @@ TEST(BackSessions, SameFrontendKeepsItsConnection)
     EXPECT_EQ(rig.back->counters().connects, 1u);
     rig.hub.storage.drain();
     rig.hub.storage.defer = false;
+}
+
+/* A second thread may look at the store at any time: here, in the middle of publish(). */
+class LooksDuringPublish final : public BackHooks
+{
+public:
+    void attached(HookedBack &back) override { back.ask_hooks(); }
+    void loaded(HookedQueue &, SringField field, RingIndex) override
+    {
+        if (field == SringField::RspEvent && back) {
+            looks++;
+            back->store_changed();
+        }
+    }
+
+    BlockBack *back{nullptr};
+    uint32_t looks{0};
+};
+
+/* xenbus:crash — rsp_prod is in the ring before the backend has noted that it wrote it. */
+TEST(BackSessions, ResponseThatIsBeingPublishedIsNoOtherFrontends)
+{
+    Rig rig;
+    rig.back->vanish();
+    LooksDuringPublish hooks;
+    BlockBack back(rig.back_ports(), rig.setup.back, &hooks);
+    rig.hub.attach(&back);
+    RigFront f(rig);
+    ASSERT_TRUE(back.start());
+    f.state(S::Initialised);
+    f.state(S::Connected);
+    hooks.back = &back;
+    for (int i = 0; i < 3; i++)
+        EXPECT_TRUE(is_served(f));
+    EXPECT_EQ(hooks.looks, 3u);
+    EXPECT_EQ(back.counters().connects, 1u);
+    rig.hub.detach_back();
+    back.vanish();
 }
 
 /* ring:req-prod — "until the next connection": also one that is seen late. */

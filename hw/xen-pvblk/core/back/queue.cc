@@ -36,7 +36,7 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     /* The index where an earlier backend stopped; 0 for a new ring. */
     ring_ = BackRing<BackArea>(BackArea(area(), *this, hooks_), area().load(SringField::RspProd));
     halted_ = unheard_ = false;
-    told_ = ring_.rsp_prod().value;
+    telling_ = told_ = ring_.rsp_prod().value;
     taken_before_ = counters_.requests.get();
     requests_.start(ring_.size(), persistent);
     up_ = true; /* an event may come from inside of bind() */
@@ -48,10 +48,18 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     return Ok{};
 }
 
-/* A frontend that makes a ring sets its indices; no other writes rsp_prod. */
+/* A frontend that makes a ring sets its indices; no other writes rsp_prod. While
+ * publish() runs, both the old and the new value are ours. */
 bool BackQueue::stale() const
 {
-    return up_ && (halted_ || memory_.shared().load(SringField::RspProd).value != told_);
+    if (!up_)
+        return false;
+    if (halted_)
+        return true;
+    uint32_t told = told_;
+    uint32_t found = memory_.shared().load(SringField::RspProd).value;
+    SharedRing::fence_acquire(); /* partner: fence_release() in BackRing::publish() */
+    return found - told > telling_ - told;
 }
 
 void BackQueue::tell_hooks()
@@ -178,8 +186,9 @@ bool BackQueue::publish_staged()
 
 bool BackQueue::publish()
 {
+    telling_ = ring_.rsp_prod().value;
     bool event = ring_.publish();
-    told_ = ring_.rsp_prod().value;
+    told_ = telling_.load();
     return event;
 }
 

@@ -89,8 +89,9 @@ private:
 
     bool up_{false};
     std::atomic<bool> halted_{false};
-    std::atomic<uint32_t> told_{0}; /* rsp_prod, as we left it in the ring */
-    uint64_t taken_before_{0};      /* requests, when it came up */
+    /* rsp_prod in the ring, as we wrote it: from told_ to telling_. */
+    std::atomic<uint32_t> told_{0}, telling_{0};
+    uint64_t taken_before_{0}; /* requests, when it came up */
     Error error_{};
     bool unheard_{false};  /* an event could not be sent, and that was reported */
     uint32_t work_{0};     /* segments, in this event */
