@@ -110,6 +110,29 @@ TEST(BackRoom, MemoryOfAConnectionIsBounded)
     }
 }
 
+/* ... and so is the memory of a backend: the end of a connection gives it back. */
+TEST(BackRoom, MemoryGoesWithItsConnection)
+{
+    RigSetup s = narrow(kMaxIndirectSegments, 65536);
+    s.back.max_ring_page_order = 4;
+    Rig rig(s);
+    RigFront f(rig, {Abi::X86_64, 1, kMaxRingPages, false});
+    (void)rig.back->start();
+    for (int i = 0; i < 2; i++) {
+        f.new_rings();
+        f.state(XenbusState::Initialising);
+        allocated_bytes = 0;
+        counting_allocations = true;
+        f.state(XenbusState::Initialised);
+        counting_allocations = false;
+        ASSERT_EQ(rig.back->state(), XenbusState::Connected);
+        EXPECT_GT(allocated_bytes, 65536 * 40u + 512 * 40u)
+            << "the last connection's is still there";
+        f.state(XenbusState::Closing);
+        f.state(XenbusState::Closed);
+    }
+}
+
 TEST(BackRoom, RequestAllocatesNothing)
 {
     Rig rig(narrow(64, 64));

@@ -27,10 +27,11 @@ void DataPages::start(uint32_t slots, bool persistent)
 
 void DataPages::stop()
 {
-    slots_ = {};
-    segments_ = {};
-    mappings_ = {};
-    iov_ = {};
+    /* Not clear(), nor {}: these keep the memory. */
+    slots_ = std::vector<Slot>();
+    segments_ = std::vector<WireSegment>();
+    mappings_ = std::vector<Mapping>();
+    iov_ = std::vector<struct iovec>();
     maps_.reset();
 }
 

@@ -29,7 +29,7 @@ void BackRequests::stop()
 {
     for (uint32_t i = 0; i < requests_.size(); i++)
         pages_.release(i, requests_[i].wire);
-    requests_.clear();
+    requests_ = std::vector<Request>();
     free_.clear();
     waiting_.clear();
     pages_.stop();
