@@ -22,7 +22,7 @@ public:
     void start(uint32_t size, uint32_t takers)
     {
         gaps_.clear();
-        gaps_.reserve(size_t{takers} + 1);
+        gaps_.reserve(size_t{takers} + 2); /* one more, until it is joined */
         gaps_.push_back({0, size});
     }
     /* The first of `count` places. nullopt: there are not so many in a row now. */
@@ -43,25 +43,25 @@ public:
     {
         auto next =
             std::find_if(gaps_.begin(), gaps_.end(), [at](const Gap &g) { return g.at > at; });
-        bool joins_next = next != gaps_.end() && at + count == next->at;
-        bool joins_last = next != gaps_.begin() && end_of(*std::prev(next)) == at;
-        if (joins_next)
-            *next = {at, count + next->size};
-        if (!joins_last) {
-            if (!joins_next)
-                gaps_.insert(next, {at, count});
-            return;
-        }
-        std::prev(next)->size += joins_next ? next->size : count;
-        if (joins_next)
-            gaps_.erase(next);
+        auto gap = gaps_.insert(next, {at, count});
+        join(gap);
+        if (gap != gaps_.begin())
+            join(std::prev(gap));
     }
 
 private:
     struct Gap {
         uint32_t at, size;
     };
-    static uint32_t end_of(const Gap &gap) { return gap.at + gap.size; }
+    /* Makes one of a gap and the next one, if they touch. */
+    void join(std::vector<Gap>::iterator gap)
+    {
+        auto next = std::next(gap);
+        if (next == gaps_.end() || gap->at + gap->size != next->at)
+            return;
+        gap->size += next->size;
+        gaps_.erase(next);
+    }
 
     std::vector<Gap> gaps_{}; /* in order; no two touch */
 };
