@@ -5,6 +5,7 @@
  * "STATE DIAGRAMS".
  */
 #include "back/hooks.h"
+#include "support/pass_ports.h"
 #include "support/rig_front.h"
 #include "support/spy_ports.h"
 
@@ -236,6 +237,61 @@ TEST(BackSessions, ResponseThatIsBeingPublishedIsNoOtherFrontends)
         EXPECT_TRUE(is_served(f));
     EXPECT_EQ(hooks.looks, 3u);
     EXPECT_EQ(back.counters().connects, 1u);
+    rig.hub.detach_back();
+    back.vanish();
+}
+
+/* A host that makes another call while it waits in pause(). */
+class EventsThatCallLater final : public PassBackEvents
+{
+public:
+    using PassBackEvents::PassBackEvents;
+    void pause(uint32_t queue) override
+    {
+        back->later();
+        PassBackEvents::pause(queue);
+    }
+
+    BlockBack *back{nullptr};
+};
+
+class DisconnectsLater final : public BackHooks
+{
+public:
+    void attached(HookedBack &b) override
+    {
+        back = &b;
+        b.ask_hooks();
+    }
+    void later() override
+    {
+        calls++;
+        back->disconnect();
+    }
+
+    HookedBack *back{nullptr};
+    uint32_t calls{0};
+};
+
+TEST(BackSessions, CallOfLaterDuringLaterIsNotLost)
+{
+    Rig rig;
+    rig.back->vanish();
+    EventsThatCallLater events(rig.hub.back_events);
+    DisconnectsLater hooks;
+    BackPorts ports = rig.hub.back_ports();
+    BlockBack back({ports.store, ports.grants, events, ports.storage, nullptr}, rig.setup.back,
+                   &hooks);
+    events.back = &back;
+    rig.hub.attach(&back);
+    RigFront f(rig);
+    ASSERT_TRUE(back.start());
+    f.state(S::Initialised);
+    ASSERT_EQ(hooks.calls, 0u);
+    back.later();
+    EXPECT_EQ(hooks.calls, 1u);
+    rig.hub.run();
+    EXPECT_EQ(hooks.calls, 2u);
     rig.hub.detach_back();
     back.vanish();
 }

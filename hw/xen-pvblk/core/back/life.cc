@@ -111,13 +111,7 @@ void BackLife::store_changed()
     if (turn_.busy)
         return;
     turn_.busy = true;
-    for (uint32_t i = 0; i < kMaxLooks && std::exchange(turn_.look, false); i++)
-        look();
-    turn_.busy = false;
-    if (turn_.resized)
-        resized();
-    if (std::exchange(turn_.later, false) || turn_.look)
-        ports_.events.later();
+    end_turn();
 }
 
 void BackLife::later()
@@ -129,11 +123,19 @@ void BackLife::later()
     turn_.busy = true;
     if (hooks_)
         hooks_->later();
+    end_turn();
+}
+
+/* Does what calls have asked for meanwhile. */
+void BackLife::end_turn()
+{
+    for (uint32_t i = 0; i < kMaxLooks && std::exchange(turn_.look, false); i++)
+        look();
     turn_.busy = false;
-    if (turn_.look)
-        store_changed();
-    else if (turn_.resized)
+    if (turn_.resized)
         resized();
+    if (std::exchange(turn_.later, false) || turn_.look)
+        ports_.events.later();
 }
 
 void BackLife::event_received(uint32_t queue)

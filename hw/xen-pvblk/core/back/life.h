@@ -62,6 +62,7 @@ private:
         bool look{false}, resized{false}, later{false};
     };
 
+    void end_turn();
     void look();
     void act(BackAction action);
     bool restart();
