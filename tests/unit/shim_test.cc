@@ -316,6 +316,31 @@ TEST(Shim, FlushOfALaterCacheIsDone)
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
 }
 
+/* VIRTIO-v1.2 5.2.5.2: a driver that reads 0 does not flush. So 0 is a promise for
+ * later writes, which a withdrawn flush does not make, nor the backend of today. */
+TEST(Shim, WriteThroughIsNotClaimedForWritesThatAreNotFlushed)
+{
+    ShimRig r;
+    r.rig.obey("at before-work: features/unsupported");
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_UNSUPP);
+    r.shim.reset();
+    r.shim.driver_ok(r.shim.features());
+    EXPECT_EQ(r.config().wce, 1) << "the cache is still there";
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_OK);
+    r.shim.write_wce(false);
+    EXPECT_EQ(r.config().wce, 0);
+    EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_IOERR);
+    r.shim.write_wce(true);
+    r.rig.back->vanish();
+    r.rig.hub.run();
+    r.rig.setup.back.flush = false;
+    r.rig.new_back();
+    ASSERT_TRUE(r.rig.back->start());
+    r.rig.hub.run();
+    ASSERT_FALSE(r.front->plan().can_flush());
+    EXPECT_EQ(r.config().wce, 1) << "the next backend may have a cache";
+}
+
 /* VIRTIO-v1.2 5.2.6.2: where there is no cache, a flush has nothing to do, and
  * there is nothing to switch. */
 TEST(Shim, FlushWithoutACacheSucceeds)

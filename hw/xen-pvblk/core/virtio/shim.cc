@@ -138,7 +138,9 @@ void VirtioBlkShim::read_config(std::span<uint8_t, kVirtioBlkConfigSize> out) co
     put_little<uint32_t>(out, 20, plan.sector_size);
     out[24] = static_cast<uint8_t>(std::countr_zero(phys)); /* physical_block_exp */
     put_little<uint16_t>(out, 26, static_cast<uint16_t>(std::min<uint32_t>(phys, UINT16_MAX)));
-    out[kVirtioBlkWceOffset] = plan.can_flush() && writeback_config_;
+    /* The mode of writes, whatever the backend of now can do: see driver_ok(). */
+    out[kVirtioBlkWceOffset] =
+        (features_ & feature_bit(VirtioBlkFeature::Flush)) && writeback_config_;
     put_little<uint16_t>(out, 34, static_cast<uint16_t>(config_.num_queues));
     if (features_ & feature_bit(VirtioBlkFeature::Discard)) {
         uint32_t align = std::max(plan.discard_granularity, kSectorSize);
