@@ -29,6 +29,7 @@ public:
     void drain() override { disk_.drain(); }
     void resize(uint64_t sectors);
     bool cached() const { return cached_; }
+    std::byte *contents(uint64_t s) const { return disk_.data.data() + s * kSectorSize; }
 
     /* The cache is lost while nothing is at the disk. f(sector, contents) for each sector that
      * was not stable. Returns whether one of them is older now. */
@@ -62,7 +63,6 @@ private:
     void flush(uint64_t before);
     void make_stable(uint64_t sector, const std::byte *bytes);
     bool come_back(uint64_t sector, uint64_t version);
-    std::byte *contents(uint64_t s) const { return disk_.data.data() + s * kSectorSize; }
 
     RamStorage &disk_;
     const bool cached_;

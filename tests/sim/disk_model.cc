@@ -37,19 +37,21 @@ bool read_stamp(const std::byte *at, uint64_t sector, Stamp &stamp)
     return first == 0 || (stamp != 0 && (first & 0xffffff) == sector);
 }
 
-void DiskModel::add(const Write &w, uint64_t sector, uint64_t sectors)
+void DiskModel::begin_write(uint64_t id, Stamp stamp, uint64_t sector, uint64_t sectors)
 {
+    Write w{id, stamp, now_++, kOpen, false};
     for (uint64_t s = sector; s < std::min(sector + sectors, this->sectors()); s++)
         sectors_[s].seen.push_back(w);
+    show(stamp, sector, sectors);
+}
+
+/* Reads that have not ended may see it. */
+void DiskModel::show(Stamp stamp, uint64_t sector, uint64_t sectors)
+{
     for (auto &[id, read] : reads_)
         for (uint64_t s = std::max(sector, read.sector);
              s < std::min(sector + sectors, read.sector + read.may.size()); s++)
-            read.may[s - read.sector].insert(w.stamp);
-}
-
-void DiskModel::begin_write(uint64_t id, Stamp stamp, uint64_t sector, uint64_t sectors)
-{
-    add({id, stamp, now_++, kOpen, false}, sector, sectors);
+            read.may[s - read.sector].insert(stamp);
 }
 
 void DiskModel::end_write(uint64_t id, uint64_t sector, uint64_t sectors, Ended how)
@@ -95,21 +97,33 @@ void DiskModel::flushed(uint64_t begin)
     }
 }
 
-/* From here on it is nothing else, but for writes that have not ended. */
+Stamp DiskModel::stamp_of(uint64_t sector, const std::byte *bytes)
+{
+    Stamp stamp = 0;
+    return read_stamp(bytes, sector, stamp) ? stamp : kAnything;
+}
+
+bool DiskModel::may_be(uint64_t sector, const std::byte *bytes) const
+{
+    const std::vector<Write> &all = sectors_[sector].seen;
+    Stamp stamp = stamp_of(sector, bytes);
+    return std::any_of(all.begin(), all.end(), [stamp](const Write &w) { return w.left(stamp); });
+}
+
+/* From here on it is nothing else, but for writes that have not ended. The write that left it keeps
+ * its times: if a later one was open during the loss and ends stable, that one hides it. */
 bool DiskModel::came_back(uint64_t sector, const std::byte *bytes)
 {
-    uint64_t now = now_++;
     Sector &s = sectors_[sector];
-    Stamp stamp = 0;
-    bool readable = read_stamp(bytes, sector, stamp);
-    auto is_it = [&](const Write &w) {
-        return w.stamp == kAnything || (readable && w.stamp == stamp);
-    };
-    bool may = std::any_of(s.seen.begin(), s.seen.end(), is_it) ||
-               std::any_of(s.hidden.begin(), s.hidden.end(), is_it);
+    s.seen.insert(s.seen.end(), s.hidden.begin(), s.hidden.end());
     s.hidden.clear();
-    std::erase_if(s.seen, [](const Write &w) { return w.end != kOpen; });
-    add({0, readable ? stamp : kAnything, now, now, true}, sector, 1);
+    bool may = may_be(sector, bytes);
+    Stamp stamp = stamp_of(sector, bytes);
+    std::erase_if(s.seen, [stamp](const Write &w) { return w.end != kOpen && !w.left(stamp); });
+    for (Write &w : s.seen)
+        if (w.stamp == kAnything)
+            w.stamp = stamp;
+    show(stamp, sector, 1);
     return may;
 }
 

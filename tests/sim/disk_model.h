@@ -55,6 +55,8 @@ public:
     uint64_t now() const { return now_; }
     /* A flush that began at that time ended well. */
     void flushed(uint64_t begin);
+    /* The disk holds that in a sector while nothing is at it. */
+    bool may_be(uint64_t sector, const std::byte *bytes) const;
     /* The cache was lost, and a sector of it is this now. False: that cannot be. */
     bool came_back(uint64_t sector, const std::byte *bytes);
 
@@ -78,7 +80,9 @@ private:
         Stamp stamp{0};
         uint64_t begin{0}, end{0}; /* in steps of now_ */
         bool well{false};
+        bool left(Stamp s) const { return stamp == kAnything || stamp == s; }
     };
+    static Stamp stamp_of(uint64_t sector, const std::byte *bytes);
     struct Sector {
         std::vector<Write> seen{};   /* a read may show any of them */
         std::vector<Write> hidden{}; /* ... and these, if the cache is lost */
@@ -89,7 +93,7 @@ private:
         std::vector<std::set<Stamp>> may{};
     };
     const std::set<Stamp> &may(uint64_t id, uint64_t sector) const;
-    void add(const Write &w, uint64_t sector, uint64_t sectors);
+    void show(Stamp stamp, uint64_t sector, uint64_t sectors);
 
     const bool cached_;
     uint64_t now_{1};

@@ -396,13 +396,19 @@ void Scene::fail_port()
 void Scene::leave_in_haste()
 {
     submit_some();
+    if (random_.one_in(2)) { /* the data of stable writes is there, and its flush is what it sent */
+        hub_->run_line(HubLine::BackEvent);
+        finish_storage();
+        hub_->run_line(HubLine::FrontEvent);
+    }
     if (!front_)
         return;
     uint32_t what = random_.below(4);
     say("%s leaves in haste", what == 0 ? "backend" : "frontend");
-    if (what == 0)
+    if (what == 0) {
+        finish_storage();
         random_.one_in(2) ? resize() : in_back([this] { back_->close(); });
-    else if (what == 1)
+    } else if (what == 1)
         in_front([this] { front_->stop(); });
     else
         in_front([this] { front_->reconnect(); });
@@ -568,16 +574,21 @@ void Scene::in_back(const std::function<void()> &call)
     fail_power();
 }
 
-/* A backend that goes may take its disk's cache along. While it has rings the disk stays: a cache
- * that is lost without a word to the frontend would be a lie. */
+/* A backend that goes leaves its disk at rest, and may take its cache along. While it has rings the
+ * disk stays: a cache that is lost without a word to the frontend would be a lie. */
 void Scene::fail_power()
 {
     bool had = has_rings_;
     has_rings_ = back_ && (back_->state() == XenbusState::Connected ||
                            back_->state() == XenbusState::Closing);
-    if (!had || has_rings_ || !storage_->cached() || random_.one_in(2))
+    if (!had || has_rings_)
         return;
     check(!hub_->storage.waiting(), "a backend without rings is still at the disk");
+    for (uint64_t s = 0; s < disk_->sectors(); s++)
+        check(lies_ || disk_->may_be(s, storage_->contents(s)),
+              "a disk at rest holds what that sector cannot hold (any more, or yet)");
+    if (!storage_->cached() || random_.one_in(2))
+        return;
     lost_at_ = disk_->now();
     bool older = storage_->lose(random_, [this](uint64_t sector, const std::byte *bytes) {
         bool may = lies_ || disk_->came_back(sector, bytes);
@@ -663,9 +674,6 @@ void Scene::trace(const Trace &t)
     traces_++;
     TraceNumbers n = numbers(t);
     tally_.mix(static_cast<uint64_t>(t.kind) ^ n.a << 8 ^ n.b << 24 ^ n.c << 40);
-    /* New rings: no answer of the old ones is read any more. */
-    if (t.kind == TraceKind::State && t.state.to == FrontState::Connecting)
-        lost_at_ = 0;
     if (t.kind == TraceKind::State)
         say("front: %s -> %s", front_state_name(t.state.from), front_state_name(t.state.to));
     else

@@ -157,7 +157,7 @@ private:
     bool hides_cache_{false};   /* the backend's nodes said that there is nothing to flush */
     bool told_of_cache_{false}; /* the owner, when it made its frontend */
     bool has_rings_{false};     /* the backend, as last seen */
-    uint64_t lost_at_{0};       /* the cache, and answers may still be on the rings of then */
+    uint64_t lost_at_{0};       /* the cache, the last time */
     bool canary_fired_{false};
     LogWatch logs_{};
     uint64_t traces_{0}, step_{0}, patience_{0};

@@ -59,7 +59,7 @@ bool Scene::submit(IoKind kind)
     r.kind = kind;
     r.queue = random_.below(4);
     /* As virtio's driver does without FLUSH. */
-    r.flush_after = kind == IoKind::Write && (random_.one_in(6) || !told_of_cache_);
+    r.flush_after = kind == IoKind::Write && (random_.one_in(3) || !told_of_cache_);
     r.direct = !random_.one_in(10);
     r.cookie = reinterpret_cast<void *>(id);
     uint64_t unit = front_->plan().sector_size / kSectorSize;
