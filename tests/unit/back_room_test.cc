@@ -9,6 +9,7 @@
 #include "back/room.h"
 #include "support/counting_new.h"
 #include "support/paused_ports.h"
+#include "support/random.h"
 #include "support/rig_front.h"
 
 namespace
@@ -29,11 +30,8 @@ TEST(BackRoom, PlacesAreOneTakersAtATime)
     room.start(kSize, kTakers);
     std::vector<Places> taken;
     std::vector<bool> used(kSize);
-    uint64_t x = 0x9E3779B97F4A7C15ull;
-    auto rnd = [&x](uint32_t n) {
-        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-        return static_cast<uint32_t>((x >> 33) % n);
-    };
+    Random random(1);
+    auto rnd = [&random](uint32_t n) { return random.below(n); };
     auto fits = [&used](uint32_t count) {
         uint32_t row = 0;
         for (bool u : used)
@@ -376,11 +374,8 @@ TEST(BackRoom, WaitingRequestIsCheckedWhenItGoesOn)
 TEST(BackRoom, EachRequestIsAnsweredHoweverLittleRoomThereIs)
 {
     for (uint32_t seed = 1; seed <= 100; seed++) {
-        uint64_t x = seed * 0x9E3779B97F4A7C15ull;
-        auto rnd = [&](uint32_t n) {
-            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-            return static_cast<uint32_t>((x >> 33) % n);
-        };
+        Random random(seed);
+        auto rnd = [&random](uint32_t n) { return random.below(n); };
         constexpr uint32_t kQueues = 4, kMost = 32;
         Rig rig(narrow(kMost, kMost + rnd(30)));
         RigFront f(rig, {Abi::X86_64, kQueues, 1, rnd(2) == 0});
