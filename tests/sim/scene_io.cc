@@ -165,7 +165,7 @@ void Scene::conclude(const Asked &asked, uint64_t id, bool well)
         disk_->end_read(id);
     else if (r.kind != IoKind::Flush)
         disk_->end_write(id, r.sector.value, r.sectors, outcome(asked, well));
-    else if (well)
+    else if (well && !hides_cache_)
         disk_->flushed(asked.begin);
 }
 
