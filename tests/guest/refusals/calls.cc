@@ -199,17 +199,17 @@ void memory_map_has_the_tables()
         wrong("there is RAM up to ", ram.begin + ram.length, ", and ACPI's from ", tables.begin);
 }
 
-/* Xen: -ENOBUFS where the map has more entries than there is room for; nothing is written then. */
+/* memory.h: the number of entries stored, if there is not room for all. */
 void memory_map_without_room()
 {
     uint32_t count = memory_map();
-    map_entries[0] = {1, 2, 3};
+    map_entries[count - 1] = {1, 2, 3};
     xen_memory_map map{};
     map.nr_entries = count - 1;
     map.buffer.p = map_entries;
-    expect_result("a map without room", memory_op(XENMEM_memory_map, map), -XEN_ENOBUFS);
-    if (map_entries[0].begin != 1 || map.nr_entries != count - 1)
-        wrong("a map without room was written");
+    expect_result("a map with little room", memory_op(XENMEM_memory_map, map), 0);
+    if (map_entries[count - 1].begin != 1 || map.nr_entries != count - 1)
+        wrong("a map with little room has ", map.nr_entries, " entries");
     map.nr_entries = ~0u;
     map.buffer.p = reinterpret_cast<void *>(kNowhere);
     expect_result("a map for nowhere", memory_op(XENMEM_memory_map, map), -XEN_EFAULT);
