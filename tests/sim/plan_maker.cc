@@ -90,6 +90,19 @@ std::string unsteady(Random &random)
            "\n";
 }
 
+/* The frontend takes the backend for gone, and data still moves: a barrier's, which waited for the
+ * disk's flush. Any other fault would end the connection first. */
+std::string moves_on(Random &random)
+{
+    return "at tick state=Connected every=" + std::to_string(1 + random.below(4)) +
+           " always: geometry/size-grows 8\n"
+           "at set-state state=Connected nth=" +
+           std::to_string(random.below(2)) +
+           " every=2 always: store/state-missing\n"
+           "at data always: data/flipped " +
+           std::to_string(random.below(4096)) + "\n";
+}
+
 /* Answers to earlier requests, and no other fault: an old id meets the slot's next request only
  * while the connection holds. */
 std::string replays(Random &random)
@@ -104,6 +117,8 @@ std::string make_plan(Random &random, std::string_view prefer)
 {
     if (random.one_in(prefer == "response" ? 2 : 8))
         return replays(random);
+    if (prefer == "data" && random.one_in(2))
+        return moves_on(random);
     std::string plan = "seed " + std::to_string(random.below(1000)) + "\n";
     for (uint32_t rules = random.between(1, 4); rules > 0; rules--) {
         uint32_t i = random.below(kFaultKinds);
