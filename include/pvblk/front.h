@@ -11,13 +11,13 @@
  * requests in flight become pending again, in the order of acceptance. The
  * next connection splits them anew, by its own plan.
  *
- * The backend is hostile. The front copies each response once and checks it:
- * the id is in flight, the operation is as sent, the producer is not ahead of
- * the requests, the status is known. The first lie leads to FrontState::Broken,
- * where every request fails until reconnect(), start() or stop(). Nothing is
- * allocated after create().
+ * The front takes the backend for hostile. It copies each response once and
+ * checks it: the id is in flight, the operation is as sent, and the producer is
+ * not ahead of the requests. It takes an unknown status for an error. The first
+ * broken rule leads to FrontState::Broken. There every request fails until
+ * reconnect(), start() or stop(). The front allocates nothing after create().
  *
- * Threads: one thread at a time: the thread on which the ports call back.
+ * Threads: call the front only on the thread on which the ports call back.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ enum class FrontState : uint8_t {
     WaitInit,   /* [Initialising] waiting for the backend's InitWait */
     Connecting, /* [Initialised] waiting for the backend's Connected */
     Connected,  /* [Connected] */
-    Draining,   /* [Connected] no new requests; those in flight finish */
+    Draining,   /* [Connected] sends no new requests; those in flight finish */
     Closing,    /* [Closing] waiting for the backend to follow */
     Closed,     /* [Closed] waiting for the backend to follow */
     Lost,       /* [as before] backend gone; requests wait for it */
@@ -74,14 +74,15 @@ const char *front_event_name(FrontEvent e); /* "back-init-wait" … */
 enum class IoKind : uint8_t { Read, Write, Flush, Discard, SecureDiscard };
 
 /* The result of a request. Unsupported differs from Error: the operation was
- * not done, and the same request will never work. */
+ * not done, and the same request will not work on this connection. */
 enum class IoStatus : uint8_t { Ok, Error, Unsupported, Cancelled };
 const char *io_status_name(IoStatus s); /* "ok" … */
 
 /*
- * The data of a request: `count` pieces, each contiguous both here (iov) and
- * in guest-physical memory (gpa, bytes). The first `skip` bytes are not part
- * of it. Borrowed: must stay valid until the request completes.
+ * The data of a request, in `count` pieces. Piece i is iov[i] in this process,
+ * and begins at byte gpa[i] of guest-physical memory; it is contiguous in both.
+ * The data begins after the first `skip` bytes. The front borrows the arrays
+ * and the memory: they must stay valid until the request completes.
  */
 struct GuestBuffer {
     const uint64_t *gpa{nullptr};
@@ -96,16 +97,16 @@ struct IoRequest {
     uint64_t sectors{0}; /* length, 512-byte sectors; 0 for Flush */
     GuestBuffer buffer{};
     bool flush_after{false}; /* Write: complete only once it is stable */
-    /* The buffer's gpa are guest-physical addresses of RAM, so its pages can be
-     * granted. False (an IOMMU, a device's memory): the data is copied. */
+    /* True: buffer.gpa has addresses of the guest's RAM, so the front can grant
+     * these pages. False (an IOMMU, a device's memory): it copies the data. */
     bool direct{true};
     void *cookie{nullptr};
-    uint32_t queue{0}; /* its ring is this modulo the number of queues */
+    uint32_t queue{0}; /* uses the ring: queue modulo the number of rings */
 };
 
 enum class Verdict : uint8_t {
     Accepted, /* completed() will be called, once */
-    Rejected, /* will never work; see Intake::why. Nothing else happens */
+    Rejected, /* not taken, and completed() will not come; see Intake::why */
     Retry,    /* no room; offer it again after the next completion */
 };
 const char *verdict_name(Verdict v); /* "accepted" … */
@@ -210,17 +211,17 @@ struct Trace {
 };
 
 /*
- * Upcalls. From inside completed() the owner may call submit() and const
- * functions; from inside the others only const functions. Any function of
- * BlockFront, except submit() and the const ones, may call completed() before
- * it returns.
+ * The front calls these functions of its owner. Inside completed(), the owner
+ * may call submit() and const functions; inside the others, only const
+ * functions. Any function of BlockFront, except submit() and the const ones,
+ * may call completed() before it returns.
  */
 class FrontOwner
 {
 public:
     /* Once for each accepted request. */
     virtual void completed(void *cookie, uint32_t queue, IoStatus status) = 0;
-    /* After the last completed() of a batch. */
+    /* After a batch of completed(). */
     virtual void batch_done() = 0;
     /* Size, access or features changed: plan() holds the new one. */
     virtual void plan_changed() = 0;
@@ -244,8 +245,8 @@ struct FrontConfig {
     int64_t handshake_timeout_ns{10'000'000'000};
     /* > 0: if a request has no answer after this time, the connection breaks. */
     int64_t request_timeout_ns{0};
-    /* Send an event with every batch, even if the backend did not ask for it
-     * (QEMU's backend re-arms req_event only when it is idle). */
+    /* Send an event with every batch, even if the backend did not ask for it.
+     * (QEMU's backend asks by req_event only when it is idle.) */
     bool always_notify{false};
     /* Copy everything through private pages (an untrusted backend). */
     bool always_bounce{false};
@@ -255,7 +256,7 @@ class BlockFront
 {
 public:
     /* How many grants and private pages a front can use: enough for full rings,
-     * up to a limit. With fewer, requests wait for them. */
+     * up to a limit. If the ports have fewer, requests wait for them. */
     static uint32_t wanted_grants(const FrontPolicy &policy);
     static uint32_t wanted_pages(const FrontPolicy &policy);
     /* The least number of grants, and of pages: for the rings, and for one
@@ -272,16 +273,16 @@ public:
      */
     static Result<std::unique_ptr<BlockFront>> create(FrontPorts ports, FrontOwner &owner,
                                                       FrontConfig config);
-    /* Unwatches, writes Closed, ends all grants. It completes no request: call
-     * cancel_all() first. */
+    /* Ends its watch, writes Closed and ends all grants. It completes no
+     * request: call cancel_all() first. */
     ~BlockFront();
     BlockFront(const BlockFront &) = delete;
     BlockFront &operator=(const BlockFront &) = delete;
 
     void start();
-    /* Finish the requests in flight, close, and connect again; newly accepted
-     * requests wait. A second call stops waiting for the requests in flight.
-     * Also the way out of Broken. */
+    /* Finish the requests in flight, close, and connect again. New requests
+     * wait for the new connection. A second call stops waiting for the requests
+     * in flight. Also the way out of Broken. */
     void reconnect();
     /* Close for good, as far as the backend cooperates. */
     void stop();
@@ -294,16 +295,18 @@ public:
      * plan().sectors. The buffer of a read or write is at least as long as the
      * request. A discard and a flush have no buffer, and a flush has 0 sectors.
      * A SecureDiscard begins at a multiple of the granularity, counted from
-     * discard_alignment. A request that breaks a rule, or would change a
-     * read_only disk, is Rejected with Error. If plan() lacks discard or
-     * discard_secure, that operation is Rejected with Unsupported. If the
-     * backend never offered a flush, it has no cache, and a Flush completes with
-     * Ok. If it withdrew its offer, a Flush is Rejected with Unsupported, and a
-     * write with flush_after is Rejected with Error. In Broken and Stopped
-     * everything is Rejected with Error.
+     * discard_alignment. submit() rejects with Error a request that breaks one
+     * of these rules or would change a read_only disk. It rejects with
+     * Unsupported a discard, or a secure one, that plan() does not have. If the
+     * backend offered neither a flush nor barriers, the front takes it for one
+     * without a cache: a Flush completes with Ok. If the backend withdrew its
+     * offer, submit() rejects a Flush with Unsupported, and a write with
+     * flush_after with Error. In Broken and Stopped it rejects everything with
+     * Error.
      */
     Intake submit(const IoRequest &req);
-    /* Move every request that can move; publish once, send at most one event.
+    /* Move every request that can move. Publish each ring at most once, with at
+     * most one event.
      * Call it after a batch of submit(). Returns whether anything moved. */
     bool pump();
 
@@ -321,7 +324,7 @@ public:
     /* The same for the requests of one queue. */
     void cancel_queue(uint32_t queue);
 
-    /* Providers call these. */
+    /* The program that implements the ports calls these. */
     void event_received(uint32_t queue);
     void store_changed();
     void deadline_passed();
@@ -340,7 +343,7 @@ public:
     std::optional<PageIndex> ring_page(uint32_t queue, uint32_t page) const;
     /* Why the state is Broken; "" otherwise. */
     const char *broken_because() const { return broken().what; }
-    /* The same, with its clause and value. */
+    /* The same, with the broken clause and the offending value. */
     const Error &broken() const;
 
 private:

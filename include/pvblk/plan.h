@@ -38,8 +38,8 @@ struct FrontPolicy {
     bool use_secure_discard{true};
     /* Keep grants, and copy all data. Off: grant the guest's own pages. */
     bool use_persistent{false};
-    /* False: the backend sees only zeroed private pages, whatever the node
-     * `trusted` says. */
+    /* False: the backend sees only private pages, with a request's data and
+     * zeros, whatever the node `trusted` says. */
     bool trusted{true};
     uint32_t max_ring_pages{kMaxRingPages};
     uint32_t max_queues{1};

@@ -21,11 +21,11 @@ enum class ErrorKind : uint8_t {
     OutOfRange,    /* well formed, but outside what the clause allows */
     Contradiction, /* two statements of the peer exclude each other */
     PeerViolation, /* the peer broke the ring or XenBus protocol */
-    Busy,          /* the peer still uses it; try again later */
+    Busy,          /* the peer still uses the object; try again later */
     NoSpace,       /* a table, pool or ring is full */
     NotConnected,
     TimedOut,
-    Io, /* the provider below failed */
+    Io, /* a port failed, such as XenStore or the disk */
 };
 
 /*
@@ -39,7 +39,7 @@ struct Error {
     uint64_t value{0}; /* the offending number, where there is one */
 };
 
-/* The same for a person; "" where there is no error. */
+/* An error as text for a person; "" if `what` is empty: no error. */
 inline std::string sentence(const Error &e)
 {
     if (!*e.what)
@@ -51,9 +51,10 @@ struct Ok {
 };
 
 /*
- * Taking the value of an error is a bug of the caller. It aborts here, in every
- * build, before it becomes a null pointer elsewhere. Out of line and cold: a
- * caller pays for one comparison, and for none if it has asked ok() before.
+ * A caller that takes the value of an error has a bug. The program aborts here,
+ * in every build, before the bug becomes a null pointer elsewhere. The function
+ * is out of line and cold: a caller pays for one comparison, and for none if it
+ * has asked ok() before.
  */
 [[noreturn, gnu::cold, gnu::noinline]] inline void value_of_error(const char *what,
                                                                   const char *clause)
@@ -63,9 +64,10 @@ struct Ok {
 }
 
 /*
- * Small on purpose: T has to be default constructible and cheap to move, as all
- * types of this library are. E is Error wherever a peer can be the cause. An
- * error in a user's text may be an E whose `what` is a std::string.
+ * Result is small on purpose: T has to be default constructible and cheap to
+ * move, as all types of this library are. E is Error wherever a peer can be the
+ * cause. A mistake in a user's text (a fault plan) may have an E of its own,
+ * whose `what` is a std::string.
  */
 template <class T, class E = Error>
 class [[nodiscard]] Result
