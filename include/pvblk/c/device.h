@@ -98,7 +98,7 @@ struct pvblk_device_config {
     bool use_barrier;
     bool use_secure_discard;
     bool use_persistent;
-    bool trusted;    /* false: the backend sees only zeroed private pages */
+    bool trusted;    /* false: show private pages only, with data and zeros */
     bool x86_32_abi; /* instead of the x86_64 ABI */
 };
 

@@ -107,7 +107,7 @@ struct pvblk_front_config {
     bool use_discard;
     bool use_secure_discard;
     bool use_persistent;
-    bool trusted;             /* false: the backend sees only zeroed private pages */
+    bool trusted;             /* false: show private pages only, with data and zeros */
     bool device_sector_units; /* if sector-size is above 512: see plan.h */
     bool x86_32_abi;          /* instead of the x86_64 ABI */
 };
@@ -169,8 +169,9 @@ struct pvblk_front_io {
 
 /*
  * 0: accepted. A request may come before "connected", and then waits. -EAGAIN:
- * no room; offer it again after the next completion. -EIO, -EOPNOTSUPP: it will
- * never work. -EINVAL: no such kind. -ECANCELED: the frontend is being freed.
+ * no room; offer it again after the next completion. -EIO, -EOPNOTSUPP: it
+ * will not work on this connection. -EINVAL: no such kind. -ECANCELED: the
+ * frontend is being freed.
  *
  * sector and sectors are multiples of sector_size of struct pvblk_disk, and
  * within its sectors. The pieces of a read or write are at least as long as the
