@@ -584,8 +584,8 @@ void Scene::fail_power()
     if (!had || has_rings_)
         return;
     check(!hub_->storage.waiting(), "a backend without rings is still at the disk");
-    for (uint64_t s = 0; s < disk_->sectors(); s++)
-        check(lies_ || disk_->may_be(s, storage_->contents(s)),
+    for (uint64_t s = 0; !lies_ && s < disk_->sectors(); s++)
+        check(disk_->may_be(s, storage_->contents(s)),
               "a disk at rest holds what that sector cannot hold (any more, or yet)");
     if (!storage_->cached() || random_.one_in(2))
         return;
