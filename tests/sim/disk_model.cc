@@ -55,12 +55,12 @@ void DiskModel::show(Stamp stamp, uint64_t sector, uint64_t sectors)
 void DiskModel::end_write(uint64_t id, uint64_t sector, uint64_t sectors, Ended how)
 {
     uint64_t now = now_++;
-    for (uint64_t s = sector; s < std::min(sector + sectors, this->sectors()); s++) {
+    for (uint64_t s = sector; s < std::min(sector + sectors, sectors_.size()); s++) {
         auto &all = sectors_[s].seen;
         auto own =
             std::find_if(all.begin(), all.end(), [id](const Write &w) { return w.id == id; });
         if (own == all.end())
-            continue; /* the disk shrank meanwhile */
+            continue; /* it was beyond the end */
         own->end = now;
         own->well = how != Ended::Unknown;
         if (own->well)
@@ -125,11 +125,19 @@ bool DiskModel::came_back(uint64_t sector, const std::byte *bytes)
     return may;
 }
 
-/* What was beyond the end may be there again, or zeros. */
+/* What was beyond the end may be there again, or zeros. A write that has not ended may still land
+ * there, if the disk is as large again by then. */
 void DiskModel::resize(uint64_t sectors)
 {
     uint64_t now = now_++;
-    sectors_.resize(sectors, Sector{{Write{0, kAnything, now, now, false}}, {}});
+    const Write anything{0, kAnything, now, now, false};
+    for (uint64_t s = std::min(sectors, size_); s < sectors_.size(); s++) {
+        std::erase_if(sectors_[s].seen, [](const Write &w) { return w.end != kOpen; });
+        sectors_[s].seen.push_back(anything);
+        sectors_[s].hidden.clear();
+    }
+    sectors_.resize(std::max(sectors, sectors_.size()), Sector{{anything}, {}});
+    size_ = sectors;
     for (auto &[id, read] : reads_)
         for (auto &may : read.may)
             may.insert(kAnything);

@@ -41,7 +41,7 @@ class DiskModel
 {
 public:
     explicit DiskModel(uint64_t sectors, bool cached = false)
-        : cached_(cached), sectors_(sectors, Sector{{Write{}}, {}})
+        : cached_(cached), size_(sectors), sectors_(sectors, Sector{{Write{}}, {}})
     {
     }
 
@@ -70,7 +70,7 @@ public:
     /* Somebody lied: from here on, anything may be anywhere until it is
      * written anew. */
     void forget();
-    uint64_t sectors() const { return sectors_.size(); }
+    uint64_t sectors() const { return size_; }
 
 private:
     static constexpr uint64_t kOpen = UINT64_MAX;
@@ -97,7 +97,8 @@ private:
 
     const bool cached_;
     uint64_t now_{1};
-    std::vector<Sector> sectors_;
+    uint64_t size_;
+    std::vector<Sector> sectors_; /* as many as there ever were */
     std::map<uint64_t, Read> reads_{};
 };
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <unistd.h>
+#include <utility>
 
 namespace pvblk::sim
 {
@@ -84,7 +85,7 @@ Scene::Scene(const SceneOptions &options, Tally &tally)
     store_ = std::make_unique<PausedStore>(hub_->front_store);
     events_ = std::make_unique<PausedEvents>(hub_->events);
     disk_ = std::make_unique<DiskModel>(hub_config_.disk_sectors, cached);
-    forget_slots();
+    forget_slots([this] { return backs_ << 32 | (back_ ? back_->counters().connects : 0); });
     new_back(true);
     start_back();
     new_front();
@@ -148,6 +149,7 @@ void Scene::new_back(bool fresh)
         faults_ = std::make_unique<BackFaults>();
         BackPorts ports{hub_->back_store, hub_->grants, hub_->back_events, *storage_};
         back_ = std::make_unique<BlockBack>(ports, back_config_, faults_->hooks());
+        backs_++;
         hub_->attach(back_.get());
     });
     trust_backend(true);
@@ -581,15 +583,21 @@ void Scene::fail_power()
     bool had = has_rings_;
     has_rings_ = back_ && (back_->state() == XenbusState::Connected ||
                            back_->state() == XenbusState::Closing);
+    if (!had && has_rings_)
+        adopted_ = front_ && (front_->state() == FrontState::Connected ||
+                              front_->state() == FrontState::Draining);
     if (!had || has_rings_)
         return;
     check(!hub_->storage.waiting(), "a backend without rings is still at the disk");
+    if (std::exchange(adopted_, false))
+        disk_->forget();
     for (uint64_t s = 0; !lies_ && s < disk_->sectors(); s++)
         check(disk_->may_be(s, storage_->contents(s)),
               "a disk at rest holds what that sector cannot hold (any more, or yet)");
     if (!storage_->cached() || random_.one_in(2))
         return;
     lost_at_ = disk_->now();
+    lost_in_ = connections_;
     bool older = storage_->lose(random_, [this](uint64_t sector, const std::byte *bytes) {
         bool may = lies_ || disk_->came_back(sector, bytes);
         check(may, "a lost cache takes a sector along that was stable");
@@ -674,12 +682,14 @@ void Scene::trace(const Trace &t)
     traces_++;
     TraceNumbers n = numbers(t);
     tally_.mix(static_cast<uint64_t>(t.kind) ^ n.a << 8 ^ n.b << 24 ^ n.c << 40);
-    if (t.kind == TraceKind::State)
+    if (t.kind == TraceKind::State) {
         say("front: %s -> %s", front_state_name(t.state.from), front_state_name(t.state.to));
-    else
+        connections_ += t.state.to == FrontState::Connected;
+    } else {
         say("%s: %llx %llx %llx %s", kTraceNames[static_cast<uint32_t>(t.kind)],
             static_cast<unsigned long long>(n.a), static_cast<unsigned long long>(n.b),
             static_cast<unsigned long long>(n.c), n.text);
+    }
 }
 
 /* ---- what is said ------------------------------------------------------------- */

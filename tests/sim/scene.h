@@ -157,7 +157,14 @@ private:
     bool hides_cache_{false};   /* the backend's nodes said that there is nothing to flush */
     bool told_of_cache_{false}; /* the owner, when it made its frontend */
     bool has_rings_{false};     /* the backend, as last seen */
-    uint64_t lost_at_{0};       /* the cache, the last time */
+    /* It took rings over from one that crashed. They tell how many requests were answered, not
+     * which, and the frontend does not hear of it: some are done again, in any order, and some
+     * never. */
+    bool adopted_{false};
+    uint64_t lost_at_{0};     /* the cache, the last time */
+    uint64_t lost_in_{0};     /* connections_ at that time */
+    uint64_t connections_{0}; /* of all frontends */
+    uint64_t backs_{0};       /* that there were */
     bool canary_fired_{false};
     LogWatch logs_{};
     uint64_t traces_{0}, step_{0}, patience_{0};

@@ -169,14 +169,16 @@ void Scene::conclude(const Asked &asked, uint64_t id, bool well)
         disk_->flushed(asked.begin);
 }
 
-/* Of a write or discard. An answer may be older than the loss of what it is about. */
+/* Of a write or discard. An answer may be older than the loss of what it is about. A frontend that
+ * has not connected since cannot know: another backend may have taken over its rings at once. */
 Ended Scene::outcome(const Asked &asked, bool well) const
 {
-    if (!well || asked.req.kind != IoKind::Write)
+    bool older = asked.begin < lost_at_;
+    if (!well || asked.req.kind != IoKind::Write || (older && connections_ == lost_in_))
         return Ended::Unknown;
     if (asked.req.flush_after && !hides_cache_)
         return Ended::Stable;
-    return asked.begin < lost_at_ ? Ended::Unknown : Ended::Done;
+    return older ? Ended::Unknown : Ended::Done;
 }
 
 /* ---- completing -------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace pvblk
 {
@@ -19,17 +20,27 @@ namespace
 
 struct Ring {
     uint32_t next_request{0}, next_response{0};
+    uint64_t connection{0};
     bool bent{false};
 };
 
 std::map<const std::byte *, Ring> rings;
+std::function<uint64_t()> connection;
 bool trusted = true, in_order = true;
 uint32_t highest = 0;
 
+/* Since the last time that this was asked of the ring. */
+bool is_connected_anew(Ring &ring)
+{
+    uint64_t now = connection();
+    return std::exchange(ring.connection, now) != now;
+}
+
 } // namespace
 
-void forget_slots()
+void forget_slots(std::function<uint64_t()> of)
 {
+    connection = std::move(of);
     rings.clear();
     trusted = in_order = true;
     highest = 0;
@@ -65,10 +76,12 @@ void observe_slot(const std::byte *page, RingIndex i, SlotHolds what)
         sim::highest = std::max(sim::highest, ring.next_response);
         return;
     }
-    if (i.value == 0)
+    if (i.value == 0) {
         ring.bent = false;
-    else if (sim::trusted && !ring.bent)
-        sim::in_order &= i.value == ring.next_request;
+        (void)is_connected_anew(ring);
+    } else if (sim::trusted && !ring.bent && i.value != ring.next_request) {
+        sim::in_order &= is_connected_anew(ring);
+    }
     ring.next_request = i.value + 1;
 }
 

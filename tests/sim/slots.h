@@ -7,12 +7,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 namespace pvblk::sim
 {
 
-/* A new scene. */
-void forget_slots();
+/* A new scene. `connection` numbers the backend's connections: the next one begins where the
+ * responses end, and looks again at a request that had to wait. */
+void forget_slots(std::function<uint64_t()> connection);
 /* A fault plan may make the backend look at slots out of order; the frontend
  * never may. On again, a ring's requests count from its next connection on. */
 void trust_backend(bool on);
