@@ -138,11 +138,12 @@ void Scene::choose()
 void Scene::new_back(bool fresh)
 {
     tally_.met(Sometimes::NewBackend, back_ != nullptr);
-    fired_.clear();
-    plan_.clear();
     in_back([this, fresh] {
         hub_->detach_back();
         back_.reset();
+        note_faults(); /* those of its last requests */
+        fired_.clear();
+        plan_.clear();
         /* As a toolstack does, but for a backend that crashed and is run again. */
         if (fresh)
             hub_->back_store.remove(back_config_.backend_path);
@@ -609,7 +610,7 @@ void Scene::fail_power()
 /* Which faults happened, and where the frontend was. */
 void Scene::note_faults()
 {
-    for (size_t i = 0; back_ && i < fired_.size() && i < faults_->plan().rules(); i++) {
+    for (size_t i = 0; faults_ && i < fired_.size() && i < faults_->plan().rules(); i++) {
         uint64_t fired = faults_->plan().counters(i).fired, more = fired - fired_[i];
         if (!more)
             continue;
