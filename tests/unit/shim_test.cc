@@ -98,6 +98,17 @@ public:
         EXPECT_EQ(returned.size(), before + 1) << "given back once, and only once";
         return status();
     }
+    /* The backend goes, and another one comes: with a flush, or without one. */
+    void replace_back(bool flush)
+    {
+        rig.back->vanish();
+        rig.hub.run();
+        rig.setup.back.flush = flush;
+        rig.new_back();
+        ASSERT_TRUE(rig.back->start());
+        rig.hub.run();
+    }
+
     /* The usual three descriptors. */
     uint8_t command(uint32_t type, uint64_t sector, uint64_t out_bytes, uint64_t in_bytes)
     {
@@ -284,12 +295,7 @@ TEST(Shim, FlushSucceedsAfterTheCacheIsGone)
 {
     ShimRig r;
     ASSERT_TRUE(r.offers(VirtioBlkFeature::Flush));
-    r.rig.back->vanish();
-    r.rig.hub.run();
-    r.rig.setup.back.flush = false;
-    r.rig.new_back();
-    ASSERT_TRUE(r.rig.back->start());
-    r.rig.hub.run();
+    ASSERT_NO_FATAL_FAILURE(r.replace_back(false));
     ASSERT_EQ(r.front->state(), FrontState::Connected);
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
     r.shim.write_wce(false);
@@ -303,12 +309,7 @@ TEST(Shim, FlushOfALaterCacheIsDone)
     RigSetup s;
     s.back.flush = false;
     ShimRig r(s);
-    r.rig.back->vanish();
-    r.rig.hub.run();
-    r.rig.setup.back.flush = true;
-    r.rig.new_back();
-    ASSERT_TRUE(r.rig.back->start());
-    r.rig.hub.run();
+    ASSERT_NO_FATAL_FAILURE(r.replace_back(true));
     EXPECT_EQ(r.command(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
     EXPECT_EQ(r.front->counters().ring_flushes, 1u);
     r.rig.obey("at before-work: features/unsupported");
@@ -331,12 +332,7 @@ TEST(Shim, WriteThroughIsNotClaimedForWritesThatAreNotFlushed)
     EXPECT_EQ(r.config().wce, 0);
     EXPECT_EQ(r.command(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_IOERR);
     r.shim.write_wce(true);
-    r.rig.back->vanish();
-    r.rig.hub.run();
-    r.rig.setup.back.flush = false;
-    r.rig.new_back();
-    ASSERT_TRUE(r.rig.back->start());
-    r.rig.hub.run();
+    ASSERT_NO_FATAL_FAILURE(r.replace_back(false));
     ASSERT_FALSE(r.front->plan().can_flush());
     EXPECT_EQ(r.config().wce, 1) << "the next backend may have a cache";
 }
