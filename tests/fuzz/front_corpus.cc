@@ -533,6 +533,20 @@ TEST(Front, NextConnectionHasOtherLimits)
     EXPECT_EQ(o.ok, 8u);
 }
 
+/* A list that the backend changed names the ring, so its pages are among those
+ * that it keeps, and nobody can rely on what it finds there. */
+TEST(Front, KeptPageIsTheRing)
+{
+    constexpr uint16_t kList = 2, kRing = 0, kRingRef = 8, kSegments = 64 + 2 * 112 + 1;
+    Seed seed(kLarge | kPersistent | kIndirect | offered(kOffersIndirect | kOffersPersistent));
+    seed.step(O::Submit, kRead, 0, length(14)).step(O::Run).step(O::Serve).step(O::Run);
+    seed.step(O::Submit, kRead, 0, length(14)).step(O::Run);
+    seed.step(O::Poke, kList, 0, kRingRef).step(O::Serve).step(O::Run);
+    seed.step(O::Submit, kRead, 0, length(1)).step(O::Run);
+    FrontOutcome o = play(seed.step(O::Poke, kRing, kSegments, 0).step(O::Take));
+    EXPECT_EQ(o.indirect, 2u);
+}
+
 TEST(Front, RequestsThatNobodyMaySend)
 {
     Seed seed;

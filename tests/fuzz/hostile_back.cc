@@ -113,6 +113,8 @@ void HostileBack::join()
     attaches++;
     if (!attach())
         return leave(false);
+    for (const std::byte *page : spoiled_)
+        scribbled |= is_ring(page);
     traffic_.assign(queues(), {});
 }
 
@@ -209,8 +211,11 @@ bool HostileBack::transfer(const Taken &t)
         if (!page)
             return false;
         size_t from = s.first_sect * unit(), end = (s.last_sect + 1u) * unit();
-        if (op == Op::Read && from < end && end <= kPageSize)
+        if (op == Op::Read && from < end && end <= kPageSize) {
             std::memset(page + from, static_cast<int>(t.req.sector & 0x7f), end - from);
+            if (poked_) /* the list that named it may be ours */
+                spoil(page);
+        }
         unmap(s.gref, page);
     }
     return t.req.op != Op::Indirect || !t.segments.empty();
@@ -298,13 +303,19 @@ void HostileBack::hold(size_t i, bool readonly)
         hold_any(t.req.indirect[0].value, true);
 }
 
-/* One of those that the frontend's nodes name. */
-bool HostileBack::names_ring(uint32_t ref) const
+bool HostileBack::is_ring(const std::byte *page) const
 {
-    return std::any_of(hub.tree.begin(), hub.tree.end(), [&](const auto &node) {
-        return node.first.find("/ring-ref") != std::string::npos &&
-               parse_decimal(node.second) == ref;
+    return std::any_of(rings_.begin(), rings_.end(), [&](const Ring &r) {
+        return std::any_of(r.pages.begin(), r.pages.end(),
+                           [&](const Mapping &m) { return m.page == page; });
     });
+}
+
+void HostileBack::spoil(const std::byte *page)
+{
+    poked_ = true;
+    spoiled_.insert(page);
+    scribbled |= is_ring(page);
 }
 
 void HostileBack::hold_any(uint32_t ref, bool readonly)
@@ -313,7 +324,7 @@ void HostileBack::hold_any(uint32_t ref, bool readonly)
         return;
     auto page = hub.grants.map(GrantRef(ref), readonly);
     if (page)
-        held_.push_back({GrantRef(ref), page.value(), readonly, names_ring(ref)});
+        held_.push_back({GrantRef(ref), page.value(), readonly});
 }
 
 void HostileBack::scribble_page(size_t m, uint32_t at, uint8_t value)
@@ -321,18 +332,15 @@ void HostileBack::scribble_page(size_t m, uint32_t at, uint8_t value)
     if (held_.empty() && kept_.empty())
         return;
     m %= held_.size() + kept_.size();
-    if (m >= held_.size()) {
-        auto it = std::next(kept_.begin(), static_cast<std::ptrdiff_t>(m - held_.size()));
-        it->second[at % kPageSize] = static_cast<std::byte>(value);
-        poked_ = true;
+    std::byte *page = nullptr;
+    if (m < held_.size())
+        page = held_[m].readonly ? nullptr : held_[m].page;
+    else
+        page = std::next(kept_.begin(), static_cast<std::ptrdiff_t>(m - held_.size()))->second;
+    if (!page)
         return;
-    }
-    const Held &held = held_[m];
-    if (held.readonly)
-        return;
-    held.page[at % kPageSize] = static_cast<std::byte>(value);
-    scribbled |= held.is_ring;
-    poked_ = true;
+    page[at % kPageSize] = static_cast<std::byte>(value);
+    spoil(page);
 }
 
 void HostileBack::release(size_t m)

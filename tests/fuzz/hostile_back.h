@@ -12,6 +12,7 @@
 #include "input.h"
 #include "support/raw_back.h"
 
+#include <set>
 #include <vector>
 
 namespace pvblk::fuzz
@@ -84,7 +85,6 @@ private:
         GrantRef ref{};
         std::byte *page{nullptr};
         bool readonly{false};
-        bool is_ring{false};
     };
     struct Taken {
         uint32_t queue{0};
@@ -97,7 +97,9 @@ private:
         uint64_t copied{0}, pushed{0};
     };
 
-    bool names_ring(uint32_t ref) const;
+    bool is_ring(const std::byte *page) const;
+    /* We wrote what we had no right to: a ring there holds what it may. */
+    void spoil(const std::byte *page);
     void check_nodes() const;
     void join();
     void take_from(uint32_t queue, uint32_t n);
@@ -110,6 +112,7 @@ private:
 
     Offer most_{};      /* that was ever offered */
     bool poked_{false}; /* we changed a page that may hold a list */
+    std::set<const std::byte *> spoiled_{};
     std::vector<Traffic> traffic_{};
     std::vector<Taken> taken_{};
     std::vector<Held> held_{};
