@@ -13,7 +13,7 @@ FETCH = ["dpkg-dev", "xz-utils", "patch"]
 COMPILE = ["gcc", "g++", "make", "ninja-build", "pkg-config", "ccache", "python3", "python3-venv"]
 QEMU = FETCH + COMPILE + ["libglib2.0-dev", "libpixman-1-dev", "libfdt-dev", "zlib1g-dev", "flex", "bison",
                           "bzip2"]
-CORE = COMPILE + ["libgtest-dev", "libxen-dev"]
+CORE = COMPILE + ["libgtest-dev", "libxen-dev", "nlohmann-json3-dev", "libtomlplusplus-dev"]
 COVERAGE = CORE + ["gcovr"]
 PROOF = ["g++", "gcc", "libc6-dev", "ccache", "relacy-dev", "spin"]
 GUEST = FETCH + ["kmod", "gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/* The bench: see bench.h. */
+#include "bench.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pvblk::conformance
+{
+
+namespace
+{
+
+constexpr std::byte kPoison{0xe7};
+/* A list of segments lies on the data pages from here on. */
+constexpr uint32_t kListPage = Bench::kDataPages - 2;
+
+} // namespace
+
+const char *outcome_name(Outcome o)
+{
+    static constexpr const char *kNames[] = {"OKAY", "ERROR", "EOPNOTSUPP", "no answer",
+                                             "a status that does not exist"};
+    return kNames[static_cast<uint32_t>(o)];
+}
+
+uint32_t Offer::has() const
+{
+    struct Term {
+        bool holds;
+        Need need;
+    };
+    const Term terms[] = {
+        {flush, kNeedsFlush},
+        {!flush, kNeedsNoFlush},
+        {barrier, kNeedsBarrier},
+        {!barrier, kNeedsNoBarrier},
+        {discard, kNeedsDiscard},
+        {!discard, kNeedsNoDiscard},
+        {secure, kNeedsSecureDiscard},
+        {!secure, kNeedsNoSecureDiscard},
+        {indirect > 0, kNeedsIndirect},
+        {indirect == 0, kNeedsNoIndirect},
+        {persistent, kNeedsPersistent},
+        {order > 0, kNeedsPages},
+        {queues > 1, kNeedsQueues},
+        {readonly, kNeedsReadOnly},
+        {sector_size > kSectorSize, kNeedsLargeSectors},
+    };
+    uint32_t n = 0;
+    for (const Term &t : terms)
+        n |= t.holds ? uint32_t{t.need} : 0;
+    return n;
+}
+
+Bench::Bench(Domain &d, Log &log, std::chrono::milliseconds patience)
+    : domain(d), front(d, log), patience_(patience)
+{
+}
+
+Bench::~Bench()
+{
+    front.drop_rings();
+    for (const SharedPage &page : pages_)
+        domain.unshare(page);
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+bool Bench::wait_for(std::initializer_list<XenbusState> states)
+{
+    for (;;) {
+        XenbusState theirs = front.their_state();
+        if (std::find(states.begin(), states.end(), theirs) != states.end())
+            return true;
+        Woken woken = wait();
+        if (woken == Woken::Quiet || woken == Woken::TimeUp)
+            return std::find(states.begin(), states.end(), front.their_state()) != states.end();
+    }
+}
+
+bool Bench::begin()
+{
+    using S = XenbusState;
+    connected_ = false;
+    if (front.their_state() == S::InitWait && !front.queues()) {
+        front.forget_nodes();
+        front.state(S::Initialising);
+        return true;
+    }
+    front.state(S::Closing);
+    (void)wait_for({S::Closing, S::Closed, S::InitWait, S::Unknown});
+    front.state(S::Closed);
+    (void)wait_for({S::Closed, S::InitWait, S::Unknown});
+    front.drop_rings();
+    front.forget_nodes();
+    early_.clear();
+    front.state(S::Initialising);
+    return wait_for({S::InitWait});
+}
+
+bool Bench::connect(const Shape &shape)
+{
+    if (failed())
+        return false;
+    if (!share_pages())
+        return false;
+    if (auto made = front.make_rings(shape); !made) {
+        cannot(sentence(made.error()));
+        return false;
+    }
+    front.state(XenbusState::Initialised);
+    connected_ = wait_for({XenbusState::Connected});
+    expect(connected_, "the backend connects",
+           std::string("its state is ") + xenbus_state_name(front.their_state()));
+    if (!connected_)
+        return false;
+    read_offer();
+    front.state(XenbusState::Connected);
+    return true;
+}
+
+bool Bench::close()
+{
+    using S = XenbusState;
+    front.state(S::Closing);
+    (void)wait_for({S::Closing, S::Closed});
+    front.state(S::Closed);
+    bool closed = wait_for({S::Closed, S::InitWait});
+    front.drop_rings();
+    early_.clear();
+    connected_ = false;
+    return closed;
+}
+
+void Bench::read_offer()
+{
+    Offer o;
+    o.sectors = front.number("sectors");
+    o.sector_size = static_cast<uint32_t>(std::max<uint64_t>(front.number("sector-size"), 512));
+    o.info = front.number("info");
+    o.order = static_cast<uint32_t>(std::min<uint64_t>(front.number("max-ring-page-order"), 4));
+    uint64_t queues = front.number("multi-queue-max-queues");
+    o.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues, 1, kMaxQueues));
+    uint64_t segments = front.number("feature-max-indirect-segments");
+    o.indirect = static_cast<uint32_t>(std::min<uint64_t>(segments, kMaxIndirectSegments));
+    o.flush = front.number("feature-flush-cache") == 1;
+    o.barrier = front.number("feature-barrier") == 1;
+    o.discard = front.number("feature-discard") == 1;
+    o.secure = front.number("discard-secure") == 1;
+    o.persistent = front.number("feature-persistent") == 1;
+    o.readonly = front.theirs("mode") == "r" || o.info & 4;
+    offer_ = o;
+    if (!disk_ || disk_->sectors() != o.sectors)
+        disk_ = Disk(o.sectors);
+}
+
+void Bench::settle()
+{
+    if (failed())
+        return;
+    if (domain.abilities() & kSeesQuiet) {
+        while (wait() != Woken::Quiet) {
+        }
+        return;
+    }
+    (void)ask(request(Op::Read, 0, 1, kListPage - 1));
+}
+
+/* ---- requests ----------------------------------------------------------------- */
+
+bool Bench::share_pages()
+{
+    while (pages_.size() < kDataPages) {
+        auto page = domain.share(false);
+        if (!page) {
+            cannot(sentence(page.error()));
+            return false;
+        }
+        pages_.push_back(page.value());
+    }
+    return true;
+}
+
+std::byte *Bench::page(uint32_t i)
+{
+    return shared(i).at;
+}
+
+GrantRef Bench::ref(uint32_t i)
+{
+    return shared(i).ref;
+}
+
+SharedPage &Bench::shared(uint32_t i)
+{
+    static SharedPage none{};
+    if (!share_pages())
+        return none;
+    return pages_[i % kDataPages];
+}
+
+SharedPage Bench::own_page(bool readonly, Grantee to)
+{
+    auto page = domain.share(readonly, to);
+    if (!page) {
+        cannot(sentence(page.error()));
+        return {};
+    }
+    own_.push_back(page.value());
+    return page.value();
+}
+
+WireRequest Bench::request(Op op, uint64_t sector, uint32_t segments, uint32_t first)
+{
+    WireRequest r;
+    r.op = op;
+    r.id = front.next_id();
+    r.sector = sector;
+    r.nr_segments = static_cast<uint8_t>(segments);
+    for (uint32_t i = 0; i < std::min(segments, kMaxDirectSegments); i++)
+        r.seg[i] = {ref(first + i), 0, 7};
+    return r;
+}
+
+WireRequest Bench::indirect(Op op, uint64_t sector, uint32_t segments)
+{
+    WireRequest r = request(Op::Indirect, sector, 0);
+    r.indirect_op = op;
+    r.nr_indirect_segments = static_cast<uint16_t>(segments);
+    for (uint32_t p = 0; p < std::min(indirect_pages(segments), 2u); p++) {
+        std::vector<WireSegment> list;
+        for (uint32_t i = p * kSegmentsPerPage; i < std::min(segments, (p + 1) * kSegmentsPerPage);
+             i++)
+            list.push_back({ref(i % kListPage), 0, 7});
+        if (page(kListPage + p))
+            put_segments(page(kListPage + p), list);
+        r.indirect[p] = ref(kListPage + p);
+    }
+    return r;
+}
+
+WireRequest Bench::discard(uint64_t sector, uint64_t sectors, uint8_t flag)
+{
+    WireRequest r = request(Op::Discard, sector, 0);
+    r.nr_segments = flag;
+    r.nr_sectors = sectors;
+    return r;
+}
+
+void Bench::send(const WireRequest &req, uint32_t queue)
+{
+    if (failed() || queue >= front.queues())
+        return;
+    if (!front.free(queue))
+        return cannot("the ring is full");
+    front.stage(req, queue);
+    if (front.publish(queue))
+        front.notify(queue);
+}
+
+std::optional<WireResponse> Bench::any_answer(uint32_t queue)
+{
+    if (failed() || queue >= front.queues())
+        return std::nullopt;
+    for (;;) {
+        if (front.overrun(queue)) {
+            expect(false, "rsp_prod stays within the requests in flight",
+                   "rsp_prod = " + std::to_string(front.index(SringField::RspProd, queue).value));
+            return std::nullopt;
+        }
+        if (auto rsp = front.take(queue))
+            return rsp;
+        if (front.rearm(queue))
+            continue;
+        Woken woken = wait();
+        if (woken == Woken::Quiet || woken == Woken::TimeUp)
+            return front.take(queue);
+    }
+}
+
+Answer Bench::answer(const WireRequest &req, uint32_t queue)
+{
+    std::optional<WireResponse> rsp;
+    auto early = std::find_if(early_.begin(), early_.end(), [&](const Early &e) {
+        return e.queue == queue && e.rsp.id == req.id;
+    });
+    if (early != early_.end()) {
+        rsp = early->rsp;
+        early_.erase(early);
+    }
+    while (!rsp) {
+        rsp = any_answer(queue);
+        if (!rsp)
+            return {};
+        if (rsp->id == req.id)
+            break;
+        early_.push_back({queue, *rsp});
+        rsp.reset();
+        if (early_.size() > 2 * kMaxQueues * front.size(queue))
+            return {};
+    }
+    check_echo(req, *rsp);
+    Answer a{Outcome::Other, *rsp};
+    switch (static_cast<RspStatus>(rsp->status)) {
+    case RspStatus::Okay: a.outcome = Outcome::Okay; break;
+    case RspStatus::Error: a.outcome = Outcome::Error; break;
+    case RspStatus::EOpNotSupp: a.outcome = Outcome::NotSupported; break;
+    }
+    return a;
+}
+
+Answer Bench::ask(const WireRequest &req, uint32_t queue)
+{
+    send(req, queue);
+    return answer(req, queue);
+}
+
+/* blkif:response — ID and operation are the request's. Of an indirect request,
+ * Linux's frontend expects the operation inside. */
+void Bench::check_echo(const WireRequest &req, const WireResponse &rsp)
+{
+    bool inner = req.op == Op::Indirect && rsp.op == req.indirect_op;
+    expect(rsp.op == req.op || inner, "the response has the operation of its request",
+           "operation " + std::to_string(static_cast<uint32_t>(rsp.op)));
+}
+
+/* ---- data ------------------------------------------------------------------------ */
+
+namespace
+{
+
+/* Each segment of a direct request whose pages are data pages. */
+template <class Visit>
+void each_segment(Bench &b, const WireRequest &req, Visit visit)
+{
+    uint64_t sector = req.sector;
+    uint32_t n = req.op == Op::Indirect ? req.nr_indirect_segments
+                                        : std::min<uint32_t>(req.nr_segments, kMaxDirectSegments);
+    for (uint32_t i = 0; i < n; i++) {
+        WireSegment s =
+            req.op == Op::Indirect ? WireSegment{b.ref(i % kListPage), 0, 7} : req.seg[i];
+        uint32_t sectors = s.last_sect - s.first_sect + 1u;
+        for (uint32_t p = 0; p < Bench::kDataPages; p++)
+            if (b.ref(p) == s.gref && b.page(p))
+                visit(b.page(p), s, Sector(sector));
+        sector += sectors;
+    }
+}
+
+uint64_t sectors_of(const WireRequest &req)
+{
+    if (req.op == Op::Indirect)
+        return req.nr_indirect_segments * 8ull;
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < req.nr_segments && i < kMaxDirectSegments; i++)
+        n += req.seg[i].last_sect - req.seg[i].first_sect + 1u;
+    return n;
+}
+
+} // namespace
+
+uint32_t Bench::fill(const WireRequest &req)
+{
+    uint32_t pattern = disk_->draw();
+    each_segment(*this, req, [&](std::byte *at, const WireSegment &s, Sector sector) {
+        for (uint32_t i = s.first_sect; i <= s.last_sect; i++)
+            Disk::put(Sector(sector.value + i - s.first_sect), pattern, at + i * kSectorSize);
+    });
+    return pattern;
+}
+
+void Bench::written(const WireRequest &req, uint32_t pattern)
+{
+    disk_->commit(Sector(req.sector), sectors_of(req), pattern);
+}
+
+void Bench::poison(const WireRequest &req)
+{
+    each_segment(*this, req, [](std::byte *at, const WireSegment &, Sector) {
+        std::memset(at, static_cast<int>(kPoison), kPageSize);
+    });
+}
+
+void Bench::compare(const WireRequest &req)
+{
+    each_segment(*this, req, [&](std::byte *at, const WireSegment &s, Sector sector) {
+        size_t from = s.first_sect * kSectorSize, end = (s.last_sect + 1u) * kSectorSize;
+        Sector wrong;
+        if (!disk_->matches(sector, {at + from, end - from}, wrong))
+            expect(false, "a READ returns the last WRITE to each sector",
+                   "sector " + std::to_string(wrong.value) + " is another");
+        for (size_t i = 0; i < kPageSize; i++)
+            if ((i < from || i >= end) && at[i] != kPoison)
+                return expect(false, "a READ changes its segments alone",
+                              "byte " + std::to_string(i) + " of a page changed");
+    });
+}
+
+void Bench::write(uint64_t sector, uint32_t segments, uint32_t queue)
+{
+    if (failed())
+        return;
+    WireRequest w = segments > kMaxDirectSegments ? indirect(Op::Write, sector, segments)
+                                                  : request(Op::Write, sector, segments);
+    uint32_t pattern = fill(w);
+    may_have_changed(sector, segments * 8ull);
+    expect(ask(w, queue), {{Outcome::Okay, "blkif:op"}});
+    if (!failed())
+        written(w, pattern);
+}
+
+void Bench::read(uint64_t sector, uint32_t segments, uint32_t queue)
+{
+    if (failed())
+        return;
+    WireRequest r = segments > kMaxDirectSegments ? indirect(Op::Read, sector, segments)
+                                                  : request(Op::Read, sector, segments);
+    poison(r);
+    expect(ask(r, queue), {{Outcome::Okay, "blkif:op"}});
+    if (!failed())
+        compare(r);
+}
+
+/* ---- judgement ---------------------------------------------------------------------- */
+
+void Bench::expect(const Answer &a, std::initializer_list<Legal> legal)
+{
+    if (failed())
+        return;
+    std::string seen =
+        a.outcome == Outcome::Other ? status_name(a.rsp.status) : outcome_name(a.outcome);
+    std::string want;
+    for (const Legal &l : legal) {
+        if (l.outcome == a.outcome)
+            return saw(seen);
+        want += (want.empty() ? "" : " or ") + std::string(outcome_name(l.outcome)) + " (" +
+                l.clause + ")";
+    }
+    expect(false, want, seen);
+}
+
+void Bench::expect(bool holds, const std::string &expected, const std::string &seen)
+{
+    if (failed() || holds)
+        return;
+    failed_ = true;
+    expected_ = expected;
+    seen_ = seen;
+}
+
+void Bench::saw(const std::string &what)
+{
+    if (failed() || seen_.size() > 200 || seen_ == what)
+        return;
+    seen_ += (seen_.empty() ? "" : ", ") + what;
+}
+
+void Bench::cannot(const std::string &why)
+{
+    if (failed())
+        return;
+    cannot_ = true;
+    trouble_ = why;
+}
+
+void Bench::start_case()
+{
+    failed_ = cannot_ = false;
+    expected_.clear();
+    seen_.clear();
+    trouble_.clear();
+}
+
+void Bench::end_case()
+{
+    for (const SharedPage &page : own_)
+        domain.unshare(page);
+    own_.clear();
+}
+
+} // namespace pvblk::conformance

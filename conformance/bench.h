@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bench: what the body of a case works with. It connects, asks, waits and
+ * judges. The first thing that is not as it must be ends the case: calls after
+ * it do nothing, so that a body is a straight line without ifs.
+ */
+#pragma once
+
+#include "case.h"
+#include "disk.h"
+#include "front.h"
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+/* What may come of a request. */
+enum class Outcome : uint8_t { Okay, Error, NotSupported, Nothing, Other };
+const char *outcome_name(Outcome o);
+
+/* One of the legal outcomes, and the clause that allows it. */
+struct Legal {
+    Outcome outcome{};
+    const char *clause{};
+};
+
+struct Answer {
+    Outcome outcome{Outcome::Nothing};
+    WireResponse rsp{};
+};
+
+/* The backend's offer: its nodes when it is Connected. */
+struct Offer {
+    uint64_t sectors{0}; /* in units of 512 bytes */
+    uint32_t sector_size{kSectorSize};
+    uint64_t info{0};
+    uint32_t order{0}, queues{1}, indirect{0};
+    bool flush{false}, barrier{false}, discard{false}, secure{false}, persistent{false};
+    bool readonly{false};
+    /* As bits of Need. */
+    uint32_t has() const;
+};
+
+class Bench
+{
+public:
+    /* Data pages that a request of request() names: the most of an indirect one. */
+    static constexpr uint32_t kDataPages = 40;
+
+    Bench(Domain &domain, Log &log, std::chrono::milliseconds patience);
+    ~Bench();
+    Bench(const Bench &) = delete;
+    Bench &operator=(const Bench &) = delete;
+
+    /* ---- life: what an honest frontend does */
+    /* From whatever was before: Closing, Closed, Initialising, until the backend
+     * is in InitWait. False: it does not come there. */
+    bool begin();
+    /* From InitWait to Connected. */
+    bool connect(const Shape &shape);
+    bool connect() { return connect(shape()); }
+    /* Closing and Closed, until the backend is Closed; rings are dropped. */
+    bool close();
+    bool reconnect() { return close() && begin() && connect(); }
+    /* Waits until the backend is in one of these states. */
+    bool wait_for(std::initializer_list<XenbusState> states);
+    /* Waits until nothing comes any more. Needs no ability: without kSeesQuiet
+     * it asks for a READ, and is content with its answer. */
+    void settle();
+    /* The shape of this run's rings: plain, or along one axis. */
+    const Shape &shape() const { return shape_; }
+    void shape(const Shape &s) { shape_ = s; }
+    bool connected() const { return connected_; }
+    const Offer &offer() const { return offer_; }
+    void read_offer();
+
+    /* ---- requests */
+    /* A request of whole pages, `segments` of the data pages from `first` on. */
+    WireRequest request(Op op, uint64_t sector, uint32_t segments = 1, uint32_t first = 0);
+    /* An indirect one. Its list is on the last data pages. */
+    WireRequest indirect(Op op, uint64_t sector, uint32_t segments);
+    WireRequest discard(uint64_t sector, uint64_t sectors, uint8_t flag = 0);
+    std::byte *page(uint32_t i);
+    GrantRef ref(uint32_t i);
+    SharedPage &shared(uint32_t i);
+    /* A page of the case's own; it is ended with the case. */
+    SharedPage own_page(bool readonly = false, Grantee to = Grantee::Backend);
+    /* Puts it on the ring, and sends an event if the backend asked for one. */
+    void send(const WireRequest &req, uint32_t queue = 0);
+    /* The answer of this request, checked for ID and operation. Others that come
+     * before it are kept for their own answer(). */
+    Answer answer(const WireRequest &req, uint32_t queue = 0);
+    Answer ask(const WireRequest &req, uint32_t queue = 0);
+    /* The next answer, whatever it is: for requests that are themselves wrong. */
+    std::optional<WireResponse> any_answer(uint32_t queue = 0);
+
+    /* ---- data: the disk's model is kept right */
+    /* A WRITE of a new pattern, answered OKAY. */
+    void write(uint64_t sector, uint32_t segments = 1, uint32_t queue = 0);
+    /* A READ, answered OKAY, of what was written. */
+    void read(uint64_t sector, uint32_t segments = 1, uint32_t queue = 0);
+    /* Fills the pages of a WRITE, and notes what the disk holds once it is done. */
+    uint32_t fill(const WireRequest &req);
+    void written(const WireRequest &req, uint32_t pattern);
+    void may_have_changed(uint64_t sector, uint64_t sectors)
+    {
+        disk_->unknown(Sector(sector), sectors);
+    }
+    /* Compares pages of a READ, from its first to its last sector each, with the
+     * disk, and the rest of each page with what poison() put there. */
+    void poison(const WireRequest &req);
+    void compare(const WireRequest &req);
+    Disk &disk() { return *disk_; }
+    void new_disk() { disk_ = Disk(offer_.sectors); }
+    bool has_disk() const { return disk_.has_value(); }
+
+    /* ---- judgement */
+    /* The answer is one of these. */
+    void expect(const Answer &a, std::initializer_list<Legal> legal);
+    void expect(bool holds, const std::string &expected, const std::string &seen);
+    /* For the report of a case that passes, too. */
+    void saw(const std::string &what);
+    void cannot(const std::string &why); /* the suite's own trouble */
+    bool failed() const { return failed_ || cannot_; }
+
+    Domain &domain;
+    Front front;
+
+    /* For the runner. */
+    void start_case();
+    void end_case();
+    bool has_failed() const { return failed_; }
+    bool could_not() const { return cannot_; }
+    const std::string &expected() const { return expected_; }
+    const std::string &seen() const { return seen_; }
+    const std::string &trouble() const { return trouble_; }
+
+private:
+    struct Early {
+        uint32_t queue{0};
+        WireResponse rsp{};
+    };
+    bool share_pages();
+    void check_echo(const WireRequest &req, const WireResponse &rsp);
+    Woken wait() { return domain.wait(patience_); }
+
+    std::chrono::milliseconds patience_;
+    Shape shape_{};
+    Offer offer_{};
+    std::optional<Disk> disk_{};
+    std::vector<SharedPage> pages_{}, own_{};
+    std::vector<Early> early_{};
+    bool connected_{false}, failed_{false}, cannot_{false};
+    std::string expected_{}, seen_{}, trouble_{};
+};
+
+} // namespace pvblk::conformance

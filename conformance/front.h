@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frontend by hand, for the suite: it does what it is told, and nothing on its
+ * own. Its nodes and rings are an honest frontend's until a case bends them.
+ * Everything that it does, and all that the backend answers, goes to the log.
+ */
+#pragma once
+
+#include "domain.h"
+#include "log.h"
+#include "proto/ring.h"
+#include "pvblk/xenbus.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+/* What a frontend says of its rings in its nodes. */
+struct Shape {
+    /* Of the two ways to announce several pages (blkif.h, note 3). */
+    enum class Scheme : uint8_t { Both, Order, Pages };
+
+    Abi abi{Abi::X86_64};
+    uint32_t queues{1};
+    uint32_t pages{1}; /* of each ring */
+    bool persistent{false};
+    Scheme scheme{Scheme::Both};
+};
+
+class Front
+{
+public:
+    Front(Domain &domain, Log &log) : domain_(domain), log_(log) {}
+    ~Front() { drop_rings(); }
+
+    /* ---- nodes: ours, and the backend's */
+    void node(const std::string &name, const std::string &value);
+    void remove(const std::string &name);
+    void state(XenbusState s);
+    std::optional<std::string> theirs(const std::string &name);
+    /* 0 if it is missing or no number. */
+    uint64_t number(const std::string &name);
+    XenbusState their_state();
+    std::optional<std::string> ours(const std::string &name);
+
+    /* ---- rings */
+    /* Pages, event channels and nodes of rings of this shape; the state stays. */
+    Status make_rings(const Shape &shape);
+    /* The same in steps, for a case that leaves one out. */
+    Status share_rings(const Shape &shape);
+    void announce(const Shape &shape);
+    void name_ring(const Shape &shape, uint32_t queue);
+    /* Nodes of ours that make_rings() may have written. */
+    void forget_nodes();
+    void drop_rings();
+    uint32_t queues() const { return static_cast<uint32_t>(rings_.size()); }
+
+    /* ---- requests and answers */
+    RequestId next_id() { return RequestId(++ids_ * 0x1'0000'0001); }
+    uint32_t size(uint32_t queue = 0) const { return rings_[queue].ring.size(); }
+    uint32_t free(uint32_t queue = 0) const { return rings_[queue].ring.free(); }
+    void stage(const WireRequest &req, uint32_t queue = 0);
+    /* Returns whether the backend asked for an event; sends none. */
+    bool publish(uint32_t queue = 0);
+    void notify(uint32_t queue = 0);
+    /* The next answer, if there is one. */
+    std::optional<WireResponse> take(uint32_t queue = 0);
+    /* Asks for an event at the next answer; true: one is there already. */
+    bool rearm(uint32_t queue = 0);
+    /* Responses that nobody asked for, or an index that lies: the backend's fault. */
+    bool overrun(uint32_t queue = 0) const { return !rings_[queue].ring.responses().ok(); }
+
+    /* ---- the rings' memory, for lies */
+    RingIndex index(SringField f, uint32_t queue = 0) const { return rings_[queue].shared.load(f); }
+    void index(SringField f, RingIndex i, uint32_t queue = 0);
+    /* Bytes of the ring's page: offset 0 is req_prod. */
+    std::byte *memory(uint32_t queue = 0) const { return rings_[queue].pages[0].at; }
+    SharedPage &ring_page(uint32_t queue = 0, uint32_t i = 0) { return rings_[queue].pages[i]; }
+    Port port(uint32_t queue = 0) const { return rings_[queue].port; }
+    Abi abi() const { return shape_.abi; }
+    const Shape &shape() const { return shape_; }
+
+    void say(Lane lane, std::string what) { log_.add(domain_.now(), lane, std::move(what)); }
+
+private:
+    struct Ring {
+        std::vector<SharedPage> pages{};
+        SharedRing shared{};
+        FrontRing<SharedRing> ring{};
+        Port port{};
+    };
+    std::string directory(const Shape &shape, uint32_t queue) const;
+
+    Domain &domain_;
+    Log &log_;
+    Shape shape_{};
+    std::vector<Ring> rings_{};
+    uint64_t ids_{0};
+};
+
+/* For reports. */
+std::string describe(const WireRequest &req);
+std::string describe(const WireResponse &rsp);
+std::string status_name(int16_t status);
+
+} // namespace pvblk::conformance

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Our own backend in the same process: no Xen, no waiting. Under a debugger or a
+ * sanitizer both ends are at hand.
+ */
+#pragma once
+
+#include "domain.h"
+#include "pvblk/fault.h"
+#include "pvblk/loopback.h"
+
+#include <memory>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+class LoopbackDomain final : public Domain
+{
+public:
+    /* Which disk it is. */
+    enum class Kind : uint8_t { Plain, ReadOnly, LargeSectors };
+    static constexpr uint64_t kSectors = 8192;
+
+    explicit LoopbackDomain(Kind kind = Kind::Plain);
+    ~LoopbackDomain() override;
+    /* Makes the backend misbehave from now on: docs/faults.rst. Error: the text
+     * is no plan. */
+    Result<Ok, FaultError> obey(const std::string &plan);
+
+    uint32_t abilities() const override
+    {
+        return kSeesQuiet | kSeesMaps | kDefersStorage | kResizes | kRemoves | kNoRam;
+    }
+    const std::string &frontend() const override { return hub_.config.frontend_path; }
+    const std::string &backend() const override { return hub_.config.backend_path; }
+    Store &store() override { return hub_.front_store; }
+    Events &events() override { return hub_.events; }
+    Result<SharedPage> share(bool readonly, Grantee to) override;
+    void unshare(const SharedPage &page) override;
+    Woken wait(std::chrono::milliseconds) override;
+    std::chrono::microseconds now() override
+    {
+        return std::chrono::microseconds(hub_.clock.now / 1000);
+    }
+
+    uint32_t mapped() override { return hub_.grants.mapped(); }
+    void hold() override { hub_.storage.defer = true; }
+    void release() override;
+    void resize(uint64_t sectors) override;
+    void restart() override;
+    Result<GrantRef> share_no_ram() override;
+
+private:
+    void start();
+
+    LoopbackHub hub_;
+    BackConfig config_{};
+    std::unique_ptr<BackFaults> faults_{};
+    std::unique_ptr<BlockBack> back_{};
+    std::vector<bool> in_use_; /* private page i, granted by entry i */
+    bool event_{false}, store_{false};
+};
+
+} // namespace pvblk::conformance

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* blkif-conformance: see docs/conformance.rst. */
+#include "loopback_domain.h"
+#include "options.h"
+#include "profile.h"
+#include "registry.h"
+#include "report/report.h"
+#include "runner.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <unistd.h>
+
+#ifndef PVBLK_SUITE_VERSION
+#define PVBLK_SUITE_VERSION "unknown"
+#endif
+
+namespace pvblk::conformance
+{
+
+namespace
+{
+
+constexpr int kUsage = 2, kHarness = 3;
+
+int refuse(const std::string &why, int code = kUsage)
+{
+    std::fprintf(stderr, "blkif-conformance: %s\n", why.c_str());
+    if (code == kUsage)
+        std::fprintf(stderr, "blkif-conformance --help shows how to use it\n");
+    return code;
+}
+
+std::optional<std::string> contents(const std::string &path)
+{
+    std::ifstream in(path, std::ios::binary);
+    if (!in)
+        return std::nullopt;
+    return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::string now()
+{
+    std::time_t t = std::time(nullptr);
+    char text[32];
+    std::tm utc{};
+    std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &utc));
+    return text;
+}
+
+/* ---- without a subject ------------------------------------------------------------- */
+
+int list(const std::vector<const Case *> &cases)
+{
+    for (const Case *c : cases) {
+        std::string needs;
+        for (uint32_t bit = 0; bit < kNeedBits; bit++)
+            if (c->needs >> bit & 1)
+                needs += " " + std::string(need_name(1u << bit));
+        std::string axes;
+        for (Axis a : {kAbi, kPages, kQueues, kPersistent})
+            if (c->axes & a)
+                axes += std::string(" ") + axis_suffix(a);
+        std::printf("%s\n    %s\n    %s, %s, %s%s%s%s%s; since %s\n", c->id, c->what, c->clause,
+                    level_name(c->level), kind_name(c->kind), needs.empty() ? "" : "; needs",
+                    needs.c_str(), axes.empty() ? "" : "; also", axes.c_str(), c->since);
+    }
+    std::printf("%zu cases\n", cases.size());
+    return 0;
+}
+
+int coverage(const std::vector<const Case *> &cases)
+{
+    struct Row {
+        uint32_t positive{0}, negative{0};
+    };
+    std::map<std::string, Row> rows;
+    for (const Case *c : cases) {
+        Row &row = rows[c->clause];
+        bool positive = c->kind == Kind::Valid || c->kind == Kind::Liveness;
+        (positive ? row.positive : row.negative)++;
+    }
+    std::printf("%-34s %8s %8s\n", "clause", "positive", "negative");
+    for (const auto &[clause, row] : rows)
+        std::printf("%-34s %8u %8u\n", clause.c_str(), row.positive, row.negative);
+    std::printf("%zu clauses, %zu cases\n", rows.size(), cases.size());
+    return 0;
+}
+
+/* ---- reports -------------------------------------------------------------------------- */
+
+std::string report(const std::vector<Run> &runs, const Options &o, std::string &problem)
+{
+    std::string all;
+    for (const Run &run : runs)
+        switch (o.format) {
+        case Options::Format::Tap: all += tap(run); break;
+        case Options::Format::Junit: all += junit(run); break;
+        case Options::Format::Jsonl: all += jsonl(run); break;
+        case Options::Format::Html: break;
+        case Options::Format::Text:
+            for (const CaseResult &r : run.results)
+                if (!o.quiet && r.verdict != Verdict::Skip)
+                    all += line(r);
+            all += summary(run);
+            break;
+        }
+    if (o.format == Options::Format::Html)
+        all = html(runs);
+    else if (runs.size() > 1 &&
+             (o.format == Options::Format::Tap || o.format == Options::Format::Junit))
+        problem = "this format holds one run: give one file";
+    return all;
+}
+
+int put(const std::string &text, const Options &o)
+{
+    FILE *out = o.output.empty() ? stdout : std::fopen(o.output.c_str(), "wb");
+    if (!out)
+        return refuse(o.output + " cannot be written: choose another name for -o", kHarness);
+    bool good = std::fwrite(text.data(), 1, text.size(), out) == text.size();
+    good &= std::fflush(out) == 0;
+    if (out != stdout)
+        good &= std::fclose(out) == 0;
+    return good ? 0 : refuse("the report could not be written: is the disk full?", kHarness);
+}
+
+std::optional<Run> read_run(const std::string &path, std::string &problem)
+{
+    auto text = contents(path);
+    if (!text) {
+        problem = path + " cannot be read: name a file that --format jsonl wrote";
+        return std::nullopt;
+    }
+    auto run = parse_jsonl(*text, problem);
+    if (!run)
+        problem = path + ": " + problem + "; name a file that --format jsonl wrote";
+    return run;
+}
+
+/* Lines for the cases whose verdict changed, in both directions. */
+std::string changes(const Run &before, const Run &after)
+{
+    std::map<std::string, Verdict> old;
+    for (const CaseResult &r : before.results)
+        old[r.id] = r.verdict;
+    std::string all;
+    for (const CaseResult &r : after.results) {
+        auto it = old.find(r.id);
+        if (it == old.end())
+            all += r.id + ": new, " + verdict_name(r.verdict) + "\n";
+        else if (it->second != r.verdict)
+            all += r.id + ": " + verdict_name(it->second) + " -> " + verdict_name(r.verdict) + "\n";
+        if (it != old.end())
+            old.erase(it);
+    }
+    for (const auto &[id, verdict] : old)
+        all += id + ": gone, it was " + verdict_name(verdict) + "\n";
+    return all.empty() ? "no case changed\n" : all;
+}
+
+int show_runs(const Options &o)
+{
+    std::vector<Run> runs;
+    std::string problem;
+    for (const std::string &path : o.words) {
+        auto run = read_run(path, problem);
+        if (!run)
+            return refuse(problem);
+        runs.push_back(std::move(*run));
+    }
+    std::string text = report(runs, o, problem);
+    if (!problem.empty())
+        return refuse(problem);
+    int code = put(text, o);
+    for (const Run &run : runs)
+        code = std::max(code, exit_code(run) == 77 ? 0 : exit_code(run));
+    return code;
+}
+
+/* ---- a run ------------------------------------------------------------------------------ */
+
+/* For the signal that ends us in the middle of a case. */
+struct Current {
+    const Options *options{nullptr};
+    Run *run{nullptr};
+    std::string id{};
+};
+Current current;
+
+void died(int signal)
+{
+    std::signal(signal, SIG_DFL);
+    /* Nothing is safe here, and nothing can be lost any more. */
+    bool late = signal == SIGALRM;
+    CaseResult r;
+    r.id = current.id;
+    r.verdict = late ? Verdict::Wedged : Verdict::Crash;
+    r.expected = "the backend lives, and comes to an end";
+    r.seen = late ? "it did not return within the time limit"
+                  : "signal " + std::to_string(signal) + " in the process of both ends";
+    current.run->results.push_back(r);
+    std::string problem;
+    (void)put(report({*current.run}, *current.options, problem), *current.options);
+    std::_Exit(4);
+}
+
+int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<const Case *> &cases,
+           const Profile &profile)
+{
+    RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat, {}};
+    if (!o.done.empty()) {
+        auto done = contents(o.done);
+        if (!done)
+            return refuse(o.done + " cannot be read: --done takes a file with an ID on each line");
+        std::istringstream lines(*done);
+        for (std::string id; std::getline(lines, id);)
+            settings.done.push_back(id);
+    }
+    Runner runner(std::move(domains), settings);
+    Run run{o.subject.empty() ? (o.loopback ? "loopback" : "vbd " + o.vbds[0]) : o.subject,
+            o.version,
+            PVBLK_SUITE_VERSION,
+            now(),
+            "",
+            {}};
+    run.command =
+        o.loopback ? "blkif-conformance --loopback" : "blkif-conformance --vbd " + o.vbds[0];
+    if (std::string problem = runner.prepare(); !problem.empty())
+        return refuse(problem, kHarness);
+    auto plan = runner.plan(cases);
+    if (o.wait_for_gdb) {
+        std::fprintf(stderr,
+                     "process %d waits: gdb -p %d, then `continue`, then press Enter here\n",
+                     int(getpid()), int(getpid()));
+        (void)std::getchar();
+    }
+    current = {&o, &run, ""};
+    if (o.loopback)
+        for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGALRM})
+            std::signal(s, died);
+    if (o.time_limit.count())
+        alarm(static_cast<unsigned>(o.time_limit.count()));
+    bool stream = o.format == Options::Format::Jsonl && o.output.empty();
+    if (stream)
+        std::fputs(json_head(run).c_str(), stdout);
+    runner.run(
+        plan,
+        [&](const Play &p) {
+            current.id = p.id();
+            if (o.progress)
+                std::fprintf(stderr, "case %s\n", current.id.c_str());
+        },
+        [&](CaseResult r) {
+            profile.apply(r);
+            if (stream) { /* the subject may take us along: each line is out at once */
+                std::fputs(json_line(r).c_str(), stdout);
+                std::fflush(stdout);
+            }
+            run.results.push_back(std::move(r));
+        });
+    alarm(0);
+    runner.clean_up();
+    if (!o.baseline.empty()) {
+        std::string problem;
+        auto before = read_run(o.baseline, problem);
+        if (!before)
+            return refuse(problem);
+        std::fputs(changes(*before, run).c_str(), stdout);
+        return exit_code(run);
+    }
+    std::string problem;
+    int code = stream ? 0 : put(report({run}, o, problem), o);
+    return code ? code : exit_code(run);
+}
+
+int start(const Options &o)
+{
+    std::vector<std::string> unknown;
+    auto cases = o.what == Options::Do::Report ? all_cases() : select(o.words, unknown);
+    if (!unknown.empty())
+        return refuse("no case is called " + unknown[0] + ": --list shows all");
+    if (o.shards > 1) {
+        std::vector<const Case *> part;
+        for (size_t i = o.shard; i < cases.size(); i += o.shards)
+            part.push_back(cases[i]);
+        cases = part;
+    }
+    switch (o.what) {
+    case Options::Do::Help: std::fputs(kHelp, stdout); return 0;
+    case Options::Do::List: return list(cases);
+    case Options::Do::Coverage: return coverage(cases);
+    case Options::Do::Report: return show_runs(o);
+    case Options::Do::Run: break;
+    }
+    Profile profile;
+    if (!o.profile.empty()) {
+        std::string problem;
+        auto text = contents(o.profile);
+        if (!text)
+            return refuse(o.profile + " cannot be read: name a profile for --profile");
+        auto parsed = Profile::parse(*text, problem);
+        if (!parsed)
+            return refuse(o.profile + ", " + problem);
+        profile = *parsed;
+        if (std::string pattern = profile.unknown_cases(); !pattern.empty())
+            return refuse(o.profile + " names " + pattern +
+                          ", and no case is called so: --list shows all");
+    }
+    if (!o.loopback)
+        return refuse("--vbd needs Linux's Xen devices, which this build does not use");
+    LoopbackDomain plain, readonly(LoopbackDomain::Kind::ReadOnly),
+        large(LoopbackDomain::Kind::LargeSectors);
+    if (auto obeyed = plain.obey(o.plan); !obeyed)
+        return refuse("--plan: " + obeyed.error().what);
+    return run_on({&plain, &readonly, &large}, o, cases, profile);
+}
+
+} // namespace
+
+} // namespace pvblk::conformance
+
+int main(int argc, char **argv)
+{
+    using namespace pvblk::conformance;
+    std::string problem;
+    auto options = parse_options(argc, argv, problem);
+    return options ? start(*options) : refuse(problem);
+}

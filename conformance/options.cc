@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: see options.h. */
+#include "options.h"
+
+#include <algorithm>
+#include <cstring>
+#include <getopt.h>
+
+namespace pvblk::conformance
+{
+
+const char *const kHelp = R"(blkif-conformance: tells any blkif backend which clauses it breaks
+
+  blkif-conformance --loopback             our own backend, in this process: milliseconds, no Xen
+  blkif-conformance --vbd 51712            the backend of this domain's vbd 51712 (xvda), on real or emulated Xen
+  blkif-conformance --vbd 51712 'ring/**'  some cases: globs over IDs, or level:must, class:hostile,
+                                           clause:ring:req-prod, needs:flush
+  blkif-conformance --list [CASE...]       every case, with its clause, level, class and needs
+  blkif-conformance --coverage             every clause, with the cases that have it
+  blkif-conformance --report FILE...       shows runs that --format jsonl wrote, here or elsewhere
+
+The suite WRITES to the disk. It takes only an empty one (all zeros), and leaves zeros behind.
+
+  --vbd N             again for more disks: a read-only one and one of 4096-byte sectors have cases of their own.
+                      No other frontend may use them: do not load xen-blkfront
+  --allow-writes      take a disk that is not empty
+  --profile FILE      what is known of this backend (TOML): known failures become DEVIATION, stale entries FAIL
+  --baseline FILE     an earlier run (jsonl): show only what changed since, by ID
+  --format F          text, tap, junit, jsonl or html; -o FILE writes it there
+  --subject NAME, --version TEXT   for the report
+  --patience SECONDS  wait that long for an answer (default 3)
+  --time-limit SECONDS   end the whole run then; cases that did not run are INCONCLUSIVE
+  --repeat N          play each case N times
+  --shard I/N         the I-th of N parts of the cases
+  --plan TEXT         with --loopback: make our backend misbehave (docs/faults.rst)
+  --gdb               wait for a debugger before the first case
+  --progress          say on standard error which case runs
+  --done FILE         IDs that already ran, one a line: leave them out
+  -q                  print the sums only
+
+Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more), CRASH, INCONCLUSIVE.
+Exit codes: 0 as expected, 1 a FAIL, 2 wrong usage, 3 could not decide, 4 the backend died or is wedged,
+77 everything was skipped.
+)";
+
+namespace
+{
+
+enum : int {
+    kLoopback = 256,
+    kVbd,
+    kList,
+    kCoverage,
+    kReport,
+    kAllowWrites,
+    kProfile,
+    kBaseline,
+    kFormat,
+    kSubject,
+    kVersion,
+    kPatience,
+    kTimeLimit,
+    kRepeat,
+    kShard,
+    kPlan,
+    kGdb,
+    kProgress,
+    kDone,
+};
+
+constexpr struct option kOptions[] = {
+    {"loopback", no_argument, nullptr, kLoopback},
+    {"vbd", required_argument, nullptr, kVbd},
+    {"list", no_argument, nullptr, kList},
+    {"coverage", no_argument, nullptr, kCoverage},
+    {"report", no_argument, nullptr, kReport},
+    {"allow-writes", no_argument, nullptr, kAllowWrites},
+    {"profile", required_argument, nullptr, kProfile},
+    {"baseline", required_argument, nullptr, kBaseline},
+    {"format", required_argument, nullptr, kFormat},
+    {"subject", required_argument, nullptr, kSubject},
+    {"version", required_argument, nullptr, kVersion},
+    {"patience", required_argument, nullptr, kPatience},
+    {"time-limit", required_argument, nullptr, kTimeLimit},
+    {"repeat", required_argument, nullptr, kRepeat},
+    {"shard", required_argument, nullptr, kShard},
+    {"plan", required_argument, nullptr, kPlan},
+    {"gdb", no_argument, nullptr, kGdb},
+    {"progress", no_argument, nullptr, kProgress},
+    {"done", required_argument, nullptr, kDone},
+    {"help", no_argument, nullptr, 'h'},
+    {nullptr, 0, nullptr, 0},
+};
+
+/* A whole number from 1 on, of at most seven digits; 0: it is none. */
+uint32_t whole(const std::string &text)
+{
+    if (text.empty() || text.size() > 7 ||
+        !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        return 0;
+    return static_cast<uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
+}
+
+bool shard(const std::string &text, Options &o)
+{
+    size_t slash = text.find('/');
+    if (slash == std::string::npos)
+        return false;
+    uint32_t i = whole(text.substr(0, slash));
+    o.shards = whole(text.substr(slash + 1));
+    o.shard = i - 1;
+    return i && o.shards && i <= o.shards;
+}
+
+bool format(const std::string &name, Options &o)
+{
+    static constexpr const char *kNames[] = {"text", "tap", "junit", "jsonl", "html"};
+    for (size_t i = 0; i < std::size(kNames); i++)
+        if (name == kNames[i]) {
+            o.format = static_cast<Options::Format>(i);
+            return true;
+        }
+    return false;
+}
+
+/* "" or why this option cannot be. */
+std::string take(int option, const std::string &value, Options &o)
+{
+    uint32_t n = whole(value);
+    switch (option) {
+    case kLoopback: o.loopback = true; break;
+    case kVbd:
+        if (!n)
+            return "--vbd " + value + " is not the number of a vbd: xvda is 51712";
+        o.vbds.push_back(value);
+        break;
+    case kList: o.what = Options::Do::List; break;
+    case kCoverage: o.what = Options::Do::Coverage; break;
+    case kReport: o.what = Options::Do::Report; break;
+    case kAllowWrites: o.allow_writes = true; break;
+    case kProfile: o.profile = value; break;
+    case kBaseline: o.baseline = value; break;
+    case kFormat:
+        if (!format(value, o))
+            return "--format " + value + " is none of text, tap, junit, jsonl and html";
+        break;
+    case kSubject: o.subject = value; break;
+    case kVersion: o.version = value; break;
+    case kPatience:
+        if (!n)
+            return "--patience " + value + " is not a whole number of seconds";
+        o.patience = std::chrono::seconds(n);
+        break;
+    case kTimeLimit:
+        if (!n)
+            return "--time-limit " + value + " is not a whole number of seconds";
+        o.time_limit = std::chrono::seconds(n);
+        break;
+    case kRepeat:
+        if (!n)
+            return "--repeat " + value + " is not a whole number above 0";
+        o.repeat = n;
+        break;
+    case kShard:
+        if (!shard(value, o))
+            return "--shard " + value + " is not like 1/4, the first of four parts";
+        break;
+    case kPlan: o.plan = value; break;
+    case kGdb: o.wait_for_gdb = true; break;
+    case kProgress: o.progress = true; break;
+    case kDone: o.done = value; break;
+    case 'o': o.output = value; break;
+    case 'q': o.quiet = true; break;
+    case 'h': o.what = Options::Do::Help; break;
+    default: break;
+    }
+    return "";
+}
+
+/* "" or why these options do not go together. */
+std::string check(const Options &o)
+{
+    if (o.what == Options::Do::Run && !o.loopback && o.vbds.empty())
+        return "name a subject: --loopback, or --vbd and the number of a vbd";
+    if (o.loopback && !o.vbds.empty())
+        return "--loopback has disks of its own, and takes no --vbd";
+    if (!o.plan.empty() && !o.loopback)
+        return "--plan is for --loopback: only our own backend obeys it";
+    if (o.what == Options::Do::Report && o.words.empty())
+        return "--report takes files that --format jsonl wrote";
+    if (o.format == Options::Format::Html && o.output.empty())
+        return "--format html needs -o FILE";
+    return "";
+}
+
+} // namespace
+
+std::optional<Options> parse_options(int argc, char **argv, std::string &problem)
+{
+    Options o;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":o:qh", kOptions, nullptr)) != -1;) {
+        const char *word = argv[optind - 1];
+        if (c == '?')
+            problem = std::string(word) + " is no option";
+        else if (c == ':')
+            problem = std::string(word) + " needs a value";
+        else
+            problem = take(c, optarg ? optarg : "", o);
+        if (!problem.empty())
+            return std::nullopt;
+    }
+    o.words.assign(argv + optind, argv + argc);
+    problem = o.what == Options::Do::Help ? "" : check(o);
+    if (!problem.empty())
+        return std::nullopt;
+    return o;
+}
+
+} // namespace pvblk::conformance

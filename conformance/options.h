@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of blkif-conformance. */
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+struct Options {
+    enum class Do : uint8_t { Run, List, Coverage, Report, Help };
+    enum class Format : uint8_t { Text, Tap, Junit, Jsonl, Html };
+
+    Do what{Do::Run};
+    Format format{Format::Text};
+    std::string output{}; /* "": standard output */
+    bool loopback{false};
+    std::vector<std::string> vbds{};  /* numbers, in decimal */
+    std::string plan{};               /* a fault plan for our own backend */
+    std::vector<std::string> words{}; /* which cases; of a report: files */
+    std::string profile{}, baseline{}, subject{}, version{}, done{};
+    bool allow_writes{false}, wait_for_gdb{false}, progress{false}, quiet{false};
+    uint32_t repeat{1}, shard{0}, shards{1};
+    std::chrono::milliseconds patience{3000};
+    std::chrono::seconds time_limit{0}; /* 0: none */
+};
+
+/* Nothing: `problem` is a sentence. */
+std::optional<Options> parse_options(int argc, char **argv, std::string &problem);
+extern const char *const kHelp;
+
+} // namespace pvblk::conformance

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* All cases, and how a user picks some of them. */
+#pragma once
+
+#include "case.h"
+
+#include <string>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+/* In the order in which they run: what may end the backend comes last. */
+const std::vector<const Case *> &all_cases();
+
+/* Those whose ID matches one of the globs (** and * match any text), or that have
+ * level:must, class:hostile, clause:ring:req-prod or needs:flush. No word: all.
+ * `unknown`: the words that match nothing. */
+std::vector<const Case *> select(const std::vector<std::string> &words,
+                                 std::vector<std::string> &unknown);
+
+} // namespace pvblk::conformance

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON lines: see report.h. */
+#include "report.h"
+
+#define JSON_NOEXCEPTION 1
+#include <nlohmann/json.hpp>
+
+#include <array>
+
+namespace pvblk::conformance
+{
+
+namespace
+{
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<const char *, 3> kLanes{"front", "back", "store"};
+
+/* The backend's text may hold anything. */
+std::string dump(const Json &j)
+{
+    return j.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string text(const Json &j, const char *key)
+{
+    auto it = j.find(key);
+    return it != j.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+int64_t number(const Json &j, const char *key)
+{
+    auto it = j.find(key);
+    return it != j.end() && it->is_number_integer() ? it->get<int64_t>() : 0;
+}
+
+std::optional<Verdict> verdict_of(const std::string &name)
+{
+    for (uint32_t v = 0; v < kVerdicts; v++)
+        if (name == verdict_name(static_cast<Verdict>(v)))
+            return static_cast<Verdict>(v);
+    return std::nullopt;
+}
+
+std::optional<CaseResult> result_of(const Json &j)
+{
+    CaseResult r;
+    auto verdict = verdict_of(text(j, "verdict"));
+    r.id = text(j, "id");
+    if (!verdict || r.id.empty())
+        return std::nullopt;
+    r.verdict = *verdict;
+    r.clause = text(j, "clause");
+    r.level = text(j, "level");
+    r.kind = text(j, "class");
+    r.what = text(j, "what");
+    r.expected = text(j, "expected");
+    r.seen = text(j, "seen");
+    r.why = text(j, "why");
+    r.deviation = text(j, "deviation");
+    r.took = std::chrono::milliseconds(number(j, "ms"));
+    auto happened = j.find("happened");
+    if (happened == j.end() || !happened->is_array())
+        return r;
+    for (const Json &h : *happened) {
+        if (!h.is_object())
+            continue;
+        Lane lane = Lane::Front;
+        for (size_t i = 0; i < kLanes.size(); i++)
+            if (text(h, "lane") == kLanes[i])
+                lane = static_cast<Lane>(i);
+        r.happened.push_back({std::chrono::microseconds(number(h, "us")), lane, text(h, "what")});
+    }
+    return r;
+}
+
+} // namespace
+
+std::string json_head(const Run &run)
+{
+    return dump(Json{{"format", "blkif-conformance/1"},
+                     {"subject", run.subject},
+                     {"version", run.version},
+                     {"suite", run.suite},
+                     {"date", run.date},
+                     {"command", run.command}}) +
+           "\n";
+}
+
+std::string json_line(const CaseResult &r)
+{
+    Json j{{"id", r.id},         {"verdict", verdict_name(r.verdict)},
+           {"clause", r.clause}, {"level", r.level},
+           {"class", r.kind},    {"what", r.what}};
+    for (auto [key, value] : {std::pair{"expected", &r.expected}, std::pair{"seen", &r.seen},
+                              std::pair{"why", &r.why}, std::pair{"deviation", &r.deviation}})
+        if (!value->empty())
+            j[key] = *value;
+    j["ms"] = r.took.count();
+    for (const Happening &h : r.happened)
+        j["happened"].push_back(Json{
+            {"us", h.at.count()}, {"lane", kLanes[static_cast<size_t>(h.lane)]}, {"what", h.what}});
+    return dump(j) + "\n";
+}
+
+std::string jsonl(const Run &run)
+{
+    std::string all = json_head(run);
+    for (const CaseResult &r : run.results)
+        all += json_line(r);
+    return all;
+}
+
+std::optional<Run> parse_jsonl(const std::string &all, std::string &problem)
+{
+    Run run;
+    size_t number = 0;
+    for (size_t at = 0; at < all.size();) {
+        size_t end = std::min(all.find('\n', at), all.size());
+        std::string one = all.substr(at, end - at);
+        at = end + 1;
+        number++;
+        if (one.empty())
+            continue;
+        Json j = Json::parse(one, nullptr, false);
+        std::string where = "line " + std::to_string(number);
+        if (!j.is_object()) {
+            problem = where + " is no JSON object";
+            return std::nullopt;
+        }
+        if (number == 1) {
+            if (text(j, "format") != "blkif-conformance/1") {
+                problem = where + " does not say \"format\": \"blkif-conformance/1\"";
+                return std::nullopt;
+            }
+            run.subject = text(j, "subject");
+            run.version = text(j, "version");
+            run.suite = text(j, "suite");
+            run.date = text(j, "date");
+            run.command = text(j, "command");
+            continue;
+        }
+        auto r = result_of(j);
+        if (!r) {
+            problem = where + " has no \"id\", or no \"verdict\" that exists";
+            return std::nullopt;
+        }
+        run.results.push_back(std::move(*r));
+    }
+    if (!number) {
+        problem = "it is empty";
+        return std::nullopt;
+    }
+    return run;
+}
+
+} // namespace pvblk::conformance

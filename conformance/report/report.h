@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports: a Run as text. JSON lines hold all of it, so that a run on another
+ * host can be read back and shown, compared, or put into a page with others.
+ */
+#pragma once
+
+#include "result.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pvblk::conformance
+{
+
+/* TAP 14 with YAML diagnostics. */
+std::string tap(const Run &run);
+/* One testsuite; a deviation counts as passed, with a property. */
+std::string junit(const Run &run);
+/* The first line has the run, each other one a case. */
+std::string json_head(const Run &run);
+std::string json_line(const CaseResult &r);
+std::string jsonl(const Run &run);
+/* Reads jsonl() back. Nothing: `problem` says in which line what is wrong. */
+std::optional<Run> parse_jsonl(const std::string &text, std::string &problem);
+/* One page for all runs side by side, without anything from elsewhere. */
+std::string html(const std::vector<Run> &runs);
+/* For a person: a line a case that is not as expected, then the sums. */
+std::string summary(const Run &run);
+std::string line(const CaseResult &r);
+
+} // namespace pvblk::conformance

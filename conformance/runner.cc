@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* The runner: see runner.h. */
+#include "runner.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace pvblk::conformance
+{
+
+namespace
+{
+
+/* Sectors that are compared after each case, at the start and at the end of the
+ * disk; cases write there. */
+constexpr uint64_t kGuarded = 256;
+/* Where the READ and WRITE go that show that a backend goes on. */
+constexpr uint64_t kProbe = kGuarded + 64;
+constexpr uint64_t kLeast = 4 * kGuarded;
+
+} // namespace
+
+const char *axis_suffix(Axis a)
+{
+    switch (a) {
+    case kAbi: return "~x86_32";
+    case kPages: return "~pages";
+    case kQueues: return "~queues";
+    case kPersistent: return "~persistent";
+    default: return "";
+    }
+}
+
+std::string Play::id() const
+{
+    return std::string(what->id) + axis_suffix(axis);
+}
+
+Runner::Runner(std::vector<Domain *> domains, RunnerOptions options) : options_(std::move(options))
+{
+    for (Domain *d : domains)
+        seats_.push_back({std::make_unique<Bench>(*d, log_, options_.patience)});
+}
+
+/* ---- before the cases ----------------------------------------------------------- */
+
+std::string Runner::prepare()
+{
+    for (Seat &seat : seats_) {
+        std::string problem = prepare(seat, &seat == &seats_[0]);
+        if (!problem.empty() && &seat == &seats_[0])
+            return problem;
+        seat.usable = problem.empty();
+    }
+    return "";
+}
+
+std::string Runner::prepare(Seat &seat, bool first)
+{
+    Bench &b = *seat.bench;
+    std::string where = b.domain.frontend();
+    b.start_case();
+    if (!b.begin())
+        return "the backend of " + where + " does not come to InitWait, its state is " +
+               xenbus_state_name(b.front.their_state()) + ": is another frontend using this vbd?";
+    if (!b.connect(Shape{}))
+        return "the backend of " + where + " does not connect: " + b.seen() + b.trouble();
+    seat.has = b.offer().has() | b.domain.abilities();
+    if (b.offer().sectors < kLeast)
+        return "the disk of " + where + " is too small: the suite needs " +
+               std::to_string(kLeast * kSectorSize / 1024) + " KiB";
+    if (first && b.offer().readonly)
+        return "the disk of " + where + " is read-only: name a writable one first";
+    if (b.offer().readonly) {
+        (void)b.close();
+        return "";
+    }
+    /* Nothing but zeros is ours to overwrite. */
+    for (uint64_t s = 0; s < kGuarded && !options_.allow_writes; s += 88) {
+        WireRequest r = b.request(Op::Read, s, 11);
+        b.expect(b.ask(r), {{Outcome::Okay, "blkif:op"}});
+        for (uint32_t i = 0; i < 11 && !b.failed(); i++)
+            if (std::any_of(b.page(i), b.page(i) + kPageSize,
+                            [](std::byte x) { return x != std::byte{}; }))
+                return "the disk of " + where +
+                       " holds data: the suite writes to its disk; "
+                       "give it an empty one, or --allow-writes";
+    }
+    uint64_t end = b.offer().sectors - kGuarded;
+    for (uint64_t s = 0; s < kGuarded; s += 64) {
+        b.write(s, 8);
+        b.write(end + s, 8);
+    }
+    if (b.failed())
+        return "the backend of " + where + " cannot write: expected " + b.expected() + ", saw " +
+               b.seen() + b.trouble();
+    (void)b.close();
+    return "";
+}
+
+const Runner::Seat *Runner::seat_for(uint32_t needs) const
+{
+    constexpr uint32_t kSpecial = kNeedsReadOnly | kNeedsLargeSectors;
+    if (!(needs & kSpecial))
+        return &seats_[0];
+    for (const Seat &seat : seats_)
+        if (seat.usable && (needs & kSpecial & seat.has) == (needs & kSpecial))
+            return &seat;
+    return nullptr;
+}
+
+Runner::Seat *Runner::seat_for(uint32_t needs)
+{
+    return const_cast<Seat *>(std::as_const(*this).seat_for(needs));
+}
+
+std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases) const
+{
+    std::vector<Planned> all;
+    for (const Case *c : cases) {
+        const Seat *seat = seat_for(c->needs);
+        std::string skip;
+        if (!seat)
+            skip = c->needs & kNeedsReadOnly ? "needs a read-only vbd"
+                                             : "needs a vbd of 4096-byte sectors";
+        else if (auto lacks = missing_need(c->needs, seat->has); !lacks.empty())
+            skip = "needs " + std::string(lacks);
+        all.push_back({{c, kPlain}, skip});
+        for (Axis axis : {kAbi, kPages, kQueues, kPersistent}) {
+            if (!(c->axes & axis) || !skip.empty())
+                continue;
+            uint32_t need = axis == kPages        ? kNeedsPages
+                            : axis == kQueues     ? kNeedsQueues
+                            : axis == kPersistent ? kNeedsPersistent
+                                                  : kNothing;
+            auto lacks = missing_need(need, seat->has);
+            all.push_back({{c, axis}, lacks.empty() ? "" : "needs " + std::string(lacks)});
+        }
+    }
+    return all;
+}
+
+/* ---- a case ------------------------------------------------------------------------ */
+
+void Runner::run(const std::vector<Planned> &plan, const std::function<void(const Play &)> &begins,
+                 const std::function<void(CaseResult)> &ended)
+{
+    for (const Planned &p : plan) {
+        std::string id = p.play.id();
+        if (std::find(options_.done.begin(), options_.done.end(), id) != options_.done.end())
+            continue;
+        const Case &c = *p.play.what;
+        CaseResult r;
+        r.id = id;
+        if (!p.skip.empty()) {
+            r.verdict = Verdict::Skip;
+            r.why = p.skip;
+        } else if (!wedged_by_.empty()) {
+            r.verdict = Verdict::Inconclusive;
+            r.why = "the backend is wedged since " + wedged_by_;
+        } else {
+            begins(p.play);
+            for (uint32_t i = 0; i < options_.repeat; i++) {
+                r = play(p.play, *seat_for(c.needs));
+                if (r.verdict != Verdict::Pass)
+                    break;
+            }
+        }
+        r.clause = c.clause;
+        r.level = level_name(c.level);
+        r.kind = kind_name(c.kind);
+        r.what = c.what;
+        ended(std::move(r));
+    }
+}
+
+namespace
+{
+
+Shape shape_of(Axis axis, const Offer &offer)
+{
+    Shape s;
+    switch (axis) {
+    case kAbi: s.abi = Abi::X86_32; break;
+    case kPages: s.pages = 1u << offer.order; break;
+    case kQueues: s.queues = std::min(offer.queues, 4u); break;
+    case kPersistent: s.persistent = true; break;
+    default: break;
+    }
+    return s;
+}
+
+} // namespace
+
+CaseResult Runner::play(const Play &p, Seat &seat)
+{
+    const Case &c = *p.what;
+    Bench &b = *seat.bench;
+    CaseResult r;
+    r.id = p.id();
+    auto begun = b.domain.now();
+    log_.begin(begun);
+    b.start_case();
+    b.shape(shape_of(p.axis, b.offer()));
+    if (!b.begin())
+        b.cannot(
+            std::string("the backend does not come to InitWait before the case, its state is ") +
+            xenbus_state_name(b.front.their_state()));
+    if (c.start == Start::Connected)
+        (void)b.connect();
+    if (!b.failed())
+        c.body(b);
+    judge_body(b, r);
+    judge_state(c, b, r);
+    b.end_case();
+    r.took = std::chrono::duration_cast<std::chrono::milliseconds>(b.domain.now() - begun);
+    if (r.verdict != Verdict::Pass)
+        r.happened.assign(log_.kept().begin(), log_.kept().end());
+    return r;
+}
+
+void Runner::judge_body(Bench &b, CaseResult &r)
+{
+    r.seen = b.seen();
+    r.expected = b.expected();
+    r.why = b.trouble();
+    r.verdict = b.could_not()    ? Verdict::Inconclusive
+                : b.has_failed() ? Verdict::Fail
+                                 : Verdict::Pass;
+}
+
+/* A WRITE, and a READ of it. */
+bool Runner::goes_on(Bench &b)
+{
+    if (b.offer().readonly) {
+        b.expect(b.ask(b.request(Op::Read, kProbe)), {{Outcome::Okay, "blkif:op"}});
+    } else {
+        b.write(kProbe);
+        b.read(kProbe);
+    }
+    return !b.failed();
+}
+
+bool Runner::rest_is_untouched(Bench &b)
+{
+    uint64_t end = b.offer().sectors - kGuarded;
+    for (uint64_t s = 0; s < kGuarded; s += 64) {
+        b.read(s, 8);
+        b.read(end + s, 8);
+    }
+    return !b.failed();
+}
+
+void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
+{
+    auto fail = [&r](const std::string &expected, const std::string &seen) {
+        if (r.verdict != Verdict::Pass)
+            return;
+        r.verdict = Verdict::Fail;
+        r.expected = expected;
+        r.seen = seen;
+    };
+    b.start_case();
+    b.domain.release();
+    bool same = b.connected() && b.front.queues();
+    bool good = same && goes_on(b);
+    if (same && !good && c.after == After::GoesOn)
+        fail("a READ and a WRITE on the same connection go on",
+             "expected " + b.expected() + ", saw " + b.seen());
+    if (!good) {
+        b.start_case();
+        good = b.begin() && b.connect(Shape{}) && goes_on(b);
+        if (!good) {
+            r.why = "after the case, not even a new connection works: " +
+                    (b.failed() ? "expected " + b.expected() + ", saw " + b.seen()
+                                : std::string("the backend's state is ") +
+                                      xenbus_state_name(b.front.their_state()));
+            r.verdict = Verdict::Wedged;
+            if (b.domain.abilities() & kRemoves)
+                b.domain.restart();
+            else
+                wedged_by_ = r.id;
+            return;
+        }
+    }
+    if (!b.offer().readonly && !rest_is_untouched(b))
+        fail("nothing on the disk changes that no request asked for", b.seen());
+    if (!b.close())
+        fail("the backend closes",
+             std::string("its state is ") + xenbus_state_name(b.front.their_state()));
+    b.start_case();
+    if (b.domain.abilities() & kSeesMaps && b.domain.mapped())
+        fail("a closed backend has no page mapped",
+             std::to_string(b.domain.mapped()) + " pages are mapped");
+}
+
+void Runner::clean_up()
+{
+    for (Seat &seat : seats_) {
+        Bench &b = *seat.bench;
+        if (!seat.usable || b.offer().readonly || !wedged_by_.empty())
+            continue;
+        b.start_case();
+        if (!b.begin() || !b.connect(Shape{}))
+            continue;
+        uint64_t end = b.offer().sectors - kGuarded;
+        for (uint64_t s = 0; s < kGuarded * 2 && !b.failed(); s += 64)
+            for (uint64_t from : {s, end + s}) {
+                if (from + 64 > b.offer().sectors)
+                    continue;
+                WireRequest w = b.request(Op::Write, from, 8);
+                for (uint32_t i = 0; i < 8; i++)
+                    std::fill_n(b.page(i), kPageSize, std::byte{});
+                (void)b.ask(w);
+            }
+        (void)b.close();
+    }
+}
+
+} // namespace pvblk::conformance
