@@ -92,7 +92,7 @@ private:
     std::unique_ptr<BlockFront> front_{};
     std::vector<std::unique_ptr<Pending>> pending_{}; /* index: cookie */
     uint64_t waiting_{0};                             /* accepted, not completed */
-    uint64_t ok_data_{0}; /* completed Ok, and cannot be without the ring */
+    uint64_t ok_data_{0}; /* completed Ok, which takes the ring */
     LogWatch logs_{};
     bool owner_asked_{false};
     size_t nested_{0};
@@ -250,8 +250,10 @@ void FrontScene::completed(void *cookie, uint32_t, IoStatus status)
     auto id = reinterpret_cast<uintptr_t>(cookie);
     check(id < pending_.size(), "a request is completed that was never made");
     check(pending_[id] != nullptr, "a request is completed twice");
-    if (status == IoStatus::Ok && pending_[id]->kind != IoKind::Discard)
-        ok_data_++;
+    IoKind kind = pending_[id]->kind;
+    /* A disk without a volatile cache has nothing to flush. */
+    bool no_work = kind == IoKind::Flush && !front_->plan().can_flush();
+    ok_data_ += status == IoStatus::Ok && kind != IoKind::Discard && !no_work;
     pending_[id].reset();
     waiting_--;
     out_.ok += status == IoStatus::Ok;

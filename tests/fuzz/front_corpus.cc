@@ -533,6 +533,17 @@ TEST(Front, NextConnectionHasOtherLimits)
     EXPECT_EQ(o.ok, 8u);
 }
 
+/* The backend offers neither flush nor barrier, from its second session on. */
+TEST(Front, DiskWithoutACacheNeedsNoFlush)
+{
+    Seed seed = Seed().step(O::Offer, kNoFlush, 0, 0, 1).step(O::Owner, 0);
+    for (int i = 0; i < 4; i++)
+        seed.step(O::Run).step(O::Follow);
+    FrontOutcome o = play(seed.step(O::Run).step(O::Submit, kFlush).step(O::Run));
+    EXPECT_EQ(o.ok, 1u);
+    EXPECT_EQ(o.counters.ring_flushes, 0u);
+}
+
 /* A list that the backend changed names the ring, so its pages are among those
  * that it keeps, and nobody can rely on what it finds there. */
 TEST(Front, KeptPageIsTheRing)
