@@ -14,6 +14,8 @@ COVERAGE = ["-Db_coverage=true", "-Doptimization=0"]
 # The proofs have a folder of their own: Meson looks for their tools once, and only tests need them.
 NO_PROOF = ["-Dproof=disabled"]
 SIM = "tests/sim/pvblk-sim"
+# Programs that run in a guest.
+LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 OVMF = ["tests/ovmf/ovmf_io_test", "tests/ovmf/ovmf_defects_test"]
 
 
@@ -27,6 +29,10 @@ def ensure_asan():
 
 def ensure_sim():
     build(paths.CORE, NO_PROOF, [SIM])
+
+
+def ensure_linux_front():
+    build(paths.CORE, NO_PROOF, LINUX_FRONT)
 
 
 def ensure_sim_asan():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of rooms in docs/design.rst: it names every file of the core, and who may include whom.
+"""The table of rooms in docs/design.rst: it names every file of the core and of a provider, and who may include whom.
 
 The table is a list-table after the comment `.. rooms`; a row has the room's name, the rooms that it includes, what it
 knows nothing of, and its files: with a folder where that is not the room's own (``pvblk/front.h``).
@@ -14,8 +14,9 @@ from pvblk import paths, ui
 
 DESIGN = paths.ROOT / "docs" / "design.rst"
 CORE = paths.ROOT / "hw" / "xen-pvblk" / "core"
+PROVIDERS = paths.ROOT / "providers"
 INCLUDE = paths.ROOT / "include"
-FOLDERS = ("proto", "front", "back", "fault", "virtio", "c", "loopback")
+FOLDERS = ("proto", "front", "back", "fault", "virtio", "c", "loopback", "linux")
 
 
 @dataclass
@@ -39,8 +40,8 @@ def rooms():
 
 def source_files():
     """Every file by the name that an include has."""
-    names = {path.relative_to(INCLUDE).as_posix(): path for path in INCLUDE.rglob("*.h")}
-    return names | {path.relative_to(CORE).as_posix(): path for path in CORE.rglob("*") if path.suffix in (".cc", ".h")}
+    return {path.relative_to(folder).as_posix(): path for folder in (INCLUDE, CORE, PROVIDERS)
+            for path in folder.rglob("*") if path.suffix in (".cc", ".h")}
 
 
 def fail_with(problems):
@@ -48,8 +49,8 @@ def fail_with(problems):
         raise ui.Problem(f"docs/design.rst: {'; '.join(problems[:8])}" + (" ..." if len(problems) > 8 else ""))
 
 
-@pytest.mark.claim("style/rooms", "docs/design.rst lists each file of the core in one room, and a room after the rooms "
-                   "that it includes")
+@pytest.mark.claim("style/rooms", "docs/design.rst lists each file of the core and of a provider in one room, and a room "
+                   "after the rooms that it includes")
 def test_rooms():
     table, files = rooms(), source_files()
     named = [file for room in table for file in room.files]

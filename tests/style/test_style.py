@@ -138,7 +138,7 @@ def miscounted(text):
         clause for clause in named if f"``{clause}``" not in end)
 
 
-CXX = ("include/", "hw/xen-pvblk/core/", "tests/", "examples/")
+CXX = ("include/", "hw/xen-pvblk/core/", "providers/", "tests/", "examples/")
 
 
 @pytest.mark.claim("style/clang-format", "clang-format 19 would change nothing in the C++")
