@@ -23,11 +23,24 @@ std::optional<std::string> read_node(Store &store, const std::string &path)
     return text;
 }
 
+Front::Front(Domain &domain, Log &log)
+    : domain_(domain), log_(log),
+      nodes_{"protocol",       "feature-persistent", "multi-queue-num-queues", "ring-page-order",
+             "num-ring-pages", "ring-ref",           "event-channel"}
+{
+    for (uint32_t i = 0; i < kMaxRingPages; i++) {
+        nodes_.insert("ring-ref" + std::to_string(i));
+        nodes_.insert("queue-" + std::to_string(i));
+    }
+}
+
 /* ---- nodes --------------------------------------------------------------- */
 
 void Front::node(const std::string &name, const std::string &value)
 {
     say(Lane::Store, name + " = " + value);
+    if (name != "state")
+        nodes_.insert(name);
     (void)domain_.store().write(domain_.frontend() + "/" + name, value);
 }
 
@@ -134,13 +147,9 @@ Status Front::make_rings(const Shape &shape)
 
 void Front::forget_nodes()
 {
-    for (const char *name : {"protocol", "feature-persistent", "multi-queue-num-queues",
-                             "ring-page-order", "num-ring-pages", "ring-ref", "event-channel"})
+    for (const std::string &name : nodes_)
         domain_.store().remove(domain_.frontend() + "/" + name);
-    for (uint32_t i = 0; i < kMaxRingPages; i++) {
-        domain_.store().remove(domain_.frontend() + "/ring-ref" + std::to_string(i));
-        domain_.store().remove(domain_.frontend() + "/queue-" + std::to_string(i));
-    }
+    nodes_.clear();
 }
 
 void Front::drop_rings()

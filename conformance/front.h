@@ -12,6 +12,7 @@
 #include "pvblk/xenbus.h"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ struct Shape {
 class Front
 {
 public:
-    Front(Domain &domain, Log &log) : domain_(domain), log_(log) {}
+    Front(Domain &domain, Log &log);
     ~Front() { drop_rings(); }
 
     /* ---- nodes: ours, and the backend's */
@@ -53,7 +54,8 @@ public:
     Status share_rings(const Shape &shape);
     void announce(const Shape &shape);
     void name_ring(const Shape &shape, uint32_t queue);
-    /* Nodes of ours that make_rings() may have written. */
+    /* Removes all nodes but the state that we wrote, or at first all that an
+     * earlier frontend may have written. */
     void forget_nodes();
     void drop_rings();
     uint32_t queues() const { return static_cast<uint32_t>(rings_.size()); }
@@ -98,6 +100,7 @@ private:
     Log &log_;
     Shape shape_{};
     std::vector<Ring> rings_{};
+    std::set<std::string> nodes_{}; /* that may be there */
     uint64_t ids_{0};
 };
 

@@ -46,8 +46,7 @@ LoopbackDomain::~LoopbackDomain()
 
 void LoopbackDomain::start()
 {
-    faults_ = std::make_unique<BackFaults>();
-    back_ = std::make_unique<BlockBack>(hub_.back_ports(), config_, faults_->hooks());
+    back_ = std::make_unique<BlockBack>(hub_.back_ports(), config_, faults_.hooks());
     hub_.attach(back_.get());
     /* The config is within its limits, and XenStore does not fail here. */
     (void)back_->start();
@@ -59,7 +58,7 @@ Result<Ok, FaultError> LoopbackDomain::obey(const std::string &plan)
     auto parsed = FaultPlan::parse(plan);
     if (!parsed)
         return parsed.error();
-    faults_->obey(std::move(parsed.value()));
+    faults_.obey(std::move(parsed.value()));
     return Ok{};
 }
 

@@ -56,7 +56,7 @@ private:
 
     LoopbackHub hub_;
     BackConfig config_{};
-    std::unique_ptr<BackFaults> faults_{};
+    BackFaults faults_{}; /* of all backends, one after the other */
     std::unique_ptr<BlockBack> back_{};
     std::vector<bool> in_use_; /* private page i, granted by entry i */
     bool event_{false}, store_{false};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* blkif-conformance: see docs/conformance.rst. */
+#include "linux_domain.h"
 #include "loopback_domain.h"
 #include "options.h"
 #include "profile.h"
@@ -14,7 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <sstream>
+#include <random>
 #include <unistd.h>
 
 #ifndef PVBLK_SUITE_VERSION
@@ -23,6 +24,13 @@
 
 namespace pvblk::conformance
 {
+
+/* A place for a breakpoint: `./pvblk conformance loopback --gdb CASE` stops here. */
+[[gnu::noinline]] void before_first_case();
+void before_first_case()
+{
+    asm volatile("");
+}
 
 namespace
 {
@@ -165,7 +173,20 @@ std::string changes(const Run &before, const Run &after)
     return all.empty() ? "no case changed\n" : all;
 }
 
-int show_runs(const Options &o)
+/* What a run that its subject's death ended could not say of a case. */
+void complete(CaseResult &r)
+{
+    std::string id = r.id.substr(0, r.id.find('~'));
+    for (const Case *c : all_cases())
+        if (r.clause.empty() && id == c->id) {
+            r.clause = c->clause;
+            r.level = level_name(c->level);
+            r.kind = kind_name(c->kind);
+            r.what = c->what;
+        }
+}
+
+int show_runs(const Options &o, const Profile &profile)
 {
     std::vector<Run> runs;
     std::string problem;
@@ -173,6 +194,10 @@ int show_runs(const Options &o)
         auto run = read_run(path, problem);
         if (!run)
             return refuse(problem);
+        for (CaseResult &r : run->results) {
+            complete(r);
+            profile.apply(r);
+        }
         runs.push_back(std::move(*run));
     }
     std::string text = report(runs, o, problem);
@@ -214,15 +239,7 @@ void died(int signal)
 int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<const Case *> &cases,
            const Profile &profile)
 {
-    RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat, {}};
-    if (!o.done.empty()) {
-        auto done = contents(o.done);
-        if (!done)
-            return refuse(o.done + " cannot be read: --done takes a file with an ID on each line");
-        std::istringstream lines(*done);
-        for (std::string id; std::getline(lines, id);)
-            settings.done.push_back(id);
-    }
+    RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat, o.after};
     Runner runner(std::move(domains), settings);
     Run run{o.subject.empty() ? (o.loopback ? "loopback" : "vbd " + o.vbds[0]) : o.subject,
             o.version,
@@ -235,12 +252,17 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
     if (std::string problem = runner.prepare(); !problem.empty())
         return refuse(problem, kHarness);
     auto plan = runner.plan(cases);
+    if (o.seed) {
+        std::mt19937_64 random(o.seed);
+        std::shuffle(plan.begin(), plan.end(), random);
+    }
     if (o.wait_for_gdb) {
         std::fprintf(stderr,
                      "process %d waits: gdb -p %d, then `continue`, then press Enter here\n",
                      int(getpid()), int(getpid()));
         (void)std::getchar();
     }
+    before_first_case();
     current = {&o, &run, ""};
     if (o.loopback)
         for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGALRM})
@@ -280,6 +302,30 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
     return code ? code : exit_code(run);
 }
 
+int run_on_loopback(const Options &o, const std::vector<const Case *> &cases,
+                    const Profile &profile)
+{
+    LoopbackDomain plain, readonly(LoopbackDomain::Kind::ReadOnly),
+        large(LoopbackDomain::Kind::LargeSectors);
+    if (auto obeyed = plain.obey(o.plan); !obeyed)
+        return refuse("--plan: " + obeyed.error().what);
+    return run_on({&plain, &readonly, &large}, o, cases, profile);
+}
+
+int run_on_vbds(const Options &o, const std::vector<const Case *> &cases, const Profile &profile)
+{
+    std::vector<std::unique_ptr<LinuxDomain>> domains;
+    std::vector<Domain *> all;
+    for (const std::string &vbd : o.vbds) {
+        auto made = LinuxDomain::create(vbd);
+        if (!made)
+            return refuse(made.error().what, kHarness);
+        all.push_back(made.value().get());
+        domains.push_back(std::move(made.value()));
+    }
+    return run_on(all, o, cases, profile);
+}
+
 int start(const Options &o)
 {
     std::vector<std::string> unknown;
@@ -291,13 +337,6 @@ int start(const Options &o)
         for (size_t i = o.shard; i < cases.size(); i += o.shards)
             part.push_back(cases[i]);
         cases = part;
-    }
-    switch (o.what) {
-    case Options::Do::Help: std::fputs(kHelp, stdout); return 0;
-    case Options::Do::List: return list(cases);
-    case Options::Do::Coverage: return coverage(cases);
-    case Options::Do::Report: return show_runs(o);
-    case Options::Do::Run: break;
     }
     Profile profile;
     if (!o.profile.empty()) {
@@ -313,13 +352,14 @@ int start(const Options &o)
             return refuse(o.profile + " names " + pattern +
                           ", and no case is called so: --list shows all");
     }
-    if (!o.loopback)
-        return refuse("--vbd needs Linux's Xen devices, which this build does not use");
-    LoopbackDomain plain, readonly(LoopbackDomain::Kind::ReadOnly),
-        large(LoopbackDomain::Kind::LargeSectors);
-    if (auto obeyed = plain.obey(o.plan); !obeyed)
-        return refuse("--plan: " + obeyed.error().what);
-    return run_on({&plain, &readonly, &large}, o, cases, profile);
+    switch (o.what) {
+    case Options::Do::Help: std::fputs(kHelp, stdout); return 0;
+    case Options::Do::List: return list(cases);
+    case Options::Do::Coverage: return coverage(cases);
+    case Options::Do::Report: return show_runs(o, profile);
+    case Options::Do::Run: break;
+    }
+    return o.loopback ? run_on_loopback(o, cases, profile) : run_on_vbds(o, cases, profile);
 }
 
 } // namespace

@@ -31,11 +31,12 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and leaves
   --patience SECONDS  wait that long for an answer (default 3)
   --time-limit SECONDS   end the whole run then; cases that did not run are INCONCLUSIVE
   --repeat N          play each case N times
+  --seed N            play the cases in another order, that of this number
   --shard I/N         the I-th of N parts of the cases
   --plan TEXT         with --loopback: make our backend misbehave (docs/faults.rst)
   --gdb               wait for a debugger before the first case
   --progress          say on standard error which case runs
-  --done FILE         IDs that already ran, one a line: leave them out
+  --after ID          begin after this case, which ran already
   -q                  print the sums only
 
 Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more), CRASH, INCONCLUSIVE.
@@ -61,11 +62,12 @@ enum : int {
     kPatience,
     kTimeLimit,
     kRepeat,
+    kSeed,
     kShard,
     kPlan,
     kGdb,
     kProgress,
-    kDone,
+    kAfter,
 };
 
 constexpr struct option kOptions[] = {
@@ -83,11 +85,12 @@ constexpr struct option kOptions[] = {
     {"patience", required_argument, nullptr, kPatience},
     {"time-limit", required_argument, nullptr, kTimeLimit},
     {"repeat", required_argument, nullptr, kRepeat},
+    {"seed", required_argument, nullptr, kSeed},
     {"shard", required_argument, nullptr, kShard},
     {"plan", required_argument, nullptr, kPlan},
     {"gdb", no_argument, nullptr, kGdb},
     {"progress", no_argument, nullptr, kProgress},
-    {"done", required_argument, nullptr, kDone},
+    {"after", required_argument, nullptr, kAfter},
     {"help", no_argument, nullptr, 'h'},
     {nullptr, 0, nullptr, 0},
 };
@@ -161,6 +164,11 @@ std::string take(int option, const std::string &value, Options &o)
             return "--repeat " + value + " is not a whole number above 0";
         o.repeat = n;
         break;
+    case kSeed:
+        if (!n)
+            return "--seed " + value + " is not a whole number above 0";
+        o.seed = n;
+        break;
     case kShard:
         if (!shard(value, o))
             return "--shard " + value + " is not like 1/4, the first of four parts";
@@ -168,7 +176,7 @@ std::string take(int option, const std::string &value, Options &o)
     case kPlan: o.plan = value; break;
     case kGdb: o.wait_for_gdb = true; break;
     case kProgress: o.progress = true; break;
-    case kDone: o.done = value; break;
+    case kAfter: o.after = value; break;
     case 'o': o.output = value; break;
     case 'q': o.quiet = true; break;
     case 'h': o.what = Options::Do::Help; break;

@@ -22,8 +22,9 @@ struct Options {
     std::vector<std::string> vbds{};  /* numbers, in decimal */
     std::string plan{};               /* a fault plan for our own backend */
     std::vector<std::string> words{}; /* which cases; of a report: files */
-    std::string profile{}, baseline{}, subject{}, version{}, done{};
+    std::string profile{}, baseline{}, subject{}, version{}, after{};
     bool allow_writes{false}, wait_for_gdb{false}, progress{false}, quiet{false};
+    uint32_t seed{0}; /* 0: the registry's order */
     uint32_t repeat{1}, shard{0}, shards{1};
     std::chrono::milliseconds patience{3000};
     std::chrono::seconds time_limit{0}; /* 0: none */

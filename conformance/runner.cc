@@ -145,10 +145,13 @@ std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases
 void Runner::run(const std::vector<Planned> &plan, const std::function<void(const Play &)> &begins,
                  const std::function<void(CaseResult)> &ended)
 {
+    bool waits = !options_.after.empty();
     for (const Planned &p : plan) {
         std::string id = p.play.id();
-        if (std::find(options_.done.begin(), options_.done.end(), id) != options_.done.end())
+        if (waits) {
+            waits = id != options_.after;
             continue;
+        }
         const Case &c = *p.play.what;
         CaseResult r;
         r.id = id;

@@ -21,8 +21,8 @@ struct RunnerOptions {
     std::chrono::milliseconds patience{3000}; /* for one answer */
     bool allow_writes{false};                 /* on a disk that is not empty */
     uint32_t repeat{1};
-    /* IDs with variation that ran before, in a run that the subject's death ended. */
-    std::vector<std::string> done{};
+    /* The last case, with variation, of a run that the subject's death ended. */
+    std::string after{};
 };
 
 /* One way to play a case. */
