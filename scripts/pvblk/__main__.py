@@ -4,7 +4,7 @@
 import signal
 import sys
 
-from . import clean, core, coverage, demo, fuzz, lock, paths, qemusource, runqemu, setup, sim, tests, ui
+from . import clean, conformance, core, coverage, demo, fuzz, lock, paths, qemusource, runqemu, setup, sim, tests, ui
 
 HELP = """\
 xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk. No Xen and no KVM needed.
@@ -21,6 +21,8 @@ More:
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
+  ./pvblk conformance              which clauses of blkif backends break: QEMU's, ours, Linux's, or yours, side by side;
+                                   ./pvblk conformance --help has the rest
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
   ./pvblk coverage --update        measure the unit tests' coverage of the core, and write it to tests/coverage.toml
   ./pvblk sim --seeds 1000000      the simulator for more seeds than the tests have, with a count of what happened
@@ -110,6 +112,11 @@ def command_coverage(words):
     return 0
 
 
+def command_conformance(words):
+    with lock.build_folder():
+        return conformance.command(words)
+
+
 def command_fuzz(words):
     minutes = take_option(words, "--minutes") or "1"
     if not words or words[0] not in fuzz.TARGETS:
@@ -154,7 +161,7 @@ def command_clean(words):
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
-            "coverage": command_coverage, "fuzz": command_fuzz, "sim": command_sim, "qemu": command_qemu,
+            "coverage": command_coverage, "conformance": command_conformance, "fuzz": command_fuzz, "sim": command_sim, "qemu": command_qemu,
             "clean": command_clean}
 
 

@@ -130,6 +130,16 @@ class Guest:
             if on_mark:
                 on_mark(text)
 
+    def next_line(self, seconds):
+        """The next line of the guest's script, a mark or not."""
+        try:
+            line = self.control.read(time.monotonic() + seconds)
+        except TimeoutError:
+            raise ui.Problem(f"{self.name}: the guest said nothing for {seconds} s", self.examine()) from None
+        if line is None:
+            raise self.problem(f"QEMU ended with status {self.process.wait()}")
+        return line
+
     def examine(self):
         """A log with where a guest that says nothing any more stands, and what it waits for."""
         log = paths.LOGS / f"{self.name}.hang.log"

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui
+from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui, unmended
 
 # None for a step that is done, what it failed with for others.
 _outcome = {}
@@ -69,6 +69,7 @@ STEPS = {
     "fuzz": core.ensure_fuzz,
     "qemu": qemu.ensure,
     "qemu-asan": qemu.ensure_sanitized,
+    "qemu-unmended": unmended.ensure,
     "qtests": _qtests,
     "guest": _guest,
     "guest-kernels": _guest_kernels,

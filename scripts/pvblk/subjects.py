@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""Subjects of the conformance suite: backends, each in the machine that it runs in.
+
+A subject plays cases, and gives the lines that the suite writes (JSON, one a line). If a case takes the machine along,
+the machine boots again, and the suite goes on with the next case.
+"""
+
+import json
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import guest, images, initramfs, kernel, paths, qemu, ui, unmended
+
+PROGRAM = "blkif-conformance"
+DISK = 4 * images.MIB
+# For a case, and for the machine to boot. A case waits up to 3 s for each answer.
+CASE_SECONDS, BOOT_SECONDS = 60, 180
+# A machine that dies this often does not get another chance.
+MOST_BOOTS = 12
+
+
+def program(builddir=paths.CORE):
+    return builddir / "conformance" / PROGRAM
+
+
+class XenGuest(guest.Guest):
+    """A Linux guest on emulated Xen, without xen-blkfront: it runs programs."""
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.release = self.wait_for("ready", BOOT_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self, *words):
+        self.tell(shlex.join(map(str, words)))
+
+    def power_off(self):
+        self.tell("end")
+        super().power_off()
+
+
+@dataclass
+class Journal:
+    """What the suite said so far, over all boots of a subject."""
+
+    head: str = ""
+    results: list = field(default_factory=list)
+    current: str = ""
+    refusal: str = ""
+
+    def line(self, text, on_result):
+        if text.startswith("case "):
+            self.current = text.removeprefix("case ")
+        elif text.startswith('{"format"'):
+            self.head = self.head or text
+        elif text.startswith('{"id"'):
+            self.results.append(text)
+            self.current = ""
+            on_result(text)
+        elif text.startswith(f"{PROGRAM}: "):
+            self.refusal = text.removeprefix(f"{PROGRAM}: ")
+
+    def last(self):
+        return json.loads(self.results[-1])["id"] if self.results else ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A backend by name. `profile` is a file's name in conformance/profiles."""
+
+    name: str
+    title: str
+    profile: str = ""
+    steps: tuple = ()
+
+    def version(self):
+        return ""
+
+    def profile_file(self):
+        return paths.ROOT / "conformance" / "profiles" / self.profile if self.profile else None
+
+
+@dataclass(frozen=True)
+class Loopback(Subject):
+    """Our backend, in the suite's own process."""
+
+    def play(self, words, on_result):
+        journal = Journal()
+        command = [str(program()), "--loopback", "--format", "jsonl", "--progress", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace") as process:
+            for line in process.stdout:
+                journal.line(line.rstrip("\n"), on_result)
+        if not journal.head:
+            raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}")
+        return journal
+
+
+@dataclass(frozen=True)
+class Emulated(Subject):
+    """A backend inside QEMU, and the suite in a guest of the same QEMU."""
+
+    device: str = ""
+    binary: Path | None = None
+
+    def qemu(self):
+        return self.binary or qemu.program("qemu-system-x86_64")
+
+    def version(self):
+        said = subprocess.run([self.qemu(), "--version"], capture_output=True, text=True).stdout
+        found = re.search(r"version (\S+)", said)
+        return f"QEMU {found[1]}" if found else "QEMU"
+
+    def disks(self, folder):
+        """QEMU's words for three disks, and their numbers."""
+        words = []
+        for name, options in (("rw", ""), ("ro", ",read-only=on"), ("large", "")):
+            image = images.raw(folder / f"{name}.raw", DISK)
+            words += ["-blockdev", f"driver=file,node-name={name}-file,filename={guest.escaped(image)},discard=unmap"
+                      + options, "-blockdev", f"driver=raw,node-name={name},file={name}-file,discard=unmap{options}"]
+        for name, vdev, options in (("rw", "xvda", ""), ("ro", "xvdb", ""), ("large", "xvdc", ",logical_block_size=4096"
+                                    ",physical_block_size=4096")):
+            words += ["-device", f"{self.device},drive={name},vdev={vdev}{options}"]
+        return words, ["51712", "51728", "51744"]
+
+    def machine(self):
+        folder = images.folder(f"conformance-{self.name.replace(':', '-').replace('/', '-')}")
+        image = initramfs.linux("xen-commands.sh", MODULES, fio=False)
+        image.add(f"bin/{PROGRAM}", program().read_bytes(), executable=True)
+        image.write(folder / "initrd")
+        words, vbds = self.disks(folder)
+        accel = ["-accel", "tcg,xen-version=0x40011"]
+        return XenGuest(folder.name, [*accel, "-smp", 2, "-m", 256, *words,
+                                      *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
+                        program=self.qemu()), vbds
+
+    def play(self, words, on_result):
+        return play_in_machines(self, words, on_result)
+
+
+MODULES = ["xen_evtchn", "xen_gntalloc"]
+
+
+def play_in_machines(subject, words, on_result):
+    """Plays all cases, with another machine after each that a case took along."""
+    journal = Journal()
+    for _ in range(MOST_BOOTS):
+        machine, vbds = subject.machine()
+        if _play(subject, machine, vbds, words, journal, on_result):
+            return journal
+    raise ui.Problem(f"{subject.name}: {MOST_BOOTS} machines died or hung, the last one in {journal.last()}; choose the "
+                     "cases before it", machine.console)
+
+
+def _play(subject, machine, vbds, words, journal, on_result):
+    """Plays until the suite ends (True), or a case takes the machine along."""
+    with machine:
+        after = ["--after", journal.last()] if journal.results else []
+        seats = [word for vbd in vbds for word in ("--vbd", vbd)]
+        machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
+        try:
+            while True:
+                # The time is for one case: each line begins it anew.
+                text = machine.next_line(CASE_SECONDS)
+                if text.startswith(guest.MARK + "ended"):
+                    break
+                journal.line(text, on_result)
+        except ui.Problem as problem:
+            if not journal.current:
+                raise
+            died = machine.process.poll() is not None
+            journal.line(json.dumps({
+                "id": journal.current, "verdict": "CRASH" if died else "WEDGED",
+                "what": "The backend survives the case.", "expected": "the backend lives",
+                "seen": f"its machine ended with status {machine.process.poll()}" if died
+                else f"its machine said nothing for {CASE_SECONDS} s", "why": str(problem)}), on_result)
+            return False
+        if not journal.head:
+            raise ui.Problem(f"{subject.name}: {journal.refusal or 'the suite said nothing'}", machine.console)
+        machine.power_off()
+    return True
+
+
+XEN_DISK = Emulated("xen-disk", "QEMU's xen-block", "qemu-10.0.toml", ("qemu", "guest", "core"), device="xen-disk")
+UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' mends", "qemu-10.0-unmended.toml",
+                    ("qemu", "qemu-unmended", "guest", "core"), device="xen-disk", binary=unmended.PROGRAM)
+OURS = Emulated("xen-pvblk-backend", "our backend in QEMU", "", ("qemu", "guest", "core"), device="xen-pvblk-backend")
+LOOPBACK = Loopback("loopback", "our backend on the loopback", "", ("core",))
+ALL = {subject.name: subject for subject in (LOOPBACK, XEN_DISK, UNMENDED, OURS)}
+DEFAULT = ("xen-disk", "xen-pvblk-backend")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The conformance suite on each subject, as its profile says; and how it takes bad input."""
+
+import subprocess
+
+import pytest
+
+from pvblk import conformance, paths, subjects, ui
+
+MACHINES = [subject for subject in subjects.ALL.values() if subject is not subjects.LOOPBACK]
+
+
+@pytest.mark.parametrize("subject", [
+    pytest.param(subject, marks=pytest.mark.needs(*subject.steps), id=subject.name) for subject in MACHINES])
+@pytest.mark.claim("conformance/{subject.name}", "{subject.title} passes the suite, but for what its profile lists")
+def test_subject(subject, name):
+    status = conformance.command([subject.name], paths.GUEST / name)
+    if status:
+        raise ui.Problem(f"./pvblk conformance {subject.name} ended with status {status}")
+
+
+def suite(*words):
+    return subprocess.run([subjects.program(), *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+PROFILE = """
+[[deviation]]
+id = "X"
+case = "request/op/*"
+note = "made up"
+"""
+
+# Words, the exit code, and a part of the one sentence. {file} is a profile of the text that comes last.
+BAD = [
+    (("--loopback", "no/such/case"), 2, "no case is called no/such/case", ""),
+    (("--loopback", "--no-such-option"), 2, "--no-such-option is no option", ""),
+    (("--loopback", "--shard", "5/4"), 2, "is not like 1/4", ""),
+    (("--vbd", "xvda"), 2, "is not the number of a vbd", ""),
+    (("--vbd", "51712"), 3, "there is no /dev/xen/xenbus", ""),
+    ((), 2, "name a subject", ""),
+    (("--loopback", "--plan", "at nowhere: response/status -1"), 2, "--plan: ", ""),
+    (("--loopback", "--plan", "at respond op=write: response/status -1"), 3, "cannot write", ""),
+    (("--loopback", "--profile", "/no/such/file"), 2, "cannot be read", ""),
+    (("--loopback", "--profile", "{file}"), 2, "line 2", "a = 1\n= 2\n"),
+    (("--loopback", "--profile", "{file}"), 2, "names no/such/case", PROFILE.replace("request/op/*", "no/such/case")),
+    (("--loopback", "--profile", "{file}"), 2, "needs a case and a note", "[[deviation]]\nid = 'X'\n"),
+    (("--report", "/no/such/file"), 2, "cannot be read", ""),
+    (("--report", "{file}"), 2, "line 1", "no JSON\n"),
+    (("--loopback", "-o", "/no/such/folder/x"), 3, "cannot be written", ""),
+]
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/bad-input", "wrong words, files and subjects get one sentence, and an exit code that is "
+                   "never that of a good run")
+def test_bad_input(tmp_path):
+    for words, code, part, text in BAD:
+        file = tmp_path / "file"
+        file.write_text(text)
+        said = suite(*(word.replace("{file}", str(file)) for word in words))
+        first = said.stderr.splitlines()[0] if said.stderr else ""
+        if said.returncode != code or part not in first or not first.startswith("blkif-conformance: "):
+            raise ui.Problem(f"{' '.join(words)}: exit code {said.returncode} and '{first}', not {code} and '{part}'")
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/profile", "a profile makes a known failure a deviation, and is wrong where the case passes, "
+                   "fails in another way, or is skipped unseen")
+def test_profile(tmp_path):
+    worse = ("--loopback", "--plan", "at respond op=other: response/status -1", "request/op/255-unknown")
+    file = tmp_path / "profile"
+
+    def verdict(text, *words):
+        file.write_text(text)
+        said = suite(*words, "--profile", file)
+        return said.returncode, said.stdout.split()[0]
+
+    assert verdict("", *worse) == (1, "FAIL")
+    assert verdict(PROFILE, *worse) == (0, "DEVIATION")
+    assert verdict(PROFILE + 'seen = "OKAY"\n', *worse) == (1, "FAIL")
+    assert verdict(PROFILE + 'seen = "ERROR"\n', *worse) == (0, "DEVIATION")
+    assert verdict(PROFILE, "--loopback", "request/op/255-unknown") == (1, "FAIL")
+    assert verdict(PROFILE + "sometimes = true\n", "--loopback", "request/op/255-unknown") == (0, "PASS")
+    wants = ("--loopback", "-q", "needs:grants-to-any")
+    assert verdict('skips = "any"\n', *wants)[0] == 77
+    assert verdict('skips = "listed"\n', *wants)[0] == 1
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/selection", "shards have each case once, and a seed changes only the order")
+def test_selection():
+    def ids(*words):
+        lines = suite("--loopback", *words).stdout.splitlines()
+        return [line.split()[1].rstrip(":") for line in lines if line[:1].isupper()]
+
+    everything = ids()
+    shards = [id for number in (1, 2, 3) for id in ids("--shard", f"{number}/3")]
+    assert len(everything) > 10 and sorted(shards) == sorted(everything)
+    assert ids("--seed", "7") != everything and sorted(ids("--seed", "7")) == sorted(everything)
