@@ -22,8 +22,15 @@ void Disk::put(Sector sector, uint32_t pattern, std::byte *at)
 
 void Disk::commit(Sector at, uint64_t sectors, uint32_t pattern)
 {
-    for (uint64_t s = at.value; s < at.value + sectors && s < holds_.size(); s++)
-        holds_[s] = pattern;
+    for (uint64_t i = 0; i < sectors && at.value + i < sectors_; i++)
+        holds_[at.value + i] = pattern;
+}
+
+void Disk::unknown(Sector at, uint64_t sectors)
+{
+    auto end =
+        sectors > UINT64_MAX - at.value ? holds_.end() : holds_.lower_bound(at.value + sectors);
+    holds_.erase(holds_.lower_bound(at.value), end);
 }
 
 bool Disk::matches(Sector at, std::span<const std::byte> data, Sector &wrong) const
@@ -31,9 +38,10 @@ bool Disk::matches(Sector at, std::span<const std::byte> data, Sector &wrong) co
     std::array<std::byte, kSectorSize> want;
     for (size_t i = 0; i < data.size() / kSectorSize; i++) {
         uint64_t sector = at.value + i;
-        if (sector >= holds_.size() || holds_[sector] == kUnknown)
+        auto known = holds_.find(sector);
+        if (known == holds_.end())
             continue;
-        put(Sector(sector), holds_[sector], want.data());
+        put(Sector(sector), known->second, want.data());
         if (std::memcmp(want.data(), data.data() + i * kSectorSize, kSectorSize) != 0) {
             wrong = Sector(sector);
             return false;

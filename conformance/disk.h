@@ -9,8 +9,8 @@
 #include "pvblk/types.h"
 
 #include <cstdint>
+#include <map>
 #include <span>
-#include <vector>
 
 namespace pvblk::conformance
 {
@@ -18,8 +18,8 @@ namespace pvblk::conformance
 class Disk
 {
 public:
-    explicit Disk(uint64_t sectors) : holds_(sectors, kUnknown) {}
-    uint64_t sectors() const { return holds_.size(); }
+    explicit Disk(uint64_t sectors) : sectors_(sectors) {}
+    uint64_t sectors() const { return sectors_; }
 
     /* A pattern that no sector holds yet; put() writes a sector of it to `at`.
      * commit() says that such a WRITE was answered OKAY, unknown() that nobody
@@ -27,16 +27,16 @@ public:
     uint32_t draw() { return ++last_; }
     static void put(Sector sector, uint32_t pattern, std::byte *at);
     void commit(Sector at, uint64_t sectors, uint32_t pattern);
-    void unknown(Sector at, uint64_t sectors) { commit(at, sectors, kUnknown); }
+    void unknown(Sector at, uint64_t sectors);
     /* `wrong`: the first sector of `data` that is not what the disk has to hold; nothing is
      * known of a sector: it is right. True: all are. */
     bool matches(Sector at, std::span<const std::byte> data, Sector &wrong) const;
 
 private:
-    static constexpr uint32_t kUnknown = 0;
-
-    std::vector<uint32_t> holds_; /* the pattern of each sector */
-    uint32_t last_{kUnknown};
+    uint64_t sectors_;
+    /* The patterns of the sectors of which something is known: a disk may be huge. */
+    std::map<uint64_t, uint32_t> holds_{};
+    uint32_t last_{0};
 };
 
 } // namespace pvblk::conformance
