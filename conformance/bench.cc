@@ -43,6 +43,7 @@ uint32_t Offer::has() const
         {indirect == 0, kNeedsNoIndirect},
         {persistent, kNeedsPersistent},
         {order > 0, kNeedsPages},
+        {order > 0 && ring_pages, kNeedsRingPages},
         {queues > 1, kNeedsQueues},
         {readonly, kNeedsReadOnly},
         {sector_size > kSectorSize, kNeedsLargeSectors},
@@ -69,13 +70,30 @@ Bench::~Bench()
 
 bool Bench::wait_for(std::initializer_list<XenbusState> states)
 {
+    return wait_for(states, patience_);
+}
+
+bool Bench::wait_for(std::initializer_list<XenbusState> states, std::chrono::milliseconds patience)
+{
+    auto is_there = [&] {
+        return std::find(states.begin(), states.end(), front.their_state()) != states.end();
+    };
     for (;;) {
-        XenbusState theirs = front.their_state();
-        if (std::find(states.begin(), states.end(), theirs) != states.end())
+        if (is_there())
             return true;
-        Woken woken = wait();
+        Woken woken = domain.wait(patience);
         if (woken == Woken::Quiet || woken == Woken::TimeUp)
-            return std::find(states.begin(), states.end(), front.their_state()) != states.end();
+            return is_there();
+    }
+}
+
+void Bench::pause()
+{
+    constexpr uint32_t kMostWakes = 64; /* a backend may never be quiet */
+    for (uint32_t i = 0; i < kMostWakes; i++) {
+        Woken woken = domain.wait(short_patience());
+        if (woken == Woken::Quiet || woken == Woken::TimeUp)
+            return;
     }
 }
 
@@ -83,13 +101,17 @@ bool Bench::begin()
 {
     using S = XenbusState;
     connected_ = false;
-    if (front.their_state() == S::InitWait && !front.queues()) {
+    bool waits = front.their_state() == S::InitWait;
+    if (waits && !front.queues()) {
         front.forget_nodes();
         front.state(S::Initialising);
         return true;
     }
     front.state(S::Closing);
-    (void)wait_for({S::Closing, S::Closed, S::InitWait, S::Unknown});
+    if (waits) /* it refused us without a word; it may follow, or stay */
+        (void)wait_for({S::Closing, S::Closed, S::Unknown}, short_patience());
+    else
+        (void)wait_for({S::Closing, S::Closed, S::InitWait, S::Unknown});
     front.state(S::Closed);
     (void)wait_for({S::Closed, S::InitWait, S::Unknown});
     front.drop_rings();
@@ -99,25 +121,64 @@ bool Bench::begin()
     return wait_for({S::InitWait});
 }
 
-bool Bench::connect(const Shape &shape)
+bool Bench::make_rings(const Shape &shape)
 {
-    if (failed())
-        return false;
-    if (!share_pages())
+    if (failed() || !share_pages())
         return false;
     if (auto made = front.make_rings(shape); !made) {
         cannot(sentence(made.error()));
         return false;
     }
-    front.state(XenbusState::Initialised);
-    connected_ = wait_for({XenbusState::Connected});
-    expect(connected_, "the backend connects",
-           std::string("its state is ") + xenbus_state_name(front.their_state()));
-    if (!connected_)
-        return false;
-    read_offer();
-    front.state(XenbusState::Connected);
     return true;
+}
+
+bool Bench::connect(const Shape &shape)
+{
+    return make_rings(shape) && finish_connect();
+}
+
+bool Bench::finish_connect(XenbusState as)
+{
+    if (failed())
+        return false;
+    front.state(as);
+    bool good = wait_for({XenbusState::Connected});
+    expect(good, "the backend connects",
+           std::string("its state is ") + xenbus_state_name(front.their_state()));
+    if (good)
+        be_connected(as);
+    return good;
+}
+
+bool Bench::try_connect(XenbusState as)
+{
+    using S = XenbusState;
+    if (failed())
+        return false;
+    S before = front.their_state();
+    front.state(as);
+    if (before == S::InitWait)
+        (void)wait_for({S::Connected, S::Closing, S::Closed}, short_patience());
+    else
+        (void)wait_for({S::Connected}, short_patience());
+    bool good = front.their_state() == S::Connected;
+    if (good)
+        be_connected(as);
+    return good;
+}
+
+void Bench::be_connected(XenbusState as)
+{
+    connected_ = true;
+    read_offer();
+    if (as != XenbusState::Connected)
+        front.state(XenbusState::Connected);
+}
+
+bool Bench::still_connected()
+{
+    connected_ = connected_ && front.their_state() == XenbusState::Connected;
+    return connected_;
 }
 
 bool Bench::close()
@@ -133,6 +194,17 @@ bool Bench::close()
     return closed;
 }
 
+void Bench::serve_or_leave()
+{
+    pause();
+    if (still_connected()) {
+        Answer a = ask(request(Op::Read, 0));
+        if (still_connected())
+            return expect(a, {{Outcome::Okay, "xenbus:states"}});
+    }
+    saw(xenbus_state_name(front.their_state()));
+}
+
 void Bench::read_offer()
 {
     Offer o;
@@ -140,6 +212,7 @@ void Bench::read_offer()
     o.sector_size = static_cast<uint32_t>(std::max<uint64_t>(front.number("sector-size"), 512));
     o.info = front.number("info");
     o.order = static_cast<uint32_t>(std::min<uint64_t>(front.number("max-ring-page-order"), 4));
+    o.ring_pages = front.number("max-ring-pages") > 1;
     uint64_t queues = front.number("multi-queue-max-queues");
     o.queues = static_cast<uint32_t>(std::clamp<uint64_t>(queues, 1, kMaxQueues));
     uint64_t segments = front.number("feature-max-indirect-segments");

@@ -41,6 +41,7 @@ struct Offer {
     uint32_t order{0}, queues{1}, indirect{0};
     bool flush{false}, barrier{false}, discard{false}, secure{false}, persistent{false};
     bool readonly{false};
+    bool ring_pages{false}; /* the scheme of max-ring-pages, too */
     /* As bits of Need. */
     uint32_t has() const;
 };
@@ -63,11 +64,22 @@ public:
     /* From InitWait to Connected. */
     bool connect(const Shape &shape);
     bool connect() { return connect(shape()); }
+    /* connect() in steps, for a case that bends something in between: rings of this
+     * shape and their nodes, */
+    bool make_rings(const Shape &shape);
+    bool make_rings() { return make_rings(shape()); }
+    /* then Initialised, or the state `as`. The backend must connect, */
+    bool finish_connect(XenbusState as = XenbusState::Initialised);
+    /* or may refuse: false. */
+    bool try_connect(XenbusState as = XenbusState::Initialised);
     /* Closing and Closed, until the backend is Closed; rings are dropped. */
     bool close();
     bool reconnect() { return close() && begin() && connect(); }
     /* Waits until the backend is in one of these states. */
     bool wait_for(std::initializer_list<XenbusState> states);
+    /* Gives the backend time to act on a node. No failure may come of it: a backend
+     * that takes longer is only seen less. */
+    void pause();
     /* Waits until nothing comes any more. Needs no ability: without kSeesQuiet
      * it asks for a READ, and is content with its answer. */
     void settle();
@@ -75,6 +87,10 @@ public:
     const Shape &shape() const { return shape_; }
     void shape(const Shape &s) { shape_ = s; }
     bool connected() const { return connected_; }
+    /* Looks at the backend's state. If it has left, so have we. */
+    bool still_connected();
+    /* A backend that is still Connected, after it had time to act, answers a READ. */
+    void serve_or_leave();
     const Offer &offer() const { return offer_; }
     void read_offer();
 
@@ -145,8 +161,12 @@ private:
         WireResponse rsp{};
     };
     bool share_pages();
+    bool wait_for(std::initializer_list<XenbusState> states, std::chrono::milliseconds patience);
+    void be_connected(XenbusState as);
     void check_echo(const WireRequest &req, const WireResponse &rsp);
     Woken wait() { return domain.wait(patience_); }
+    /* For what need not come at all. */
+    std::chrono::milliseconds short_patience() const { return patience_ / 6; }
 
     std::chrono::milliseconds patience_;
     Shape shape_{};

@@ -52,6 +52,8 @@ enum Need : uint32_t {
     kNeedsIndirect = 1 << 13,
     kNeedsPages = 1 << 14,  /* rings of more than one page */
     kNeedsQueues = 1 << 15, /* more than one ring */
+    /* Rings of more than one page by the scheme of max-ring-pages. */
+    kNeedsRingPages = 1 << 26,
     /* ... and what they do not offer. */
     kNeedsNoFlush = 1 << 16,
     kNeedsNoBarrier = 1 << 17,
@@ -82,6 +84,7 @@ enum class Start : uint8_t {
 enum class After : uint8_t {
     GoesOn,     /* a READ and a WRITE on the same connection */
     Reconnects, /* the ring may have halted: the same after a reconnect */
+    MayEnd,     /* likewise. Some backends are gone for good: such cases run last */
 };
 
 struct Case {

@@ -42,6 +42,7 @@ std::string_view need_name(uint32_t bit)
     case kNeedsIndirect: return "indirect";
     case kNeedsPages: return "pages";
     case kNeedsQueues: return "queues";
+    case kNeedsRingPages: return "ring-pages";
     case kNeedsNoFlush: return "no-flush";
     case kNeedsNoBarrier: return "no-barrier";
     case kNeedsNoDiscard: return "no-discard";
@@ -69,6 +70,8 @@ const std::vector<const Case *> &all_cases()
               ring_cases(), event_cases(), life_cases(), regression_cases()})
             for (const Case &c : area)
                 all.push_back(&c);
+        std::stable_partition(all.begin(), all.end(),
+                              [](const Case *c) { return c->after != After::MayEnd; });
         return all;
     }();
     return kAll;
