@@ -65,9 +65,9 @@ const std::vector<const Case *> &all_cases()
     static const std::vector<const Case *> kAll = [] {
         std::vector<const Case *> all;
         for (auto area :
-             {node_cases(), state_cases(), request_cases(), segment_cases(), range_cases(),
-              discard_cases(), flush_cases(), grant_cases(), indirect_cases(), persistent_cases(),
-              ring_cases(), event_cases(), life_cases(), regression_cases()})
+             {node_cases(), offer_cases(), state_cases(), request_cases(), segment_cases(),
+              range_cases(), discard_cases(), flush_cases(), grant_cases(), indirect_cases(),
+              persistent_cases(), ring_cases(), event_cases(), life_cases(), regression_cases()})
             for (const Case &c : area)
                 all.push_back(&c);
         std::stable_partition(all.begin(), all.end(),

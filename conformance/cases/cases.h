@@ -8,6 +8,7 @@ namespace pvblk::conformance
 {
 
 std::span<const Case> node_cases();
+std::span<const Case> offer_cases();
 std::span<const Case> state_cases();
 std::span<const Case> request_cases();
 std::span<const Case> segment_cases();
