@@ -40,7 +40,7 @@ void Front::node(const std::string &name, const std::string &value)
 {
     say(Lane::Store, name + " = " + value);
     if (name != "state")
-        nodes_.insert(name);
+        nodes_.insert(name.substr(0, name.find('/'))); /* a directory goes with its nodes */
     (void)domain_.store().write(domain_.frontend() + "/" + name, value);
 }
 
