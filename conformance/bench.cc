@@ -46,6 +46,7 @@ uint32_t Offer::has() const
         {order > 0 && ring_pages, kNeedsRingPages},
         {queues > 1, kNeedsQueues},
         {readonly, kNeedsReadOnly},
+        {sector_size == kSectorSize, kNeedsSmallSectors},
         {sector_size > kSectorSize, kNeedsLargeSectors},
     };
     uint32_t n = 0;

@@ -50,6 +50,7 @@ std::string_view need_name(uint32_t bit)
     case kNeedsNoIndirect: return "no-indirect";
     case kNeedsReadOnly: return "read-only";
     case kNeedsLargeSectors: return "large-sectors";
+    case kNeedsSmallSectors: return "small-sectors";
     default: return "";
     }
 }
