@@ -86,11 +86,7 @@ std::string Runner::prepare(Seat &seat, bool first)
                        " holds data: the suite writes to its disk; "
                        "give it an empty one, or --allow-writes";
     }
-    uint64_t end = b.offer().sectors - kGuarded;
-    for (uint64_t s = 0; s < kGuarded; s += 64) {
-        b.write(s, 8);
-        b.write(end + s, 8);
-    }
+    write_guarded(b);
     if (b.failed())
         return "the backend of " + where + " cannot write: expected " + b.expected() + ", saw " +
                b.seen() + b.trouble();
@@ -244,6 +240,15 @@ bool Runner::goes_on(Bench &b)
     return !b.failed();
 }
 
+void Runner::write_guarded(Bench &b)
+{
+    uint64_t end = b.offer().sectors - kGuarded;
+    for (uint64_t s = 0; s < kGuarded; s += 64) {
+        b.write(s, 8);
+        b.write(end + s, 8);
+    }
+}
+
 bool Runner::rest_is_untouched(Bench &b)
 {
     uint64_t end = b.offer().sectors - kGuarded;
@@ -286,8 +291,12 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
             return;
         }
     }
-    if (!b.offer().readonly && !rest_is_untouched(b))
+    if (!b.offer().readonly && !rest_is_untouched(b)) {
         fail("nothing on the disk changes that no request asked for", b.seen());
+        /* The next case is not to blame. */
+        b.start_case();
+        write_guarded(b);
+    }
     if (!b.close())
         fail("the backend closes",
              std::string("its state is ") + xenbus_state_name(b.front.their_state()));

@@ -68,6 +68,7 @@ private:
     CaseResult play(const Play &p, Seat &seat);
     void judge_state(const Case &c, Bench &b, CaseResult &r);
     bool goes_on(Bench &b);
+    static void write_guarded(Bench &b);
     bool rest_is_untouched(Bench &b);
     static void judge_body(Bench &b, CaseResult &r);
 
