@@ -242,6 +242,26 @@ void Bench::settle()
     (void)ask(request(Op::Read, 0, 1, kListPage - 1));
 }
 
+bool Bench::until(const std::function<bool()> &holds)
+{
+    constexpr std::chrono::milliseconds kLook{10};
+    for (auto end = domain.now() + patience_; !failed();) {
+        if (holds())
+            return true;
+        if (domain.wait(kLook) == Woken::Quiet || domain.now() >= end)
+            return holds();
+    }
+    return false;
+}
+
+bool Bench::woken()
+{
+    Woken how = Woken::Store;
+    while (how == Woken::Store && !failed())
+        how = wait();
+    return how == Woken::Event;
+}
+
 /* ---- requests ----------------------------------------------------------------- */
 
 bool Bench::share_pages()
@@ -284,6 +304,12 @@ SharedPage Bench::own_page(bool readonly, Grantee to)
     }
     own_.push_back(page.value());
     return page.value();
+}
+
+void Bench::end_page(const SharedPage &page)
+{
+    domain.unshare(page);
+    std::erase_if(own_, [&](const SharedPage &p) { return p.at == page.at; });
 }
 
 WireRequest Bench::request(Op op, uint64_t sector, uint32_t segments, uint32_t first)

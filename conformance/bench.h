@@ -10,6 +10,7 @@
 #include "disk.h"
 #include "front.h"
 
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -83,6 +84,10 @@ public:
     /* Waits until nothing comes any more. Needs no ability: without kSeesQuiet
      * it asks for a READ, and is content with its answer. */
     void settle();
+    /* Looks until it holds, and asks for no event. False: it does not come to hold. */
+    bool until(const std::function<bool()> &holds);
+    /* Waits for an event of a ring. False: none comes. */
+    bool woken();
     /* The shape of this run's rings: plain, or along one axis. */
     const Shape &shape() const { return shape_; }
     void shape(const Shape &s) { shape_ = s; }
@@ -105,6 +110,8 @@ public:
     SharedPage &shared(uint32_t i);
     /* A page of the case's own; it is ended with the case. */
     SharedPage own_page(bool readonly = false, Grantee to = Grantee::Backend);
+    /* Ends such a page before the case ends. */
+    void end_page(const SharedPage &page);
     /* Puts it on the ring, and sends an event if the backend asked for one. */
     void send(const WireRequest &req, uint32_t queue = 0);
     /* The answer of this request, checked for ID and operation. Others that come

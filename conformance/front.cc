@@ -85,7 +85,7 @@ std::string Front::directory(const Shape &shape, uint32_t queue) const
     return shape.queues > 1 ? "queue-" + std::to_string(queue) + "/" : "";
 }
 
-Status Front::share_rings(const Shape &shape)
+Status Front::share_rings(const Shape &shape, RingIndex begin)
 {
     shape_ = shape;
     for (uint32_t q = 0; q < shape.queues; q++) {
@@ -101,7 +101,11 @@ Status Front::share_rings(const Shape &shape)
         }
         r.shared = SharedRing(shape.abi, at, shape.pages);
         r.shared.init();
-        r.ring = FrontRing<SharedRing>(r.shared);
+        r.shared.store(SringField::ReqProd, begin);
+        r.shared.store(SringField::RspProd, begin);
+        r.shared.store(SringField::ReqEvent, begin + 1);
+        r.shared.store(SringField::RspEvent, begin + 1);
+        r.ring = FrontRing<SharedRing>(r.shared, begin);
         auto port = domain_.events().open(q);
         if (!port)
             return port.error();
@@ -134,9 +138,9 @@ void Front::name_ring(const Shape &shape, uint32_t queue)
     node(dir + "event-channel", std::to_string(r.port.value));
 }
 
-Status Front::make_rings(const Shape &shape)
+Status Front::make_rings(const Shape &shape, RingIndex begin)
 {
-    auto shared = share_rings(shape);
+    auto shared = share_rings(shape, begin);
     if (!shared)
         return shared;
     announce(shape);

@@ -48,10 +48,11 @@ public:
     std::optional<std::string> ours(const std::string &name);
 
     /* ---- rings */
-    /* Pages, event channels and nodes of rings of this shape; the state stays. */
-    Status make_rings(const Shape &shape);
+    /* Pages, event channels and nodes of rings of this shape; the state stays. The
+     * indices of both ends begin at `begin`. */
+    Status make_rings(const Shape &shape, RingIndex begin = {});
     /* The same in steps, for a case that leaves one out. */
-    Status share_rings(const Shape &shape);
+    Status share_rings(const Shape &shape, RingIndex begin = {});
     void announce(const Shape &shape);
     void name_ring(const Shape &shape, uint32_t queue);
     /* Removes all nodes but the state that we wrote, or at first all that an

@@ -71,7 +71,7 @@ void LoopbackDomain::restart()
     start();
 }
 
-Result<SharedPage> LoopbackDomain::share(bool readonly, Grantee)
+Result<SharedPage> LoopbackDomain::share(bool readonly, Grantee to)
 {
     for (uint32_t i = 0; i < kPages; i++) {
         if (in_use_[i])
@@ -79,6 +79,9 @@ Result<SharedPage> LoopbackDomain::share(bool readonly, Grantee)
         auto granted = hub_.grants.grant_page(i, PageIndex(i), readonly);
         if (!granted)
             return granted.error();
+        /* To the backend, a grant for another domain is none. */
+        if (to == Grantee::Nobody)
+            (void)hub_.grants.revoke(i);
         in_use_[i] = true;
         std::byte *at = hub_.memory.page(PageIndex(i));
         std::memset(at, 0, kPageSize);
@@ -93,7 +96,8 @@ void LoopbackDomain::unshare(const SharedPage &page)
         return;
     uint32_t i = page.ref.value - LoopbackGrants::kFirst;
     /* What the backend keeps mapped is not used again. */
-    if (hub_.grants.revoke(i))
+    auto ended = hub_.grants.revoke(i);
+    if (ended || ended.error().kind != ErrorKind::Busy)
         in_use_[i] = false;
 }
 

@@ -30,7 +30,8 @@ public:
 
     uint32_t abilities() const override
     {
-        return kSeesQuiet | kSeesMaps | kDefersStorage | kResizes | kRemoves | kNoRam;
+        return kSeesQuiet | kSeesMaps | kGrantsToAny | kDefersStorage | kResizes | kRemoves |
+               kNoRam;
     }
     const std::string &frontend() const override { return hub_.config.frontend_path; }
     const std::string &backend() const override { return hub_.config.backend_path; }
