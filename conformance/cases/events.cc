@@ -170,7 +170,7 @@ void across_2_32(Bench &b)
 {
     if (auto made = b.front.make_rings(b.shape(), RingIndex(uint32_t(-4))); !made)
         b.cannot(sentence(made.error()));
-    if (b.meet())
+    if (b.finish_connect())
         each_answer_has_its_event(b);
 }
 
@@ -312,7 +312,7 @@ void before_connect(Bench &b)
     if (auto made = b.front.make_rings(b.shape()); !made)
         b.cannot(sentence(made.error()));
     events(b, 8);
-    if (b.meet())
+    if (b.finish_connect())
         for (uint32_t q = 0; q < b.front.queues(); q++)
             read_batch(b, 2, q);
 }
