@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -13,6 +14,7 @@ namespace
 {
 
 constexpr std::byte kPoison{0xe7};
+constexpr uint32_t kSectorsPerPage = kPageSize / kSectorSize;
 /* A list of segments lies on the data pages from here on. */
 constexpr uint32_t kListPage = Bench::kDataPages - 2;
 
@@ -42,7 +44,9 @@ uint32_t Offer::has() const
         {!secure, kNeedsNoSecureDiscard},
         {indirect > 0, kNeedsIndirect},
         {indirect == 0, kNeedsNoIndirect},
+        {indirect > kSegmentsPerPage, kNeedsLongLists},
         {persistent, kNeedsPersistent},
+        {!persistent, kNeedsNoPersistent},
         {order > 0, kNeedsPages},
         {order > 0 && ring_pages, kNeedsRingPages},
         {queues > 1, kNeedsQueues},
@@ -341,6 +345,22 @@ WireRequest Bench::indirect(Op op, uint64_t sector, uint32_t segments)
     return r;
 }
 
+WireRequest Bench::indirect(Op op, uint64_t sector, std::span<const WireSegment> segments)
+{
+    WireRequest r = request(Op::Indirect, sector, 0);
+    r.indirect_op = op;
+    r.nr_indirect_segments = static_cast<uint16_t>(segments.size());
+    for (uint32_t p = 0; p < kMaxIndirectPages && !segments.empty(); p++) {
+        SharedPage list = own_page();
+        size_t n = std::min<size_t>(segments.size(), kSegmentsPerPage);
+        if (list.at)
+            put_segments(list.at, segments.first(n));
+        r.indirect[p] = list.ref;
+        segments = segments.subspan(n);
+    }
+    return r;
+}
+
 WireRequest Bench::discard(uint64_t sector, uint64_t sectors, uint8_t flag)
 {
     WireRequest r = request(Op::Discard, sector, 0);
@@ -428,47 +448,63 @@ void Bench::check_echo(const WireRequest &req, const WireResponse &rsp)
 
 /* ---- data ------------------------------------------------------------------------ */
 
-namespace
+std::byte *Bench::page_of(GrantRef ref) const
 {
+    for (const std::vector<SharedPage> *pages : {&pages_, &own_})
+        for (const SharedPage &page : *pages)
+            if (page.at && page.ref == ref)
+                return page.at;
+    return nullptr;
+}
 
-/* Each segment of a direct request whose pages are data pages. */
+std::vector<WireSegment> Bench::segments_of(const WireRequest &req) const
+{
+    if (req.op != Op::Indirect) {
+        uint32_t n = std::min<uint32_t>(req.nr_segments, kMaxDirectSegments);
+        return {req.seg.begin(), req.seg.begin() + n};
+    }
+    std::vector<WireSegment> segments(
+        std::min<uint32_t>(req.nr_indirect_segments, kMaxIndirectSegments));
+    std::span<WireSegment> left = segments;
+    for (uint32_t p = 0; !left.empty(); p++) {
+        std::span<WireSegment> part = left.first(std::min<size_t>(left.size(), kSegmentsPerPage));
+        if (const std::byte *list = page_of(req.indirect[p]))
+            get_segments(list, part);
+        left = left.subspan(part.size());
+    }
+    return segments;
+}
+
+/* Visits each segment that is within a page of ours, with that page, and with the
+ * first sector of its data on the disk. */
 template <class Visit>
-void each_segment(Bench &b, const WireRequest &req, Visit visit)
+void Bench::each_segment(const WireRequest &req, Visit visit) const
 {
     uint64_t sector = req.sector;
-    uint32_t n = req.op == Op::Indirect ? req.nr_indirect_segments
-                                        : std::min<uint32_t>(req.nr_segments, kMaxDirectSegments);
-    for (uint32_t i = 0; i < n; i++) {
-        WireSegment s =
-            req.op == Op::Indirect ? WireSegment{b.ref(i % kListPage), 0, 7} : req.seg[i];
-        uint32_t sectors = s.last_sect - s.first_sect + 1u;
-        for (uint32_t p = 0; p < Bench::kDataPages; p++)
-            if (b.ref(p) == s.gref && b.page(p))
-                visit(b.page(p), s, Sector(sector));
-        sector += sectors;
+    for (const WireSegment &s : segments_of(req)) {
+        std::byte *at = page_of(s.gref);
+        if (at && s.first_sect <= s.last_sect && s.last_sect < kSectorsPerPage)
+            visit(at, s, Sector(sector));
+        sector += s.last_sect - s.first_sect + 1u;
     }
 }
-
-uint64_t sectors_of(const WireRequest &req)
-{
-    if (req.op == Op::Indirect)
-        return req.nr_indirect_segments * 8ull;
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < req.nr_segments && i < kMaxDirectSegments; i++)
-        n += req.seg[i].last_sect - req.seg[i].first_sect + 1u;
-    return n;
-}
-
-} // namespace
 
 uint32_t Bench::fill(const WireRequest &req)
 {
     uint32_t pattern = disk_->draw();
-    each_segment(*this, req, [&](std::byte *at, const WireSegment &s, Sector sector) {
+    each_segment(req, [&](std::byte *at, const WireSegment &s, Sector sector) {
         for (uint32_t i = s.first_sect; i <= s.last_sect; i++)
             Disk::put(Sector(sector.value + i - s.first_sect), pattern, at + i * kSectorSize);
     });
     return pattern;
+}
+
+uint64_t Bench::sectors_of(const WireRequest &req) const
+{
+    uint64_t n = 0;
+    for (const WireSegment &s : segments_of(req))
+        n += s.last_sect - s.first_sect + 1u;
+    return n;
 }
 
 void Bench::written(const WireRequest &req, uint32_t pattern)
@@ -480,29 +516,48 @@ void Bench::written(const WireRequest &req, uint32_t pattern)
 
 void Bench::poison(const WireRequest &req)
 {
-    each_segment(*this, req, [](std::byte *at, const WireSegment &, Sector) {
+    each_segment(req, [](std::byte *at, const WireSegment &, Sector) {
         std::memset(at, static_cast<int>(kPoison), kPageSize);
     });
 }
 
 void Bench::compare(const WireRequest &req)
 {
-    /* Several segments may name one page: a bit for each sector of a page that one covers. */
-    std::map<std::byte *, uint32_t> covered;
-    each_segment(*this, req, [&](std::byte *at, const WireSegment &s, Sector sector) {
+    std::map<std::byte *, uint32_t> read; /* of each page, a bit for each sector */
+    each_segment(req, [&](std::byte *at, const WireSegment &s, Sector sector) {
         size_t from = s.first_sect * kSectorSize, end = (s.last_sect + 1u) * kSectorSize;
         Sector wrong;
         if (!disk_->matches(sector, {at + from, end - from}, wrong))
             expect(false, "a READ returns the last WRITE to each sector",
                    "sector " + std::to_string(wrong.value) + " is another");
-        for (uint32_t i = s.first_sect; i <= s.last_sect; i++)
-            covered[at] |= 1u << i;
+        read[at] |= (2u << s.last_sect) - (1u << s.first_sect);
     });
-    for (const auto &[at, sectors] : covered)
-        for (size_t i = 0; i < kPageSize; i++)
-            if (!(sectors >> (i / kSectorSize) & 1) && at[i] != kPoison)
+    for (auto [at, sectors] : read)
+        for (uint32_t i = 0; i < kPageSize; i++)
+            if (!(sectors >> i / kSectorSize & 1) && at[i] != kPoison)
                 return expect(false, "a READ changes its segments alone",
                               "byte " + std::to_string(i) + " of a page changed");
+}
+
+void Bench::expect_content(uint64_t sector, uint64_t sectors,
+                           std::initializer_list<uint32_t> patterns)
+{
+    constexpr uint32_t kPage = kListPage - 1;
+    std::array<std::byte, kSectorSize> want{};
+    for (uint64_t s = sector; s < sector + sectors && !failed(); s++) {
+        if (s == sector || s % kSectorsPerPage == 0)
+            expect(ask(request(Op::Read, s - s % kSectorsPerPage, 1, kPage)),
+                   {{Outcome::Okay, "blkif:op"}});
+        const std::byte *seen = page(kPage) + s % kSectorsPerPage * kSectorSize;
+        bool found = std::any_of(patterns.begin(), patterns.end(), [&](uint32_t pattern) {
+            want.fill(std::byte{});
+            if (pattern != kZeros)
+                Disk::put(Sector(s), pattern, want.data());
+            return std::memcmp(want.data(), seen, kSectorSize) == 0;
+        });
+        expect(found, "each sector is as one of the requests left it",
+               "sector " + std::to_string(s) + " is another");
+    }
 }
 
 void Bench::write(uint64_t sector, uint32_t segments, uint32_t queue)

@@ -13,6 +13,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,8 @@ public:
     WireRequest request(Op op, uint64_t sector, uint32_t segments = 1, uint32_t first = 0);
     /* An indirect one. Its list is on the last data pages. */
     WireRequest indirect(Op op, uint64_t sector, uint32_t segments);
+    /* An indirect one of any segments. Its lists are on pages of the case's own. */
+    WireRequest indirect(Op op, uint64_t sector, std::span<const WireSegment> segments);
     WireRequest discard(uint64_t sector, uint64_t sectors, uint8_t flag = 0);
     std::byte *page(uint32_t i);
     GrantRef ref(uint32_t i);
@@ -133,10 +136,15 @@ public:
     {
         disk_->unknown(Sector(sector), sectors);
     }
+    void may_have_changed(const WireRequest &req) { may_have_changed(req.sector, sectors_of(req)); }
     /* Compares pages of a READ, from its first to its last sector each, with the
      * disk, and the rest of each page with what poison() put there. */
     void poison(const WireRequest &req);
     void compare(const WireRequest &req);
+    /* A READ finds in each of these sectors one of these patterns. */
+    static constexpr uint32_t kZeros = 0;
+    void expect_content(uint64_t sector, uint64_t sectors,
+                        std::initializer_list<uint32_t> patterns);
     Disk &disk() { return *disk_; }
     void new_disk() { disk_ = Disk(offer_.sectors); }
     bool has_disk() const { return disk_.has_value(); }
@@ -170,6 +178,13 @@ private:
     bool share_pages();
     bool wait_for(std::initializer_list<XenbusState> states, std::chrono::milliseconds patience);
     void be_connected(XenbusState as);
+    /* nullptr: it is no page of ours. */
+    std::byte *page_of(GrantRef ref) const;
+    /* The segments of a request, from its lists if it is indirect. */
+    std::vector<WireSegment> segments_of(const WireRequest &req) const;
+    uint64_t sectors_of(const WireRequest &req) const;
+    template <class Visit>
+    void each_segment(const WireRequest &req, Visit visit) const;
     void check_echo(const WireRequest &req, const WireResponse &rsp);
     Woken wait() { return domain.wait(patience_); }
     /* For what need not come at all. */

@@ -60,6 +60,8 @@ enum Need : uint32_t {
     kNeedsNoDiscard = 1 << 18,
     kNeedsNoSecureDiscard = 1 << 19,
     kNeedsNoIndirect = 1 << 20,
+    kNeedsNoPersistent = 1 << 21,
+    kNeedsLongLists = 1 << 23, /* indirect requests with more than one page of segments */
     /* Of the vbds that the user named. */
     kNeedsReadOnly = 1 << 24,     /* a read-only disk: the case is run on it */
     kNeedsLargeSectors = 1 << 25, /* a disk of 4096-byte sectors: likewise */

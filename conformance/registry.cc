@@ -47,6 +47,8 @@ std::string_view need_name(uint32_t bit)
     case kNeedsNoBarrier: return "no-barrier";
     case kNeedsNoDiscard: return "no-discard";
     case kNeedsNoSecureDiscard: return "no-secure-discard";
+    case kNeedsNoPersistent: return "no-persistent";
+    case kNeedsLongLists: return "long-lists";
     case kNeedsNoIndirect: return "no-indirect";
     case kNeedsReadOnly: return "read-only";
     case kNeedsLargeSectors: return "large-sectors";
