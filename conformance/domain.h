@@ -77,7 +77,8 @@ public:
     /* ---- only with the ability of that name */
     /* Pages that the backend has mapped at this moment. */
     virtual uint32_t mapped() { return 0; }
-    /* From now on, the disk answers nothing; release() lets it go on. */
+    /* From now on, the disk answers nothing. release() lets it go on, with the latest
+     * request first: what may pass another one does. */
     virtual void hold() {}
     virtual void release() {}
     virtual void resize(uint64_t /* sectors */) {}

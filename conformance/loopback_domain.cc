@@ -28,10 +28,18 @@ LoopbackDomain::LoopbackDomain(Kind kind) : hub_(hub_config()), in_use_(kPages)
 {
     config_.frontend_path = hub_.config.frontend_path;
     config_.backend_path = hub_.config.backend_path;
-    config_.discard_secure = true;
+    config_.discard_secure = kind == Kind::Plain;
     config_.read_only = kind == Kind::ReadOnly;
+    config_.max_indirect_segments = 600; /* more than one page of them */
+    config_.max_persistent = 64;         /* fewer than a case can use */
     if (kind == Kind::LargeSectors)
         config_.sector_size = 4096;
+    if (kind == Kind::Bare) {
+        config_.flush = config_.barrier = config_.discard = config_.persistent = false;
+        config_.max_indirect_segments = 0;
+        config_.max_ring_page_order = 0;
+        config_.max_queues = 1;
+    }
     hub_.front.event = [this](uint32_t) { event_ = true; };
     hub_.front.store = [this] { store_ = true; };
     (void)hub_.front_store.watch(backend());
@@ -122,7 +130,7 @@ void LoopbackDomain::release()
 {
     hub_.storage.defer = false;
     while (hub_.storage.waiting())
-        hub_.storage.finish(0);
+        hub_.storage.finish(hub_.storage.waiting() - 1);
 }
 
 void LoopbackDomain::resize(uint64_t sectors)

@@ -19,7 +19,13 @@ class LoopbackDomain final : public Domain
 {
 public:
     /* Which disk it is. */
-    enum class Kind : uint8_t { Plain, ReadOnly, LargeSectors };
+    enum class Kind : uint8_t {
+        Plain,
+        ReadOnly,
+        LargeSectors,
+        Insecure, /* has no secure discard */
+        Bare,     /* has nothing that is optional */
+    };
     static constexpr uint64_t kSectors = 8192;
 
     explicit LoopbackDomain(Kind kind = Kind::Plain);

@@ -305,11 +305,13 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
 int run_on_loopback(const Options &o, const std::vector<const Case *> &cases,
                     const Profile &profile)
 {
-    LoopbackDomain plain, readonly(LoopbackDomain::Kind::ReadOnly),
-        large(LoopbackDomain::Kind::LargeSectors);
-    if (auto obeyed = plain.obey(o.plan); !obeyed)
-        return refuse("--plan: " + obeyed.error().what);
-    return run_on({&plain, &readonly, &large}, o, cases, profile);
+    using Kind = LoopbackDomain::Kind;
+    LoopbackDomain plain, readonly(Kind::ReadOnly), large(Kind::LargeSectors),
+        insecure(Kind::Insecure), bare(Kind::Bare);
+    for (LoopbackDomain *d : {&plain, &readonly, &large, &insecure, &bare})
+        if (auto obeyed = d->obey(o.plan); !obeyed)
+            return refuse("--plan: " + obeyed.error().what);
+    return run_on({&plain, &readonly, &large, &insecure, &bare}, o, cases, profile);
 }
 
 int run_on_vbds(const Options &o, const std::vector<const Case *> &cases, const Profile &profile)

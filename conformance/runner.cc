@@ -97,12 +97,16 @@ std::string Runner::prepare(Seat &seat, bool first)
 const Runner::Seat *Runner::seat_for(uint32_t needs) const
 {
     constexpr uint32_t kSpecial = kNeedsReadOnly | kNeedsLargeSectors;
-    if (!(needs & kSpecial))
-        return &seats_[0];
-    for (const Seat &seat : seats_)
-        if (seat.usable && (needs & kSpecial & seat.has) == (needs & kSpecial))
+    const Seat *near = nullptr; /* lacks something else */
+    for (const Seat &seat : seats_) {
+        bool wanted = (seat.has & kSpecial) == (needs & kSpecial);
+        if (!seat.usable || (!wanted && (needs & kSpecial || &seat != &seats_[0])))
+            continue;
+        if (missing_need(needs, seat.has).empty())
             return &seat;
-    return nullptr;
+        near = near ? near : &seat;
+    }
+    return near;
 }
 
 Runner::Seat *Runner::seat_for(uint32_t needs)

@@ -36,8 +36,9 @@ const char *axis_suffix(Axis a); /* "~x86_32"; "" for kPlain */
 class Runner
 {
 public:
-    /* The first domain's disk is the one for most cases; others are for cases
-     * that need a read-only disk, or one of large sectors. They outlive this. */
+    /* The first domain's disk is the one for most cases; others are for cases that
+     * need a read-only disk, one of large sectors, or a backend that offers less.
+     * They outlive this. */
     Runner(std::vector<Domain *> domains, RunnerOptions options);
 
     /* Connects to each disk once, and makes it ready. A sentence: this subject
