@@ -53,7 +53,7 @@ enum Need : uint32_t {
     kNeedsPages = 1 << 14,  /* rings of more than one page */
     kNeedsQueues = 1 << 15, /* more than one ring */
     /* Rings of more than one page by the scheme of max-ring-pages. */
-    kNeedsRingPages = 1 << 21,
+    kNeedsRingPages = 1 << 22,
     /* ... and what they do not offer. */
     kNeedsNoFlush = 1 << 16,
     kNeedsNoBarrier = 1 << 17,

@@ -220,10 +220,10 @@ void ended(Bench &b)
     for (uint32_t i = 0; i < 8; i++) {
         SharedPage page = b.own_page();
         write(b, request(b, Op::Write, kSector + 8 * i, {page}));
-        b.end(page);
+        b.end_page(page);
         SharedPage other = b.own_page();
         read(b, request(b, Op::Read, kSector + 8 * i, {other}));
-        b.end(other);
+        b.end_page(other);
     }
 }
 
@@ -310,7 +310,7 @@ void ended_between(Bench &b)
     WireRequest r = request(b, Op::Read, 0, {page});
     okay(b, b.ask(r));
     (void)b.close();
-    b.end(page);
+    b.end_page(page);
     b.expect(b.begin() && b.connect(), "the backend connects again", "it does not");
     r.id = b.front.next_id();
     b.expect(b.ask(r), {{Outcome::Error, "blkif:gref"}});

@@ -163,9 +163,10 @@ void unmapped_when_answered(Bench &b)
 
 void read_keeps_rest(Bench &b)
 {
+    auto sector = static_cast<uint8_t>(b.offer().sector_size / kSectorSize);
     WireRequest r = b.request(Op::Read, 0, 2);
-    r.seg[0].first_sect = r.seg[0].last_sect = 3;
-    r.seg[1].first_sect = r.seg[1].last_sect = 0;
+    r.seg[0].first_sect = static_cast<uint8_t>(8 - sector);
+    r.seg[1].last_sect = static_cast<uint8_t>(sector - 1);
     b.poison(r);
     b.expect(b.ask(r), {{Outcome::Okay, "blkif:op"}});
     if (!b.failed())

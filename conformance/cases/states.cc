@@ -430,7 +430,7 @@ constexpr Case kCases[] = {
     {"state/closing/unknown", "xenbus:state", kPractice, kHostile,
      "If a Closing frontend's state becomes Unknown, the backend serves or leaves.",
      [](Bench &b) { from_closing(b, S::Unknown); }, kNothing, kPlain, Start::Connected, kMayEnd},
-    {"state/closing/initialising", "xenbus:restart", kPractice, kHostile,
+    {"state/closing/initialising", "xenbus:states", kPractice, kHostile,
      "If a Closing frontend starts over, the backend serves or leaves.",
      [](Bench &b) { from_closing(b, S::Initialising); }, kNothing, kPlain, Start::Connected,
      kReconnects},
