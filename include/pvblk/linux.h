@@ -161,7 +161,6 @@ public:
     void end();
 
 private:
-    Status reserve(uint32_t count);
     Status allocate(DomId peer, bool readonly);
     Status map(uint32_t i);
 

@@ -17,7 +17,7 @@ mark "ready"
 
 while read -r words <&3 && [ "$words" != end ]; do
     timeout 90 $words >/tmp/out 2>/tmp/errors || fail "$words: $(tail -n 3 /tmp/out) $(tail -n 3 /tmp/errors)"
-    tr -d '\0' </tmp/out | while read -r line; do mark "said $line"; done
+    tr -d '\0' </tmp/out | while read -r line || [ -n "$line" ]; do mark "said $line"; done
     mark "did"
 done
 check_log

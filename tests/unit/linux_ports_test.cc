@@ -33,7 +33,7 @@ TEST(Linux, EventOfAClosedChannelIsDropped)
 {
     int ends[2] = {-1, -1};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    LinuxEvents events(LinuxFile(ends[0]), DomId(0));
+    LinuxEvents events{LinuxFile(ends[0]), DomId(0)};
     LinuxFile kernel(ends[1]);
     const uint32_t ports[] = {7, 0};
     ASSERT_EQ(::write(kernel.fd(), ports, sizeof(ports)), ssize_t{sizeof(ports)});
@@ -44,7 +44,7 @@ TEST(Linux, EventOfAClosedChannelIsDropped)
 
 TEST(Linux, FailedEventCallIsAnError)
 {
-    LinuxEvents events(LinuxFile(::open("/dev/null", O_RDWR | O_CLOEXEC)), DomId(0));
+    LinuxEvents events{LinuxFile(::open("/dev/null", O_RDWR | O_CLOEXEC)), DomId(0)};
     EXPECT_STREQ(events.open(0).error().what, "Linux has no event channel for us");
     EXPECT_STREQ(events.notify(0).error().what, "Linux cannot send an event");
     events.close(0);
