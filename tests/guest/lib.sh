@@ -23,9 +23,14 @@ fail() {
     end
 }
 
-# NAME.option=value on the kernel's command line is for the module NAME, as with modprobe.
+# NAME.option=value on the kernel's command line is for the module NAME, as with modprobe. Without other processes: an
+# emulated processor takes long to start one.
+read -r command_line </proc/cmdline
 load() {
-    options=$(tr ' ' '\n' </proc/cmdline | sed -n "s/^$(echo "$1" | tr - _)\.//p")
+    options=
+    for word in $command_line; do
+        case $word in "${1//-/_}".*) options="$options ${word#*.}" ;; esac
+    done
     insmod "/lib/modules/$1.ko" $options || fail "module $1 cannot be loaded"
 }
 
