@@ -9,7 +9,7 @@ from pvblk import lock, paths, setup, testnames, ui
 
 # The quick ones first.
 GROUPS = ("style", "command", "unit", "unit-asan", "examples", "library", "ovmf", "ovmf-asan", "coverage", "proof",
-          "sim", "fuzz", "conformance", "qos", "qtest", "upstream", "guest", "xen", "gdb")
+          "sim", "fuzz", "conformance", "qos", "qtest", "upstream", "guest", "xen", "real-xen", "gdb")
 
 
 def pytest_configure(config):

@@ -107,8 +107,11 @@ class Guest:
             log = self.errors
         return kind(f"{self.name}: {text}", log)
 
-    def wait_for(self, word, seconds, on_mark=None):
-        """The rest of the line `PVBLK: word ...`; other marks go to on_mark(text). A guest's FAILED raises."""
+    def wait_for(self, word, seconds, on_mark=None, on_line=None):
+        """The rest of the line `PVBLK: word ...`; other marks go to on_mark(text), other lines to on_line(line).
+
+        A guest's FAILED raises.
+        """
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -120,6 +123,8 @@ class Guest:
                 status = self.process.wait()
                 raise self.problem(f"QEMU ended with status {status} before '{word}'", ui.Problem if status else Reset)
             if not line.startswith(MARK):
+                if on_line:
+                    on_line(line)
                 continue
             text = line.removeprefix(MARK)
             if text.startswith("FAILED"):

@@ -57,7 +57,7 @@ class Packages:
         found = {}
         queue = [program]
         while queue:
-            for place in _needed(queue.pop()):
+            for place in needed(queue.pop()):
                 name = place.rpartition("/")[2]
                 if name not in found:
                     # The loader has its place in the programs; libraries are found where it looks for them.
@@ -75,7 +75,7 @@ class Packages:
         raise ui.Problem(f"the packages {', '.join(self.names)} do not contain the library {name}")
 
 
-def _needed(program):
+def needed(program):
     """Names of libraries, and the path of the loader, that a program or library asks for."""
     answer = subprocess.run(["readelf", "-dW", "-lW", str(program)], capture_output=True, text=True,
                             env={**os.environ, "LC_ALL": "C"})

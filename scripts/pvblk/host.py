@@ -17,6 +17,8 @@ CORE = COMPILE + ["libgtest-dev", "libxen-dev", "nlohmann-json3-dev", "libtomlpl
 COVERAGE = CORE + ["gcovr"]
 PROOF = ["g++", "gcc", "libc6-dev", "ccache", "relacy-dev", "spin"]
 GUEST = FETCH + ["kmod", "gcc", "make", "ccache", "binutils", "libc6-dev", "zlib1g-dev"]
+# Debian 13's kernel is compressed with it.
+REAL_XEN = ["zstd"]
 FREESTANDING = ["g++", "binutils", "libxen-dev"]
 # llvm-symbolizer names the lines in a sanitizer's report. libFuzzer itself: see fuzzer_runtime().
 FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]

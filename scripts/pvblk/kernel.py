@@ -16,7 +16,7 @@ from . import archive, buildtools, paths, stamp, ui
 # Of a package's modules: block devices, their buses and file systems, KVM, and what those may depend on. Ciphers and
 # checksums for special processors are not kept: the guest's may lack them.
 KEPT = ("arch/x86/kvm", "block", "crypto", "drivers/block", "drivers/virtio", "drivers/xen",
-        "fs/ext4", "fs/jbd2", "fs/mbcache.*", "lib", "virt")
+        "fs/configfs", "fs/ext4", "fs/jbd2", "fs/mbcache.*", "lib", "virt")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class Kernel:
 
 CLOUD = Kernel("cloud", "Debian 13's cloud kernel", "linux-image-cloud-amd64", "amd64", archive.SUITES)
 DEBIAN12 = Kernel("debian12", "Debian 12's kernel", "linux-image-amd64", "amd64", archive.BOOKWORM)
+# The cloud kernel, of the same source, cannot be a domain 0.
+DEBIAN13 = Kernel("debian13", "Debian 13's kernel", "linux-image-amd64", "amd64", archive.SUITES)
 DEBIAN12_PAE = Kernel("debian12-pae", "Debian 12's 32-bit kernel", "linux-image-686-pae", "i386", archive.BOOKWORM)
+# As Xen guests.
 ALL = (CLOUD, DEBIAN12, DEBIAN12_PAE)
 
 

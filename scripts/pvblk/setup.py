@@ -3,7 +3,8 @@
 
 from pathlib import Path
 
-from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui, unmended
+from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui, \
+    unmended, xenhost
 
 # None for a step that is done, what it failed with for others.
 _outcome = {}
@@ -50,6 +51,12 @@ def _guest_kernels():
     guesttools.ensure_kexec()
 
 
+def _real_xen():
+    host.require_x86()
+    firmware.ensure()
+    xenhost.ensure()
+
+
 def _nested():
     ensure("qemu", "guest")
     nested.ensure()
@@ -75,6 +82,7 @@ STEPS = {
     "guest-kernels": _guest_kernels,
     "nested": _nested,
     "grub": grub.ensure,
+    "real-xen": _real_xen,
     "freestanding": _freestanding,
     "firmware": firmware.ensure,
     "debugger": lambda: host.ensure(host.DEBUGGER),

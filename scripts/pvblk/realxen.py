@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Domain 0 of a real Xen under TCG: Linux's xen-blkback serves disks to domain 0 itself, for programs that run there.
+
+    with realxen.boot("name", xenhost.BOOKWORM, [program]) as machine:
+        status, lines = machine.run(program.name, "51712", seconds=60)
+
+A disk (vbd) of domain 0 needs no toolstack: tests/guest/real-xen.sh writes its nodes. xen-blkfront is not loaded, so
+the frontend of each vbd is whatever program connects to it.
+"""
+
+import shlex
+from dataclasses import dataclass
+
+from . import guest, guesttools, images, initramfs, paths, ui, xenhost
+
+# Interfaces for programs, their file system, what xenstored needs; then Linux's backend and its disks.
+MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "xen_blkback", "loop", "null_blk"]
+# The last two save a tenth of the time.
+LINUX = "console=hvc0 earlyprintk=xen quiet panic=-1 nowatchdog null_blk.nr_devices=0 mitigations=off rodata=off"
+# A busy machine takes ten times as long as an idle one.
+BOOT_SECONDS = 300
+VIRTUAL_TIME = ["-icount", "shift=1,sleep=off"]
+# Of domain 0, without its disks; and what Xen takes, with the copy of Linux that it starts from.
+DOMAIN0_MIB, XEN_MIB = 208, 144
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A vbd. With 512-byte sectors it is /disk-NUMBER in domain 0, through loop; others are null_blk's, in memory."""
+
+    number: int
+    mode: str = "w"
+    sector_size: int = 512
+    mib: int = 8
+
+
+DISKS = (Disk(51712), Disk(51728, mode="r"), Disk(51744, sector_size=4096))
+
+
+class Domain0(guest.Guest):
+    """A running host: `with` waits until its vbds have a backend that waits for a frontend."""
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            # "Xen 4.17 Linux 6.1.0-50-amd64"
+            self.versions = self.wait_for("ready", BOOT_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def run(self, *words, seconds=60, on_line=None):
+        """Runs a command in domain 0; (exit status, lines of output). `on_line(line)` gets each line as it comes."""
+        lines = []
+
+        def line(text):
+            lines.append(text)
+            if on_line:
+                on_line(text)
+
+        self.tell(shlex.join(map(str, words)))
+        status = int(self.wait_for("ended", seconds, on_line=line))
+        # real-xen.sh ends a last line that the command did not end. Else an empty line is added.
+        return status, lines[:-1] if lines[-1:] == [""] else lines
+
+    def power_off(self):
+        self.tell("end")
+        super().power_off()
+
+    def examine(self):
+        """Xen's and Linux's console; QEMU knows nothing of a Xen inside."""
+        return self.console
+
+
+def boot(name, host, programs=(), disks=DISKS, cpus=1, virtual_time=False):
+    """A Domain0, not yet started. `programs` are static ones, and are /bin/NAME in domain 0.
+
+    In virtual time, domain 0's clock counts instructions, and jumps ahead where nothing happens: all deadlines there are
+    independent of how busy this machine is, and cost nothing. The processor is slower by half.
+    """
+    image = initramfs.linux("real-xen.sh", MODULES, fio=False, kernel=host.kernel)
+    for place in (host.xenstored, xenhost.XENSTORE):
+        image.add_program(place, host.packages)
+    for program in programs:
+        image.add(f"bin/{program.name}", _static(program), executable=True)
+    image.add("disks", "".join(f"{disk.number} {disk.mode} {disk.sector_size} {disk.mib}\n" for disk in disks))
+    initrd = image.write(images.folder(name) / "initrd")
+    # Half of a Linux's memory can be files.
+    words = arguments(host, initrd, cpus, DOMAIN0_MIB + 2 * sum(disk.mib for disk in disks))
+    return Domain0(name, words + VIRTUAL_TIME if virtual_time else words)
+
+
+def _static(program):
+    """What is in the program's file."""
+    try:
+        content = program.read_bytes()
+    except OSError as error:
+        raise ui.Problem(f"cannot read the program {paths.shown(program)}: {error.strerror}") from error
+    if any(guesttools.needed(program)):
+        raise ui.Problem(f"{paths.shown(program)} needs shared libraries, and domain 0 has none of its. Link it with "
+                         "-static")
+    return content
+
+
+def arguments(host, initrd, cpus, domain0_mib):
+    """QEMU's words. Xen has the first serial port, its domain 0 the second."""
+    xen = f"console=com1 com1=115200,8n1 dom0_mem={domain0_mib}M,max:{domain0_mib}M bootscrub=0"
+    return ["-accel", "tcg", "-smp", cpus, "-m", domain0_mib + XEN_MIB, "-kernel", host.hypervisor, "-append", xen,
+            "-initrd", f"{guest.escaped(host.linux)} {LINUX},{guest.escaped(initrd)}"]
