@@ -3,8 +3,10 @@
 
 import signal
 import sys
+from pathlib import Path
 
-from . import clean, conformance, core, coverage, demo, fuzz, lock, paths, qemusource, runqemu, setup, sim, tests, ui
+from . import clean, conformance, core, coverage, demo, fuzz, lock, paths, qemusource, realxen, runqemu, setup, sim, \
+    tests, ui, xenhost
 
 HELP = """\
 xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk. No Xen and no KVM needed.
@@ -34,6 +36,9 @@ More:
                                    qemu-*.tar.* file. Remembered; `--qemu-src debian` goes back
   ./pvblk qemu ARGS...             the built QEMU, with its firmware found and -machine ...,xen-emu=on set, unless
                                    an accelerator shows Xen to the guest: -accel tcg,xen-version=0x40011
+  ./pvblk real-xen xen-4.17 PROGRAM [ARG...]
+                                   boot a real Xen under TCG (xen-4.17 or xen-4.20), and run a static program in its
+                                   domain 0, where Linux's xen-blkback serves disks (docs/real-xen.rst)
   ./pvblk clean [--all]            remove what was built; with --all, the downloads as well
 
 An example: a disk image behind Xen's block protocol, without Xen:
@@ -153,6 +158,18 @@ def command_qemu(words):
     return runqemu.command(words)
 
 
+def command_real_xen(words):
+    hosts = {which.name: which for which in xenhost.ALL}
+    if len(words) < 2 or words[0] not in hosts:
+        return usage(f"real-xen takes a host ({', '.join(hosts)}), a static program, and the program's arguments")
+    # The program's output stays clean.
+    ui.to_standard_error()
+    with lock.build_folder() as all_is_built:
+        setup.ensure("qemu", "real-xen")
+        all_is_built()
+        return realxen.command(hosts[words[0]], Path(words[1]), words[2:])
+
+
 def command_clean(words):
     if words not in ([], ["--all"]):
         return usage("clean takes only --all")
@@ -161,8 +178,8 @@ def command_clean(words):
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
-            "coverage": command_coverage, "conformance": command_conformance, "fuzz": command_fuzz, "sim": command_sim, "qemu": command_qemu,
-            "clean": command_clean}
+            "coverage": command_coverage, "conformance": command_conformance, "fuzz": command_fuzz, "sim": command_sim,
+            "qemu": command_qemu, "real-xen": command_real_xen, "clean": command_clean}
 
 
 def interrupt(number, frame):
@@ -178,7 +195,7 @@ def main(words):
         return 0 if words else 2
     if words[0] not in COMMANDS:
         return usage(f"{words[0]} is not a command")
-    if words[0] not in ("qemu", "sim") and ("--help" in words or "-h" in words):
+    if words[0] not in ("qemu", "sim", "real-xen") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0
     try:
