@@ -195,7 +195,7 @@ def main(words):
         return 0 if words else 2
     if words[0] not in COMMANDS:
         return usage(f"{words[0]} is not a command")
-    if words[0] not in ("qemu", "sim", "real-xen") and ("--help" in words or "-h" in words):
+    if words[0] not in ("qemu", "sim", "real-xen", "conformance") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0
     try:
