@@ -144,7 +144,7 @@ def write(subject, journal, wanted, folder):
     name = subject.name.replace(":", "-").replace("/", "-").strip("-")
     raw, judged = folder / f"{name}.raw.jsonl", folder / f"{name}.jsonl"
     repeat = "./pvblk conformance " + shlex.quote(subject.name)
-    head = {**json.loads(journal.head), "subject": subject.name, "version": subject.version(), "command": repeat}
+    head = {**json.loads(journal.head), "subject": subject.name, "version": subject.version(journal), "command": repeat}
     raw.write_text("\n".join([json.dumps(head), *journal.results]) + "\n")
     profile = subject.profile_file() if wanted.profile is None else \
         None if wanted.profile == "none" else wanted.profile

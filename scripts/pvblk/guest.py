@@ -8,6 +8,7 @@ is an event. The guest's script writes `PVBLK: word ...` on its second serial po
 import os
 import re
 import select
+import shlex
 import socket
 import subprocess
 import time
@@ -230,6 +231,45 @@ class Guest:
         status = self.wait_end()
         if status:
             raise self.problem(f"QEMU ended with status {status} at power-off")
+
+
+class Shell(Guest):
+    """A guest whose script serves commands (tests/guest/commands.sh), once it said that it is ready."""
+
+    # A busy machine takes ten times as long as an idle one.
+    boot_seconds = 300
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            # Of what runs there: "Linux 6.12.117+deb13-cloud-amd64".
+            self.versions = self.wait_for("ready", self.boot_seconds)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self, *words):
+        """Begins a command; its lines, and the mark `ended STATUS`, are for next_line()."""
+        self.tell(shlex.join(map(str, words)))
+
+    def run(self, *words, seconds=60, on_line=None):
+        """Runs a command; (exit status, lines of output). `on_line(line)` gets each line as it comes."""
+        lines = []
+
+        def line(text):
+            lines.append(text)
+            if on_line:
+                on_line(text)
+
+        self.start(*words)
+        status = int(self.wait_for("ended", seconds, on_line=line))
+        # commands.sh ends a last line that the command did not end. Else an empty line is added.
+        return status, lines[:-1] if lines[-1:] == [""] else lines
+
+    def power_off(self):
+        self.tell("end")
+        super().power_off()
 
 
 def escaped(path):

@@ -8,7 +8,6 @@ A disk (vbd) of domain 0 needs no toolstack: tests/guest/real-xen.sh writes its 
 the frontend of each vbd is whatever program connects to it.
 """
 
-import shlex
 from dataclasses import dataclass
 
 from . import guest, guesttools, images, initramfs, paths, ui, xenhost
@@ -17,8 +16,6 @@ from . import guest, guesttools, images, initramfs, paths, ui, xenhost
 MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "xen_blkback", "loop", "null_blk"]
 # The last two save a tenth of the time.
 LINUX = "console=hvc0 earlyprintk=xen quiet panic=-1 nowatchdog null_blk.nr_devices=0 mitigations=off rodata=off"
-# A busy machine takes ten times as long as an idle one.
-BOOT_SECONDS = 300
 DAY = 86400
 VIRTUAL_TIME = ["-icount", "shift=1,sleep=off"]
 # Of domain 0, without its disks; and what Xen takes, with the copy of Linux that it starts from.
@@ -38,36 +35,8 @@ class Disk:
 DISKS = (Disk(51712), Disk(51728, mode="r"), Disk(51744, sector_size=4096))
 
 
-class Domain0(guest.Guest):
+class Domain0(guest.Shell):
     """A running host: `with` waits until its vbds have a backend that waits for a frontend."""
-
-    def __enter__(self):
-        super().__enter__()
-        try:
-            # "Xen 4.17 Linux 6.1.0-50-amd64"
-            self.versions = self.wait_for("ready", BOOT_SECONDS)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def run(self, *words, seconds=60, on_line=None):
-        """Runs a command in domain 0; (exit status, lines of output). `on_line(line)` gets each line as it comes."""
-        lines = []
-
-        def line(text):
-            lines.append(text)
-            if on_line:
-                on_line(text)
-
-        self.tell(shlex.join(map(str, words)))
-        status = int(self.wait_for("ended", seconds, on_line=line))
-        # real-xen.sh ends a last line that the command did not end. Else an empty line is added.
-        return status, lines[:-1] if lines[-1:] == [""] else lines
-
-    def power_off(self):
-        self.tell("end")
-        super().power_off()
 
     def examine(self):
         """Xen's and Linux's console; QEMU knows nothing of a Xen inside."""
@@ -80,7 +49,7 @@ def boot(name, host, programs=(), disks=DISKS, cpus=1, virtual_time=False):
     In virtual time, domain 0's clock counts instructions, and jumps ahead where nothing happens: all deadlines there are
     independent of how busy this machine is, and cost nothing. The processor is slower by half.
     """
-    image = initramfs.linux("real-xen.sh", MODULES, fio=False, kernel=host.kernel)
+    image = initramfs.linux("real-xen.sh", MODULES, fio=False, kernel=host.kernel, libraries=["commands.sh"])
     for place in (host.xenstored, xenhost.XENSTORE):
         image.add_program(place, host.packages)
     for program in programs:

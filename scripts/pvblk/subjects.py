@@ -7,43 +7,25 @@ the machine boots again, and the suite goes on with the next case.
 
 import json
 import re
-import shlex
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guest, images, initramfs, kernel, paths, qemu, ui, unmended
+from . import guest, images, initramfs, kernel, paths, qemu, realxen, ui, unmended, xenhost
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
-# For a case, and for the machine to boot. A case waits up to 3 s for each answer.
-CASE_SECONDS, BOOT_SECONDS = 60, 180
+# For one case: it waits up to 3 s for each answer that does not come.
+CASE_SECONDS = 60
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
 
 
+MODULES = ["xen_evtchn", "xen_gntalloc"]
+
+
 def program(builddir=paths.CORE):
     return builddir / "conformance" / PROGRAM
-
-
-class XenGuest(guest.Guest):
-    """A Linux guest on emulated Xen, without xen-blkfront: it runs programs."""
-
-    def __enter__(self):
-        super().__enter__()
-        try:
-            self.release = self.wait_for("ready", BOOT_SECONDS)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def start(self, *words):
-        self.tell(shlex.join(map(str, words)))
-
-    def power_off(self):
-        self.tell("end")
-        super().power_off()
 
 
 @dataclass
@@ -54,6 +36,7 @@ class Journal:
     results: list = field(default_factory=list)
     current: str = ""
     refusal: str = ""
+    versions: str = ""  # of what the machine runs
 
     def line(self, text, on_result):
         if text.startswith("case "):
@@ -80,8 +63,8 @@ class Subject:
     profile: str = ""
     steps: tuple = ()
 
-    def version(self):
-        return ""
+    def version(self, journal):
+        return journal.versions
 
     def profile_file(self):
         return paths.ROOT / "conformance" / "profiles" / self.profile if self.profile else None
@@ -113,7 +96,7 @@ class Emulated(Subject):
     def qemu(self):
         return self.binary or qemu.program("qemu-system-x86_64")
 
-    def version(self):
+    def version(self, journal):
         said = subprocess.run([self.qemu(), "--version"], capture_output=True, text=True).stdout
         found = re.search(r"version (\S+)", said)
         return f"QEMU {found[1]}" if found else "QEMU"
@@ -132,20 +115,32 @@ class Emulated(Subject):
 
     def machine(self):
         folder = images.folder(f"conformance-{self.name.replace(':', '-').replace('/', '-')}")
-        image = initramfs.linux("xen-commands.sh", MODULES, fio=False)
+        image = initramfs.linux("xen-commands.sh", MODULES, fio=False, libraries=["commands.sh"])
         image.add(f"bin/{PROGRAM}", program().read_bytes(), executable=True)
         image.write(folder / "initrd")
         words, vbds = self.disks(folder)
         accel = ["-accel", "tcg,xen-version=0x40011"]
-        return XenGuest(folder.name, [*accel, "-smp", 2, "-m", 256, *words,
-                                      *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
-                        program=self.qemu()), vbds
+        return guest.Shell(folder.name, [*accel, "-smp", 2, "-m", 256, *words,
+                                         *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
+                           program=self.qemu()), vbds
 
     def play(self, words, on_result):
         return play_in_machines(self, words, on_result)
 
 
-MODULES = ["xen_evtchn", "xen_gntalloc"]
+@dataclass(frozen=True)
+class RealXen(Subject):
+    """Linux's xen-blkback in domain 0 of a real Xen, and the suite beside it."""
+
+    host: xenhost.Host | None = None
+
+    def machine(self):
+        # In virtual time, an answer that does not come costs nothing, and no verdict hangs on how busy this machine is.
+        machine = realxen.boot(f"conformance-{self.name}", self.host, [program()], virtual_time=True)
+        return machine, [str(disk.number) for disk in realxen.DISKS]
+
+    def play(self, words, on_result):
+        return play_in_machines(self, words, on_result)
 
 
 def play_in_machines(subject, words, on_result):
@@ -162,6 +157,7 @@ def play_in_machines(subject, words, on_result):
 def _play(subject, machine, vbds, words, journal, on_result):
     """Plays until the suite ends (True), or a case takes the machine along."""
     with machine:
+        journal.versions = machine.versions
         after = ["--after", journal.last()] if journal.results else []
         seats = [word for vbd in vbds for word in ("--vbd", vbd)]
         machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
@@ -193,5 +189,8 @@ UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' m
                     ("qemu", "qemu-unmended", "guest", "core"), device="xen-disk", binary=unmended.PROGRAM)
 OURS = Emulated("xen-pvblk-backend", "our backend in QEMU", "", ("qemu", "guest", "core"), device="xen-pvblk-backend")
 LOOPBACK = Loopback("loopback", "our backend on the loopback", "", ("core",))
-ALL = {subject.name: subject for subject in (LOOPBACK, XEN_DISK, UNMENDED, OURS)}
-DEFAULT = ("xen-disk", "xen-pvblk-backend")
+BLKBACKS = tuple(RealXen(f"blkback-{host.version}", f"Linux's xen-blkback, on a real Xen {host.version}",
+                         f"linux-blkback-{host.kernel.name}.toml", ("qemu", "real-xen", "core"), host=host)
+                 for host in xenhost.ALL)
+ALL = {subject.name: subject for subject in (XEN_DISK, UNMENDED, OURS, *BLKBACKS, LOOPBACK)}
+DEFAULT = ("xen-disk", "xen-pvblk-backend", BLKBACKS[0].name)

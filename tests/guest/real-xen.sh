@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Domain 0 of a real Xen: xenstored, and disks that Linux's xen-blkback serves to domain 0 itself. Then it runs commands
-# of the host, one a line. Each process that it starts costs the emulated processor a tenth of a second.
+# of the host. Each process that it starts costs the emulated processor a tenth of a second.
 
 mount -t xenfs xenfs /proc/xen || fail "xenfs cannot be mounted; does this Linux run on Xen?"
 mount -t configfs configfs /sys/kernel/config || fail "configfs cannot be mounted"
@@ -43,12 +43,4 @@ read -r major </sys/hypervisor/version/major
 read -r minor </sys/hypervisor/version/minor
 mark "ready Xen $major.$minor Linux $(uname -r)"
 
-while read -r command <&3; do
-    [ "$command" = end ] && end
-    eval "$command" </dev/null >&3 2>&1 3>&-
-    status=$?
-    # Its output may end without a line end.
-    echo >&3
-    mark "ended $status"
-done
-end
+serve_commands
