@@ -14,7 +14,7 @@
 namespace pvblk::conformance
 {
 
-/* TAP 14 with YAML diagnostics. */
+/* TAP 13 with YAML diagnostics: readers of TAP 14 take it, and the prove of Debian 12 no other. */
 std::string tap(const Run &run);
 /* One testsuite; a deviation counts as passed, with a property. */
 std::string junit(const Run &run);

@@ -2,7 +2,9 @@
 /* TAP, JUnit, and lines for a person: see report.h. */
 #include "report.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace pvblk::conformance
 {
@@ -45,38 +47,87 @@ int exit_code(const Run &run)
     return of(Verdict::Skip) == run.results.size() ? 77 : 0;
 }
 
+/* ---- text of a backend, which may hold any bytes -------------------------------- */
+
+namespace
+{
+
+/* The length of the character that begins here; 0: it is none that XML allows. */
+size_t character(std::string_view text)
+{
+    auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    uint32_t code = byte(0);
+    if (code < 0x80)
+        return code >= 0x20 && code != 0x7f;
+    size_t length = code >= 0xf0 ? 4 : code >= 0xe0 ? 3 : 2;
+    if (code < 0xc2 || code > 0xf4 || text.size() < length)
+        return 0;
+    code &= 0x7fu >> length;
+    for (size_t i = 1; i < length; i++) {
+        if ((byte(i) & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (byte(i) & 0x3fu);
+    }
+    static constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    bool surrogate = code >= 0xd800 && code < 0xe000;
+    bool good =
+        code >= kLeast[length] && code < 0x110000 && !surrogate && (code & 0xfffe) != 0xfffe;
+    return good ? length : 0;
+}
+
+/* One line of valid UTF-8: a control character becomes a space, a byte of no character U+FFFD. */
+std::string clean(const std::string &text)
+{
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+        size_t length = character(std::string_view(text).substr(at));
+        auto byte = static_cast<unsigned char>(text[at]);
+        if (length)
+            out.append(text, at, length);
+        else
+            out += byte < 0x80 ? " " : "\xef\xbf\xbd";
+        at += std::max<size_t>(length, 1);
+    }
+    return out;
+}
+
+std::string escaped(const std::string &text, std::string_view special)
+{
+    std::string out;
+    for (char c : clean(text)) {
+        if (special.find(c) != special.npos)
+            out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+} // namespace
+
 /* ---- TAP ------------------------------------------------------------------------ */
 
 namespace
 {
 
-/* A scalar that any reader of YAML takes as a string. */
+/* A scalar that any reader of YAML takes as a string. Perl's gives up at 64 KiB. */
 std::string yaml(const std::string &text)
 {
-    std::string out = "\"";
-    for (char c : text) {
-        auto u = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\')
-            out += '\\', out += c;
-        else if (u < 0x20 || u == 0x7f)
-            out += ' ';
-        else
-            out += c;
-    }
-    return out + '"';
+    constexpr size_t kMost = 4096;
+    std::string end = text.size() > kMost ? " ... (" + std::to_string(text.size()) + " bytes)" : "";
+    return '"' + escaped(text.substr(0, kMost), "\"\\") + end + '"';
 }
 
 } // namespace
 
 std::string tap(const Run &run)
 {
-    std::string out = "TAP version 14\n1.." + std::to_string(run.results.size()) + "\n";
+    std::string out = "TAP version 13\n1.." + std::to_string(run.results.size()) + "\n";
     size_t number = 0;
     for (const CaseResult &r : run.results) {
         out += std::string(good(r.verdict) ? "ok " : "not ok ") + std::to_string(++number) + " - " +
-               r.id;
+               escaped(r.id, "#\\");
         if (r.verdict == Verdict::Skip)
-            out += " # SKIP " + r.why;
+            out += " # SKIP " + clean(r.why);
         out += "\n  ---\n";
         for (auto [key, value] : {std::pair{"verdict", std::string(verdict_name(r.verdict))},
                                   std::pair{"clause", r.clause}, std::pair{"level", r.level},
@@ -102,14 +153,13 @@ namespace
 std::string xml(const std::string &text)
 {
     std::string out;
-    for (char c : text) {
-        auto u = static_cast<unsigned char>(c);
+    for (char c : clean(text)) {
         switch (c) {
         case '&': out += "&amp;"; break;
         case '<': out += "&lt;"; break;
         case '>': out += "&gt;"; break;
         case '"': out += "&quot;"; break;
-        default: out += u < 0x20 && c != '\n' ? ' ' : c;
+        default: out += c;
         }
     }
     return out;
@@ -131,10 +181,10 @@ std::string outcome(const CaseResult &r)
     const char *kind = r.verdict == Verdict::Fail ? "failure" : "error";
     std::string text;
     for (const Happening &h : r.happened)
-        text += std::to_string(h.at.count()) + " us: " + h.what + "\n";
+        text += xml(std::to_string(h.at.count()) + " us: " + h.what) + "\n";
     return "      <" + std::string(kind) + " type=\"" + verdict_name(r.verdict) + "\" message=\"" +
            xml(r.expected.empty() ? r.why : "expected " + r.expected + ", saw " + r.seen) + "\">" +
-           xml(text) + "</" + kind + ">\n";
+           text + "</" + kind + ">\n";
 }
 
 } // namespace
@@ -177,12 +227,12 @@ std::string line(const CaseResult &r)
     if (!r.deviation.empty())
         out += " [" + r.deviation + "]";
     if (r.verdict == Verdict::Pass)
-        return r.seen.empty() ? out + "\n" : out + ": " + r.seen + "\n";
+        return clean(r.seen.empty() ? out : out + ": " + r.seen) + "\n";
     if (!r.expected.empty())
-        out += "\n             " + r.what + "\n             expected " + r.expected +
-               "\n             saw      " + r.seen;
+        out += "\n             " + r.what + "\n             expected " + clean(r.expected) +
+               "\n             saw      " + clean(r.seen);
     if (!r.why.empty())
-        out += (r.expected.empty() ? ": " : "\n             ") + r.why;
+        out += (r.expected.empty() ? ": " : "\n             ") + clean(r.why);
     return out + "\n";
 }
 
