@@ -40,8 +40,6 @@ constexpr int kUsage = 2, kHarness = 3;
 int refuse(const std::string &why, int code = kUsage)
 {
     std::fprintf(stderr, "blkif-conformance: %s\n", why.c_str());
-    if (code == kUsage)
-        std::fprintf(stderr, "blkif-conformance --help shows how to use it\n");
     return code;
 }
 
@@ -122,7 +120,8 @@ std::string report(const std::vector<Run> &runs, const Options &o, std::string &
     if (o.format == Options::Format::Html)
         all = html(runs);
     else if (runs.size() > 1 &&
-             (o.format == Options::Format::Tap || o.format == Options::Format::Junit))
+             (o.format == Options::Format::Tap || o.format == Options::Format::Junit ||
+              o.format == Options::Format::Jsonl))
         problem = "this format holds one run: give one file";
     return all;
 }
@@ -186,6 +185,16 @@ void complete(CaseResult &r)
         }
 }
 
+/* That of the worst run; 77 if all of them were skipped. */
+int worst_code(const std::vector<Run> &runs)
+{
+    for (int code : {4, 1, 3, 0})
+        for (const Run &run : runs)
+            if (exit_code(run) == code)
+                return code;
+    return 77;
+}
+
 int show_runs(const Options &o, const Profile &profile)
 {
     std::vector<Run> runs;
@@ -204,9 +213,16 @@ int show_runs(const Options &o, const Profile &profile)
     if (!problem.empty())
         return refuse(problem);
     int code = put(text, o);
-    for (const Run &run : runs)
-        code = std::max(code, exit_code(run) == 77 ? 0 : exit_code(run));
-    return code;
+    return code ? code : worst_code(runs);
+}
+
+/* As a word for a shell. */
+std::string quoted(const std::string &text)
+{
+    std::string word = "'";
+    for (char c : text)
+        word += c == '\'' ? "'\\''" : std::string(1, c);
+    return word + "'";
 }
 
 /* ---- a run ------------------------------------------------------------------------------ */
@@ -249,6 +265,8 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
             {}};
     run.command =
         o.loopback ? "blkif-conformance --loopback" : "blkif-conformance --vbd " + o.vbds[0];
+    if (!o.plan.empty())
+        run.command += " --plan " + quoted(o.plan);
     if (std::string problem = runner.prepare(); !problem.empty())
         return refuse(problem, kHarness);
     auto plan = runner.plan(cases);
@@ -373,5 +391,5 @@ int main(int argc, char **argv)
     using namespace pvblk::conformance;
     std::string problem;
     auto options = parse_options(argc, argv, problem);
-    return options ? start(*options) : refuse(problem);
+    return options ? start(*options) : refuse(problem + "; --help shows how to use it");
 }
