@@ -25,6 +25,7 @@ FUZZ = COMPILE + ["clang", "llvm", "libgtest-dev"]
 DEBUGGER = ["gdb"]
 TEST = ["python3-pytest", "python3-pytest-xdist"]
 STYLE = ["clang-format-19", "reuse"]
+REPORTS = ["perl", "jq", "libxml2-utils", "python3-junitparser", "chromium"]
 CHECK = ["e2fsprogs"]
 GRUB = ["e2fsprogs", "dosfstools", "mtools"]
 

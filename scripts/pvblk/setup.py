@@ -72,6 +72,7 @@ STEPS = {
     "ovmf": core.ensure_ovmf,
     "ovmf-asan": core.ensure_ovmf_asan,
     "coverage": coverage.ensure,
+    "reports": lambda: host.ensure(host.REPORTS),
     "proof": core.ensure_proof,
     "fuzz": core.ensure_fuzz,
     "qemu": qemu.ensure,
