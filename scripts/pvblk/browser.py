@@ -77,7 +77,7 @@ class Browser:
         return json.loads(message)
 
     def _note(self, event):
-        """What the page wrote to the console, threw, or asked of the network."""
+        """Keeps the words that the page wrote to the console, its exceptions, and its requests of the network."""
         method, parameters = event.get("method"), event.get("params", {})
         if method == "Runtime.exceptionThrown":
             self.complaints.append(parameters["exceptionDetails"]["exception"].get("description", "an exception"))
@@ -107,8 +107,9 @@ class Browser:
             self._note(self._next())
 
     def value(self, expression):
-        """What an expression of JavaScript comes to, as Python has it."""
-        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, userGesture=True)
+        """The value of an expression of JavaScript, or of its promise."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, userGesture=True,
+                          awaitPromise=True)
         if "exceptionDetails" in answer:
             raise ui.Problem(f"{expression}: {answer['exceptionDetails']['exception']['description']}")
         return answer["result"].get("value")

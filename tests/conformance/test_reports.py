@@ -232,8 +232,8 @@ def names(*verdicts):
     return [f"request/op/{verdict.lower()}" for verdict in verdicts]
 
 
-@pytest.mark.claim("conformance/page", "the page has a row for each case and a word for each verdict; it loads nothing, "
-                   "and the console stays empty")
+@pytest.mark.claim("conformance/page", "the page has a row for each case and a word for each verdict; it loads "
+                   "nothing, and the console stays empty")
 def test_page(chromium, page):
     chromium.show(page)
     assert rows(chromium) == names(*CODES)
@@ -255,8 +255,8 @@ def test_page_filter(chromium, page, fragment, left):
     assert rows(chromium) == (left or names(*CODES))
 
 
-@pytest.mark.claim("conformance/page-case", "an open case shows its answers, its last operations in lanes, and the command "
-                   "that repeats it")
+@pytest.mark.claim("conformance/page-case", "an open case shows its answers, its last operations in lanes, and the "
+                   "command that repeats it")
 def test_page_case(chromium, page):
     chromium.show(page, "open=request/op/crash")
     detail = chromium.value("document.querySelector('.detail').innerText")
@@ -278,6 +278,25 @@ def test_page_keys(chromium, page):
     assert chromium.value("location.hash + document.querySelectorAll('.detail').length") == "0"
     chromium.press("/")
     assert chromium.value("document.activeElement.id") == "q"
+
+
+@pytest.mark.claim("conformance/page-copy", "a button marks and copies the command that repeats a case, and Enter "
+                   "still closes the case")
+def test_page_copy(chromium, page):
+    chromium.show(page, "open=request/op/crash")
+    # A headless Chromium may have no clipboard; the command is marked all the same.
+    chromium.value("document.querySelector('.command button').click()")
+    assert chromium.value("getSelection().toString()") == "blkif-conformance --vbd 51712 'request/op/crash'"
+    chromium.press("Enter")
+    assert chromium.value("document.querySelectorAll('.detail').length") == 0
+
+
+@pytest.mark.claim("conformance/page-policy", "the page's policy forbids to load anything, even from beside it")
+def test_page_policy(chromium, page):
+    chromium.show(page)
+    assert chromium.value("new Promise(done => { setTimeout(() => done('allowed'), 9000);"
+                          "document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective));"
+                          "new Image().src = 'page.html'; })") == "img-src"
 
 
 @pytest.mark.claim("conformance/page-hostile", "text of a backend never becomes markup or a script of the page")
