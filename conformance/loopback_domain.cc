@@ -63,6 +63,9 @@ void LoopbackDomain::start()
 
 Result<Ok, FaultError> LoopbackDomain::obey(const std::string &plan)
 {
+    /* Hooks that are never asked leave the backend as it is without them. */
+    if (plan.empty())
+        return Ok{};
     auto parsed = FaultPlan::parse(plan);
     if (!parsed)
         return parsed.error();
