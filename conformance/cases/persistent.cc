@@ -388,8 +388,9 @@ constexpr Case kCases[] = {
     {"persistent/connection/other-grants", "grant:lifetime", Level::Must, Kind::Valid,
      "Each connection may have other grants.", reconnected, kNeedsPersistent, kPlain, kWaits},
     {"persistent/connection/old-grant", "grant:lifetime", Level::Practice, Kind::Hostile,
-     "A grant that ended between two connections is refused.", ended_between, kNeedsPersistent,
-     kPlain, kWaits},
+     "A grant that ended between two connections is refused.", ended_between,
+     /* gntalloc ends a grant up to a second after its page went. */
+     kNeedsPersistent | kNeedsMaps, kPlain, kWaits},
     {"persistent/connection/turned-off", "blkif:feature-persistent", Level::Should, Kind::Valid,
      "The next connection may be without persistent grants.", turned_off,
      kNeedsPersistent | kNeedsMaps | kNeedsQuiet, kPlain, kWaits},

@@ -92,7 +92,7 @@ private:
     std::unique_ptr<BlockFront> front_{};
     std::vector<std::unique_ptr<Pending>> pending_{}; /* index: cookie */
     uint64_t waiting_{0};                             /* accepted, not completed */
-    uint64_t ok_data_{0}; /* completed Ok, which takes the ring */
+    uint64_t ok_data_{0};                             /* completed Ok, which takes the ring */
     LogWatch logs_{};
     bool owner_asked_{false};
     size_t nested_{0};

@@ -63,7 +63,7 @@ def test_linux_front(name, suffix, own):
              "-device", f"{own},id=own,drive=own,vdev=xvda",
              *guest.linux(image.write(folder / "initrd"), xenguest.CLOCK, kernel.CLOUD)]
     with guest.Guest(name, words) as machine:
-        machine.wait_for("ready", 60)
+        machine.wait_for("ready", 120)
         said = run(machine, "vbd 51712")
         if said != [LABEL.decode()]:
             raise machine.problem(f"vbd should print the label in sector 0, it prints {said}")

@@ -110,7 +110,12 @@ void test_pages()
            "an error tells where gntalloc's limit is");
     for (int i = 0; i < 40; i++) /* more in all than the limit */
         must(LinuxPages::create(DomId(0), 100, i & 1));
-    expect(true, "pages that ended count no more");
+    expect(true, "pages that ended together count no more");
+    LinuxPages half = must(LinuxPages::create(DomId(0), 600, false));
+    for (uint32_t i = 0; i < 600; i++)
+        half.end(i);
+    must(LinuxPages::create(DomId(0), 600, false));
+    expect(true, "pages that ended one by one count no more");
 }
 
 void test_ended_address()
@@ -118,6 +123,87 @@ void test_ended_address()
     LinuxPages pages = must(LinuxPages::create(DomId(0), 2, false));
     pages.end(0);
     expect(faults(pages.page(0)), "the address of a page that ended is a fault");
+}
+
+void test_grants()
+{
+    auto grants = must(LinuxGrants::create(DomId(0), {2, 1, 1, 1}));
+    const Gfn reads(grants->for_reads().gpa(0) >> kPageShift);
+    const Gfn writes(grants->for_writes().gpa(0) >> kPageShift);
+    const Gfn behind(grants->for_writes().gpa(kPageSize) >> kPageShift);
+    must(grants->grant_frame(0, reads, false));
+    must(grants->grant_frame(1, writes, true));
+    expect(grants->ref(0) == *grants->for_reads().ref(reads) &&
+               grants->ref(1) == *grants->for_writes().ref(writes) &&
+               grants->ref(0) != grants->ref(1),
+           "a frame's grant is its page's");
+    expect(!grants->grant_frame(0, writes, false), "for_writes() is not granted for writing");
+    expect(!grants->grant_frame(0, behind, true), "what is behind the memory is not granted");
+    must(grants->revoke(0));
+    expect(grants->ref(0) == GrantRef(), "a revoked reference is forgotten");
+    must(grants->grant_page(0, PageIndex(0), true));
+    expect(grants->ref(0) != GrantRef() && grants->page(PageIndex(0))[0] == std::byte{0},
+           "a private page is granted, and zeroed");
+}
+
+/* A frontend that breaks a rule: its ring goes while the backend has it mapped. */
+class RawFront
+{
+public:
+    void connect()
+    {
+        set_state("1");
+        for (const char *left : {"/ring-page-order", "/num-ring-pages"})
+            store_->remove(front_ + left); /* by the frontend before us */
+        must(store_->watch(back_ + "/state"));
+        await_state("2");
+        const uint32_t no_events[] = {0, 1, 0, 1}; /* ring.h: SHARED_RING_INIT */
+        std::memcpy(ring_.page(0), no_events, sizeof(no_events));
+        must(store_->write(front_ + "/ring-ref", std::to_string(ring_.ref(0).value)));
+        must(
+            store_->write(front_ + "/event-channel", std::to_string(must(events_->open(0)).value)));
+        must(store_->write(front_ + "/protocol", "x86_64-abi"));
+        set_state("3");
+        await_state("4");
+        set_state("4");
+    }
+    void close()
+    {
+        set_state("5");
+        await_state("5");
+        set_state("6");
+        await_state("6");
+    }
+    LinuxPages &ring() { return ring_; }
+
+private:
+    void set_state(const char *state) { must(store_->write(front_ + "/state", state)); }
+    void await_state(const std::string &state)
+    {
+        for (int changes = 0; must(store_->read(back_ + "/state")) != state; changes++)
+            if (changes == 10 || !fires(*store_))
+                fail("the backend does not get to state %s", state.c_str());
+    }
+
+    std::unique_ptr<LinuxStore> store_{must(LinuxStore::create())};
+    std::unique_ptr<LinuxEvents> events_{must(LinuxEvents::create(DomId(0)))};
+    LinuxPages ring_{must(LinuxPages::create(DomId(0), 1, false))};
+    std::string front_{"/local/domain/" + must(store_->read("domid")) + "/device/vbd/51712"};
+    std::string back_{must(store_->read(front_ + "/backend"))};
+};
+
+void test_ended_while_mapped()
+{
+    RawFront front;
+    front.connect();
+    front.ring().end(0);
+    expect(front.ring().ref(0) == GrantRef() && faults(front.ring().page(0)),
+           "a page ends while the backend maps it");
+    front.close();
+    front.ring() = must(LinuxPages::create(DomId(0), 1, false));
+    front.connect();
+    front.close();
+    expect(true, "the next connection works");
 }
 
 void test_events()
@@ -139,6 +225,8 @@ int test_parts()
     test_store();
     test_pages();
     test_ended_address();
+    test_grants();
+    test_ended_while_mapped();
     test_events();
     return 0;
 }
