@@ -81,7 +81,8 @@ def test_profile(tmp_path):
     assert verdict(PROFILE + 'seen = "ERROR"\n', *worse) == (0, "DEVIATION")
     assert verdict(PROFILE, "--loopback", "request/op/255-unknown") == (1, "FAIL")
     assert verdict(PROFILE + "sometimes = true\n", "--loopback", "request/op/255-unknown") == (0, "PASS")
-    wants = ("--loopback", "-q", "needs:grants-to-any")
+    wants = ("--loopback", "--plan", "at publish-node name=feature-persistent: store/node-missing", "-q",
+             "persistent/reuse/again")
     assert verdict('skips = "any"\n', *wants)[0] == 77
     assert verdict('skips = "listed"\n', *wants)[0] == 1
 
