@@ -20,8 +20,6 @@ SUITES = [
     suite("library", paths.CORE, "core", "what is installed is enough: each header compiles alone, programs build by "
           "pkg-config, and a project has it as a subproject"),
     suite("conformance/loopback", paths.CORE, "core", "our backend passes every case of the conformance suite", "loopback"),
-    suite("conformance/asan", paths.CORE_ASAN, "core-asan", "... and so it does under AddressSanitizer and "
-          "UndefinedBehaviorSanitizer", "loopback"),
     suite("ovmf/io", paths.OVMF, "ovmf", "OVMF's own block frontend, unchanged, connects to our backend, reads, writes, "
           "flushes and leaves", "ovmf-io"),
     suite("ovmf/defects", paths.OVMF, "ovmf", "... each defect known of it shows, and our backend takes no harm",
