@@ -146,8 +146,6 @@ public:
     void expect_content(uint64_t sector, uint64_t sectors,
                         std::initializer_list<uint32_t> patterns);
     Disk &disk() { return *disk_; }
-    void new_disk() { disk_ = Disk(offer_.sectors); }
-    bool has_disk() const { return disk_.has_value(); }
 
     /* ---- judgement */
     /* The answer is one of these. */

@@ -141,8 +141,7 @@ def play_all(wanted, folder):
 
 def write(subject, journal, wanted, folder):
     """The results as JSON lines, judged by what is known of the subject."""
-    name = subject.name.replace(":", "-").replace("/", "-").strip("-")
-    raw, judged = folder / f"{name}.raw.jsonl", folder / f"{name}.jsonl"
+    raw, judged = folder / f"{subject.file_name}.raw.jsonl", folder / f"{subject.file_name}.jsonl"
     repeat = "./pvblk conformance " + shlex.quote(subject.name)
     head = {**json.loads(journal.head), "subject": subject.name, "version": subject.version(journal), "command": repeat}
     raw.write_text("\n".join([json.dumps(head), *journal.results]) + "\n")

@@ -19,13 +19,12 @@ DISK = 4 * images.MIB
 CASE_SECONDS = 120
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
-
-
+# Of an emulated guest.
 MODULES = ["xen_evtchn", "xen_gntalloc"]
 
 
-def program(builddir=paths.CORE):
-    return builddir / "conformance" / PROGRAM
+def program():
+    return paths.CORE / "conformance" / PROGRAM
 
 
 @dataclass
@@ -63,6 +62,10 @@ class Subject:
     profile: str = ""
     steps: tuple = ()
 
+    @property
+    def file_name(self):
+        return self.name.replace(":", "-").replace("/", "-").strip("-")
+
     def version(self, journal):
         return journal.versions
 
@@ -87,7 +90,51 @@ class Loopback(Subject):
 
 
 @dataclass(frozen=True)
-class Emulated(Subject):
+class InMachine(Subject):
+    """A backend and the suite in a machine: machine() gives one that is not started, and the numbers of its vbds."""
+
+    def play(self, words, on_result):
+        """Plays all cases, with another machine after each that a case took along."""
+        journal = Journal()
+        for _ in range(MOST_BOOTS):
+            machine, vbds = self.machine()
+            if self._play(machine, vbds, words, journal, on_result):
+                return journal
+        raise ui.Problem(f"{self.name}: {MOST_BOOTS} machines died or hung, the last one in {journal.last()}; choose the "
+                         "cases before it", machine.console)
+
+    def _play(self, machine, vbds, words, journal, on_result):
+        """Plays until the suite ends (True), or a case takes the machine along."""
+        with machine:
+            journal.versions = machine.versions
+            after = ["--after", journal.last()] if journal.results else []
+            seats = [word for vbd in vbds for word in ("--vbd", vbd)]
+            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
+            try:
+                while True:
+                    # The time is for one case: each line begins it anew.
+                    text = machine.next_line(CASE_SECONDS)
+                    if text.startswith(guest.MARK + "ended"):
+                        break
+                    journal.line(text, on_result)
+            except ui.Problem as problem:
+                if not journal.current:
+                    raise
+                died = machine.process.poll() is not None
+                journal.line(json.dumps({
+                    "id": journal.current, "verdict": "CRASH" if died else "WEDGED",
+                    "what": "The backend survives the case.", "expected": "the backend lives",
+                    "seen": f"its machine ended with status {machine.process.poll()}" if died
+                    else f"its machine said nothing for {CASE_SECONDS} s", "why": str(problem)}), on_result)
+                return False
+            if not journal.head:
+                raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}", machine.console)
+            machine.power_off()
+        return True
+
+
+@dataclass(frozen=True)
+class Emulated(InMachine):
     """A backend inside QEMU, and the suite in a guest of the same QEMU."""
 
     device: str = ""
@@ -114,7 +161,7 @@ class Emulated(Subject):
         return words, ["51712", "51728", "51744"]
 
     def machine(self):
-        folder = images.folder(f"conformance-{self.name.replace(':', '-').replace('/', '-')}")
+        folder = images.folder(f"conformance-{self.file_name}")
         image = initramfs.linux("xen-commands.sh", MODULES, fio=False, libraries=["commands.sh"])
         image.add(f"bin/{PROGRAM}", program().read_bytes(), executable=True)
         image.write(folder / "initrd")
@@ -124,64 +171,17 @@ class Emulated(Subject):
                                          *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
                            program=self.qemu()), vbds
 
-    def play(self, words, on_result):
-        return play_in_machines(self, words, on_result)
-
 
 @dataclass(frozen=True)
-class RealXen(Subject):
+class RealXen(InMachine):
     """Linux's xen-blkback in domain 0 of a real Xen, and the suite beside it."""
 
     host: xenhost.Host | None = None
 
     def machine(self):
         # In virtual time, an answer that does not come costs nothing, and no verdict hangs on how busy this machine is.
-        machine = realxen.boot(f"conformance-{self.name}", self.host, [program()], virtual_time=True)
+        machine = realxen.boot(f"conformance-{self.file_name}", self.host, [program()], virtual_time=True)
         return machine, [str(disk.number) for disk in realxen.DISKS]
-
-    def play(self, words, on_result):
-        return play_in_machines(self, words, on_result)
-
-
-def play_in_machines(subject, words, on_result):
-    """Plays all cases, with another machine after each that a case took along."""
-    journal = Journal()
-    for _ in range(MOST_BOOTS):
-        machine, vbds = subject.machine()
-        if _play(subject, machine, vbds, words, journal, on_result):
-            return journal
-    raise ui.Problem(f"{subject.name}: {MOST_BOOTS} machines died or hung, the last one in {journal.last()}; choose the "
-                     "cases before it", machine.console)
-
-
-def _play(subject, machine, vbds, words, journal, on_result):
-    """Plays until the suite ends (True), or a case takes the machine along."""
-    with machine:
-        journal.versions = machine.versions
-        after = ["--after", journal.last()] if journal.results else []
-        seats = [word for vbd in vbds for word in ("--vbd", vbd)]
-        machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
-        try:
-            while True:
-                # The time is for one case: each line begins it anew.
-                text = machine.next_line(CASE_SECONDS)
-                if text.startswith(guest.MARK + "ended"):
-                    break
-                journal.line(text, on_result)
-        except ui.Problem as problem:
-            if not journal.current:
-                raise
-            died = machine.process.poll() is not None
-            journal.line(json.dumps({
-                "id": journal.current, "verdict": "CRASH" if died else "WEDGED",
-                "what": "The backend survives the case.", "expected": "the backend lives",
-                "seen": f"its machine ended with status {machine.process.poll()}" if died
-                else f"its machine said nothing for {CASE_SECONDS} s", "why": str(problem)}), on_result)
-            return False
-        if not journal.head:
-            raise ui.Problem(f"{subject.name}: {journal.refusal or 'the suite said nothing'}", machine.console)
-        machine.power_off()
-    return True
 
 
 XEN_DISK = Emulated("xen-disk", "QEMU's xen-block", "qemu-10.0.toml", ("qemu", "guest", "core"), device="xen-disk")
