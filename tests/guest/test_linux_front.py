@@ -3,12 +3,10 @@
 
 import pytest
 
-from pvblk import core, guest, images, initramfs, kernel, nested, paths, ui, xenguest
+from pvblk import guest, images, initramfs, kernel, linuxfront, nested, xenguest
 from pvblk.xenguest import BACKENDS, OURS
 
 LABEL = b"sector 0 of the image"
-# tests/guest/linux-front/main.cc: kSectors.
-WORK = 4 * images.MIB
 
 # The options of a run, and what the backend has to agree on. xen-disk has neither large rings nor anything below.
 BOTH_HAVE = [
@@ -28,23 +26,12 @@ OURS_HAS = [
 ]
 
 
-def pattern(seed):
-    """tests/support/pattern.h, of as many bytes as the program works on."""
-    lines = [bytes((7 * k + base) & 255 for k in range(509)) for base in range(256)]
-    return b"".join(lines[(7 * 509 * n + n + 131 * seed + 1) & 255] for n in range(WORK // 509 + 1))[:WORK]
-
-
 def run(machine, words):
     """What a program in the guest says."""
     said = []
     machine.tell(words)
     machine.wait_for("did", 120, lambda text: said.append(text.removeprefix("said ")))
     return said
-
-
-def numbers(lines):
-    return {key: int(value) for line in lines for key, _, value in (word.partition("=") for word in line.split())
-            if value.isdigit()}
 
 
 @pytest.mark.claim("xen/linux-front{suffix}", "BlockFront as a program in Linux, on /dev/xen/*, against {own}: verified I/O in "
@@ -54,8 +41,8 @@ def numbers(lines):
 def test_linux_front(name, suffix, own):
     folder = images.folder(name)
     image = initramfs.linux("xen-linux-front.sh", ["xen-evtchn", "xen-gntalloc"], fio=False)
-    for program in core.LINUX_FRONT:
-        image.add_file(f"bin/{program.rpartition('/')[2]}", paths.CORE / program)
+    for program in linuxfront.PROGRAMS:
+        image.add_file(f"bin/{program.name}", program)
     disk = images.raw(folder / "own.raw", nested.SIZE)
     with open(disk, "r+b") as out:
         out.write(LABEL)
@@ -77,16 +64,9 @@ def test_linux_front(name, suffix, own):
 
 def check_run(machine, disk, options, wanted):
     """One run, its facts, and its last sectors in the image."""
-    words = " ".join(f"{key}={value}" for key, value in options.items())
-    said = run(machine, f"linux-front {words}")
-    facts = numbers(said)
-    ui.say(f"  {words}: {facts}")
-    differs = {key: facts.get(key) for key, value in wanted.items() if facts.get(key) != value}
-    if differs:
-        raise machine.problem(f"linux-front {words}: should be {wanted}, and these are not: {differs}")
-    if (facts["indirect"] > 0) != (facts["segments"] > 11):
-        raise machine.problem(f"linux-front {words}: {facts['indirect']} indirect requests")
-    if facts["requests"] < 100 or not facts["bounced"]:
-        raise machine.problem(f"linux-front {words}: too little was done: {facts}")
-    if disk.read_bytes()[:WORK] != pattern(options["seed"]):
-        raise machine.problem(f"linux-front {words}: the image has not the data of the last writes")
+    command = " ".join(["linux-front", *linuxfront.words(options)])
+    wrong = linuxfront.complaint(options, run(machine, command), wanted)
+    if not wrong and disk.read_bytes()[:linuxfront.WORK] != linuxfront.pattern(options["seed"]):
+        wrong = "the image has not the data of the last writes"
+    if wrong:
+        raise machine.problem(f"{command}: {wrong}")
