@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The suite's own test: our backend with one defect at a time, on the loopback; the cases that are meant to notice do.
+
+A defect is a fault plan, or a changed file of the core (tests/conformance/mutants/*.toml). Only what depends on the file
+is compiled again. It is linked before the libraries, and so takes the place of what they have.
+"""
+
+import json
+import shlex
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from pvblk import buildtools, paths, subjects, ui
+
+FOLDER = paths.ROOT / "tests" / "conformance" / "mutants"
+CORE = paths.ROOT / "hw" / "xen-pvblk" / "core"
+LIBRARIES = ("libpvblk_honest.a.p/", "libpvblk.a.p/", "libpvblk_honest_loopback.a.p/")
+# A defect may send the backend round in circles.
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    kills: tuple
+    plan: str = ""
+    file: str = ""
+    old: str = ""
+    new: str = ""
+
+
+@cache
+def area(path):
+    """The mutants of a file, and the cases that none can kill."""
+    text = tomllib.loads(path.read_text())
+    mutants = [Mutant(**{**entry, "kills": tuple(entry["kills"])}) for entry in text.get("mutant", ())]
+    return mutants, [entry["case"] for entry in text.get("unkilled", ())]
+
+
+class Compiler:
+    """The commands that build the suite, by Meson's list of commands and Ninja's of dependencies."""
+
+    def __init__(self):
+        commands = json.loads((paths.CORE / "compile_commands.json").read_text())
+        self.commands = {entry["output"]: entry for entry in commands if entry["output"].startswith(LIBRARIES)}
+        self.dependencies = self._dependencies()
+        self.link = next(shlex.split(entry["command"]) for entry in json.loads(self._ninja("compdb", "-x", "cpp_LINKER"))
+                         if entry["output"] == f"conformance/{subjects.PROGRAM}")
+
+    def _ninja(self, *words):
+        return subprocess.run(["ninja", "-t", *words], cwd=paths.CORE, capture_output=True, text=True,
+                              env=buildtools.environment()).stdout
+
+    def _dependencies(self):
+        """Which files each object is made of."""
+        found, current = {}, set()
+        for line in self._ninja("deps").splitlines():
+            if line and not line.startswith(" "):
+                current = found.setdefault(line.partition(":")[0], set())
+            elif line.strip():
+                current.add((paths.CORE / line.strip()).resolve())
+        return found
+
+    def build(self, mutant, folder):
+        """The suite with this defect in it."""
+        original = paths.ROOT / mutant.file
+        text = original.read_text()
+        if text.count(mutant.old) != 1:
+            raise ui.Problem(f"{mutant.name}: `old` is {text.count(mutant.old)} times in {mutant.file}, and not once")
+        changed = folder / "core" / original.relative_to(CORE)
+        changed.parent.mkdir(parents=True)
+        changed.write_text(text.replace(mutant.old, mutant.new))
+        objects = []
+        for output, entry in self.commands.items():
+            if original not in self.dependencies.get(output, ()):
+                continue
+            ours = folder / output.replace("/", "_")
+            objects.append(ours)
+            words = shlex.split(entry["command"].replace(output, str(ours)))
+            if (paths.CORE / entry["file"]).resolve() == original:
+                words[words.index("-c") + 1] = changed
+            # The folder comes first, for a changed header; ccache comes before the compiler.
+            begin = next(index for index, word in enumerate(words) if str(word).startswith("-"))
+            self._run([*words[:begin], "-I", folder / "core", *words[begin:], "-O0", "-g0", "-w"])
+        program = folder / subjects.PROGRAM
+        first = next(index for index, word in enumerate(self.link) if word.endswith(".a"))
+        words = [program if word == f"conformance/{subjects.PROGRAM}" else word for word in self.link]
+        self._run([*words[:first], *objects, *words[first:], "-s"])
+        return program
+
+    def _run(self, words):
+        done = subprocess.run([str(word) for word in words], cwd=paths.CORE, capture_output=True, text=True,
+                              env=buildtools.environment())
+        if done.returncode:
+            raise ui.Problem(f"a mutant cannot be built: {(done.stderr.strip().splitlines() or ['?'])[0]}")
+
+
+def survivors(program, kills, *words):
+    """Those of the cases that pass."""
+    done = subprocess.run([program, "--loopback", "--format", "jsonl", "--time-limit", str(SECONDS), *words, *kills],
+                          capture_output=True, text=True, errors="replace")
+    results = [json.loads(line) for line in done.stdout.splitlines()[1:] if line.startswith('{"id"')]
+    noticed = {result["id"] for result in results if result["verdict"] not in ("PASS", "SKIP", "INCONCLUSIVE")}
+    # A case is noticed by any of its variations.
+    noticed |= {id.partition("~")[0] for id in noticed}
+    return [case for case in kills if case not in noticed]
+
+
+def play(mutant, compiler, folder):
+    if mutant.plan:
+        # A plan counts from the suite's beginning, so each case has a run of its own.
+        return [case for case in mutant.kills if survivors(subjects.program(), [case], "--plan", mutant.plan)]
+    return survivors(compiler().build(mutant, folder), mutant.kills)
+
+
+AREAS = sorted(FOLDER.glob("*.toml"))
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/mutants-{path.stem}", "each case of this area fails for the defect that is named for it")
+@pytest.mark.parametrize("path", AREAS, ids=lambda path: path.stem)
+def test_mutants(path, tmp_path):
+    compiler = cache(Compiler)
+    mutants, _ = area(path)
+    left = []
+    for number, mutant in enumerate(mutants):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        left += [f"{mutant.name}: {case}" for case in play(mutant, compiler, folder)]
+    print(f"{len(mutants)} defects, {sum(len(mutant.kills) for mutant in mutants)} cases that notice them")
+    if left:
+        raise ui.Problem(f"defects that their cases do not notice: {'; '.join(left)}")
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/each-case-kills", "every case has a defect that it notices, or a reason why there is none")
+def test_each_case_kills():
+    listed = subprocess.run([subjects.program(), "--list"], capture_output=True, text=True).stdout.splitlines()[:-1]
+    cases = {line for line in listed if not line.startswith(" ")}
+    named = {case.partition("~")[0] for path in AREAS for mutant in area(path)[0] for case in mutant.kills}
+    named |= {case for path in AREAS for case in area(path)[1]}
+    if cases != named:
+        raise ui.Problem(f"cases without a defect: {sorted(cases - named)}; cases that do not exist: {sorted(named - cases)}")
