@@ -151,6 +151,8 @@ public:
     /* The answer is one of these. */
     void expect(const Answer &a, std::initializer_list<Legal> legal);
     void expect(bool holds, const std::string &expected, const std::string &seen);
+    /* The same of a step of the life, such as close(): the backend's state is seen. */
+    void arrives(bool did, const std::string &expected);
     /* For the report of a case that passes, too. */
     void saw(const std::string &what);
     void cannot(const std::string &why); /* the suite's own trouble */

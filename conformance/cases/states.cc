@@ -195,7 +195,7 @@ void from_closing(Bench &b, S state)
 
 void closed(Bench &b)
 {
-    b.expect(b.close(), "the backend follows", xenbus_state_name(b.front.their_state()));
+    b.arrives(b.close(), "the backend follows");
 }
 
 void from_closed(Bench &b, S state)
@@ -248,8 +248,7 @@ void refused_then_right(Bench &b)
 void refused_then_another(Bench &b)
 {
     be_refused(b);
-    b.expect(b.begin(), "the backend waits for the next frontend",
-             xenbus_state_name(b.front.their_state()));
+    b.arrives(b.begin(), "the backend waits for the next frontend");
     b.connect();
     is_served(b);
     auto error = b.front.theirs("error");
@@ -263,8 +262,7 @@ void eight_sessions(Bench &b)
 {
     for (uint32_t i = 0; i < 8; i++) {
         is_served(b);
-        b.expect(b.reconnect(), "the backend connects again",
-                 xenbus_state_name(b.front.their_state()));
+        b.arrives(b.reconnect(), "the backend connects again");
     }
 }
 
