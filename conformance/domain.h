@@ -84,6 +84,8 @@ public:
     virtual void resize(uint64_t /* sectors */) {}
     /* The backend goes without a word, and comes back. */
     virtual void restart() {}
+    /* Starts a wedged backend anew as the toolstack would. False: only domain 0 may. */
+    virtual bool revive() { return false; }
     /* A grant of a frame that is no RAM. */
     virtual Result<GrantRef> share_no_ram()
     {

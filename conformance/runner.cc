@@ -288,9 +288,10 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
                                 : std::string("the backend's state is ") +
                                       xenbus_state_name(b.front.their_state()));
             r.verdict = Verdict::Wedged;
+            b.start_case();
             if (b.domain.abilities() & kRemoves)
                 b.domain.restart();
-            else
+            else if (!b.domain.revive() || !b.begin())
                 wedged_by_ = r.id;
             return;
         }
