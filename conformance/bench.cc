@@ -80,6 +80,12 @@ Bench::~Bench()
         domain.unshare(page);
 }
 
+Woken Bench::wait(std::chrono::microseconds begun, std::chrono::milliseconds patience)
+{
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(begun + patience - domain.now());
+    return left.count() > 0 ? domain.wait(left) : Woken::TimeUp;
+}
+
 /* ---- life ------------------------------------------------------------------- */
 
 bool Bench::wait_for(std::initializer_list<XenbusState> states)
@@ -92,10 +98,11 @@ bool Bench::wait_for(std::initializer_list<XenbusState> states, std::chrono::mil
     auto is_there = [&] {
         return std::find(states.begin(), states.end(), front.their_state()) != states.end();
     };
+    auto begun = domain.now();
     for (;;) {
         if (is_there())
             return true;
-        Woken woken = domain.wait(patience);
+        Woken woken = wait(begun, patience);
         if (woken == Woken::Quiet || woken == Woken::TimeUp)
             return is_there();
     }
@@ -250,7 +257,7 @@ void Bench::settle()
     if (failed())
         return;
     if (domain.abilities() & kSeesQuiet) {
-        while (wait() != Woken::Quiet) {
+        while (domain.wait(patience_) != Woken::Quiet) {
         }
         return;
     }
@@ -271,9 +278,10 @@ bool Bench::until(const std::function<bool()> &holds)
 
 bool Bench::woken()
 {
+    auto begun = domain.now();
     Woken how = Woken::Store;
     while (how == Woken::Store && !failed())
-        how = wait();
+        how = wait(begun, patience_);
     return how == Woken::Event;
 }
 
@@ -395,6 +403,7 @@ std::optional<WireResponse> Bench::any_answer(uint32_t queue)
 {
     if (failed() || queue >= front.queues())
         return std::nullopt;
+    auto begun = domain.now();
     for (;;) {
         if (front.overrun(queue)) {
             expect(false, "rsp_prod stays within the requests in flight",
@@ -405,7 +414,7 @@ std::optional<WireResponse> Bench::any_answer(uint32_t queue)
             return rsp;
         if (front.rearm(queue))
             continue;
-        Woken woken = wait();
+        Woken woken = wait(begun, patience_);
         if (woken == Woken::Quiet || woken == Woken::TimeUp)
             return front.take(queue);
     }

@@ -186,7 +186,9 @@ private:
     template <class Visit>
     void each_segment(const WireRequest &req, Visit visit) const;
     void check_echo(const WireRequest &req, const WireResponse &rsp);
-    Woken wait() { return domain.wait(patience_); }
+    /* Until something happens, or the patience that began at `begun` is over: a
+     * backend that only makes noise gains no time. */
+    Woken wait(std::chrono::microseconds begun, std::chrono::milliseconds patience);
     /* For what need not come at all. */
     std::chrono::milliseconds short_patience() const { return patience_ / 6; }
 

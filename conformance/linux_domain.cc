@@ -54,7 +54,8 @@ Result<SharedPage> LinuxDomain::share(bool readonly, Grantee to)
 bool LinuxDomain::take_events()
 {
     bool any = false;
-    while (events_->take())
+    /* Each queue has one event at most; what comes meanwhile waits for the next look. */
+    for (uint32_t i = 0; i < kMaxQueues && events_->take(); i++)
         any = true;
     return any;
 }

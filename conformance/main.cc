@@ -273,6 +273,9 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
     if (o.seed) {
         std::mt19937_64 random(o.seed);
         std::shuffle(plan.begin(), plan.end(), random);
+        std::stable_partition(plan.begin(), plan.end(), [](const Runner::Planned &p) {
+            return p.play.what->after != After::MayEnd;
+        });
     }
     if (o.wait_for_gdb) {
         std::fprintf(stderr,
@@ -280,6 +283,7 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
                      int(getpid()), int(getpid()));
         (void)std::getchar();
     }
+    run.planned = static_cast<uint32_t>(plan.size());
     before_first_case();
     current = {&o, &run, ""};
     if (o.loopback)

@@ -19,7 +19,7 @@ const char *const kHelp = R"(blkif-conformance: tells any blkif backend which cl
   blkif-conformance --coverage             every clause, with the cases that have it
   blkif-conformance --report FILE...       shows runs that --format jsonl wrote, here or elsewhere
 
-The suite WRITES to the disk, and discards all of it. Give it a small, empty one that you made for it.
+The suite WRITES to the disk. It takes only an empty one (all zeros), and puts zeros there at its end.
 
   --vbd N             again for more disks: a read-only one and one of 4096-byte sectors have cases of their own.
                       No other frontend may use them: do not load xen-blkfront

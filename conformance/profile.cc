@@ -72,6 +72,7 @@ std::optional<Profile> Profile::parse(const std::string &text, std::string &prob
                 e.id = (*entry)["id"].value_or(std::string());
                 e.note = (*entry)["note"].value_or(std::string());
                 e.seen = (*entry)["seen"].value_or(std::string());
+                e.verdict = (*entry)["verdict"].value_or(std::string("FAIL"));
                 e.sometimes = (*entry)["sometimes"].value_or(false);
             }
             if (e.pattern.empty() || e.note.empty() || (key == "deviation" && e.id.empty())) {
@@ -128,7 +129,7 @@ void Profile::apply(CaseResult &r) const
             stale("the deviation " + e->id + " of the profile: " + e->note);
         return;
     }
-    if (!e->seen.empty() && r.seen != e->seen)
+    if (verdict_name(r.verdict) != e->verdict || (!e->seen.empty() && r.seen != e->seen))
         return;
     r.verdict = Verdict::Deviation;
     r.deviation = e->id;

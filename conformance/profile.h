@@ -9,6 +9,7 @@
  *     case = "request/op/7-unknown"  # a glob over IDs
  *     note = "an unknown operation is answered ERROR"
  *     seen = "ERROR"              # optional: another answer is a FAIL
+ *     verdict = "CRASH"           # optional: FAIL without it, or WEDGED
  *     sometimes = true            # optional: it may pass as well
  *     [[skip]]
  *     case = "persistent/reuse/again"
@@ -43,7 +44,7 @@ public:
 
 private:
     struct Entry {
-        std::string id{}, pattern{}, note{}, seen{};
+        std::string id{}, pattern{}, note{}, seen{}, verdict{};
         bool sometimes{false};
     };
     std::vector<Entry> deviations_{}, skips_{};

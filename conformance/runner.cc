@@ -17,6 +17,14 @@ constexpr uint64_t kGuarded = 256;
 /* Where the READ and WRITE go that show that a backend goes on. */
 constexpr uint64_t kProbe = kGuarded + 64;
 constexpr uint64_t kLeast = 4 * kGuarded;
+/* Sectors of a request of as many whole pages as a direct one has. */
+constexpr uint64_t kStride = kMaxDirectSegments * 8;
+
+/* How many of these pages there are from this sector on. */
+uint32_t pages_from(uint64_t sector, uint64_t sectors)
+{
+    return static_cast<uint32_t>(std::min<uint64_t>(kMaxDirectSegments, (sectors - sector) / 8));
+}
 
 } // namespace
 
@@ -50,7 +58,7 @@ std::string Runner::prepare()
         std::string problem = prepare(seat, &seat == &seats_[0]);
         if (!problem.empty() && &seat == &seats_[0])
             return problem;
-        seat.usable = problem.empty();
+        seat.problem = problem;
     }
     return "";
 }
@@ -76,10 +84,15 @@ std::string Runner::prepare(Seat &seat, bool first)
         return "";
     }
     /* Nothing but zeros is ours to overwrite. */
-    for (uint64_t s = 0; s < kGuarded && !options_.allow_writes; s += 88) {
-        WireRequest r = b.request(Op::Read, s, 11);
+    for (uint64_t s = 0; s < b.offer().sectors && !options_.allow_writes && !b.failed();
+         s += kStride) {
+        uint32_t pages = pages_from(s, b.offer().sectors);
+        if (!pages)
+            break;
+        WireRequest r = b.request(Op::Read, s, pages);
+        b.poison(r); /* an answer without data is no zeros */
         b.expect(b.ask(r), {{Outcome::Okay, "blkif:op"}});
-        for (uint32_t i = 0; i < 11 && !b.failed(); i++)
+        for (uint32_t i = 0; i < pages && !b.failed(); i++)
             if (std::any_of(b.page(i), b.page(i) + kPageSize,
                             [](std::byte x) { return x != std::byte{}; }))
                 return "the disk of " + where +
@@ -100,7 +113,7 @@ const Runner::Seat *Runner::seat_for(uint32_t needs) const
     const Seat *near = nullptr; /* lacks something else */
     for (const Seat &seat : seats_) {
         bool wanted = (seat.has & kSpecial) == (needs & kSpecial);
-        if (!seat.usable || (!wanted && (needs & kSpecial || &seat != &seats_[0])))
+        if (!seat.problem.empty() || (!wanted && (needs & kSpecial || &seat != &seats_[0])))
             continue;
         if (missing_need(needs, seat.has).empty())
             return &seat;
@@ -114,6 +127,16 @@ Runner::Seat *Runner::seat_for(uint32_t needs)
     return const_cast<Seat *>(std::as_const(*this).seat_for(needs));
 }
 
+/* Why disks that the user named are not used. */
+std::string Runner::unusable() const
+{
+    std::string all;
+    for (const Seat &seat : seats_)
+        if (!seat.problem.empty())
+            all += "; " + seat.problem;
+    return all;
+}
+
 std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases) const
 {
     std::vector<Planned> all;
@@ -121,8 +144,9 @@ std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases
         const Seat *seat = seat_for(c->needs);
         std::string skip;
         if (!seat)
-            skip = c->needs & kNeedsReadOnly ? "needs a read-only vbd"
-                                             : "needs a vbd of 4096-byte sectors";
+            skip = std::string(c->needs & kNeedsReadOnly ? "needs a read-only vbd"
+                                                         : "needs a vbd of 4096-byte sectors") +
+                   unusable();
         else if (auto lacks = missing_need(c->needs, seat->has); !lacks.empty())
             skip = "needs " + std::string(lacks);
         all.push_back({{c, kPlain}, skip});
@@ -313,23 +337,21 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
 
 void Runner::clean_up()
 {
+    /* A disk that was not empty is the user's to throw away. */
+    if (options_.allow_writes)
+        return;
     for (Seat &seat : seats_) {
         Bench &b = *seat.bench;
-        if (!seat.usable || b.offer().readonly || !wedged_by_.empty())
+        if (!seat.problem.empty() || b.offer().readonly || !wedged_by_.empty())
             continue;
         b.start_case();
         if (!b.begin() || !b.connect(Shape{}))
             continue;
-        uint64_t end = b.offer().sectors - kGuarded;
-        for (uint64_t s = 0; s < kGuarded * 2 && !b.failed(); s += 64)
-            for (uint64_t from : {s, end + s}) {
-                if (from + 64 > b.offer().sectors)
-                    continue;
-                WireRequest w = b.request(Op::Write, from, 8);
-                for (uint32_t i = 0; i < 8; i++)
-                    std::fill_n(b.page(i), kPageSize, std::byte{});
-                (void)b.ask(w);
-            }
+        for (uint32_t i = 0; i < kMaxDirectSegments; i++)
+            std::fill_n(b.page(i), kPageSize, std::byte{});
+        for (uint64_t s = 0; s < b.offer().sectors && !b.failed(); s += kStride)
+            if (uint32_t pages = pages_from(s, b.offer().sectors))
+                (void)b.ask(b.request(Op::Write, s, pages));
         (void)b.close();
     }
 }

@@ -54,17 +54,18 @@ public:
     /* Before each case `begins` is called, and `ended` after it. */
     void run(const std::vector<Planned> &plan, const std::function<void(const Play &)> &begins,
              const std::function<void(CaseResult)> &ended);
-    /* Puts zeros where the suite wrote. */
+    /* Puts zeros on each disk that was found empty. */
     void clean_up();
 
 private:
     struct Seat {
         std::unique_ptr<Bench> bench{};
         uint32_t has{0};
-        bool usable{false};
+        std::string problem{}; /* "": it is usable */
     };
     Seat *seat_for(uint32_t needs);
     const Seat *seat_for(uint32_t needs) const;
+    std::string unusable() const;
     std::string prepare(Seat &seat, bool first);
     CaseResult play(const Play &p, Seat &seat);
     void judge_state(const Case &c, Bench &b, CaseResult &r);

@@ -27,9 +27,9 @@ void expect_mapped(Bench &b, uint32_t before, const char *when)
 }
 
 /* The entry of the ring that the last request is in. */
-std::byte *last_slot(Bench &b)
+std::byte *slot_at(Bench &b, RingIndex i)
 {
-    uint32_t slot = (b.front.index(SringField::ReqProd).value - 1) & (b.front.size() - 1);
+    uint32_t slot = i.value & (b.front.size() - 1);
     return b.front.memory() + kSringHeader + slot * wire_layout(b.front.abi()).entry_size;
 }
 
@@ -48,7 +48,7 @@ void slot_changes_in_flight(Bench &b)
     if (b.failed())
         return;
     /* A backend that has not looked yet must refuse 255 segments. */
-    std::byte *slot = last_slot(b);
+    std::byte *slot = slot_at(b, RingIndex(b.front.index(SringField::ReqProd).value - 1));
     slot[1] = std::byte{255};
     std::memcpy(slot + wire_layout(b.front.abi()).req_sector, &other, sizeof other);
     b.domain.release();
@@ -69,10 +69,11 @@ void response_padding(Bench &b)
                                  b.request(Op(255), 0)}) {
         std::array<std::byte, 112> before{};
         b.front.stage(r);
+        /* It is copied before the backend can answer. */
+        std::byte *slot = slot_at(b, b.front.index(SringField::ReqProd));
+        std::memcpy(before.data(), slot, layout.entry_size);
         if (b.front.publish())
             b.front.notify();
-        std::byte *slot = last_slot(b);
-        std::memcpy(before.data(), slot, layout.entry_size);
         (void)b.answer(r);
         for (uint32_t i = 0; i < layout.entry_size; i++) {
             bool field =

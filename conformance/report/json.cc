@@ -84,7 +84,8 @@ std::string json_head(const Run &run)
                      {"version", run.version},
                      {"suite", run.suite},
                      {"date", run.date},
-                     {"command", run.command}}) +
+                     {"command", run.command},
+                     {"planned", run.planned}}) +
            "\n";
 }
 
@@ -139,6 +140,8 @@ std::optional<Run> parse_jsonl(const std::string &all, std::string &problem)
             run.suite = text(j, "suite");
             run.date = text(j, "date");
             run.command = text(j, "command");
+            run.planned =
+                static_cast<uint32_t>(std::clamp<int64_t>(number(j, "planned"), 0, 100'000));
             continue;
         }
         auto r = result_of(j);

@@ -42,7 +42,7 @@ int exit_code(const Run &run)
         return 4;
     if (of(Verdict::Fail))
         return 1;
-    if (of(Verdict::Inconclusive) || run.results.empty())
+    if (of(Verdict::Inconclusive) || run.results.empty() || run.results.size() < run.planned)
         return 3;
     return of(Verdict::Skip) == run.results.size() ? 77 : 0;
 }
@@ -244,6 +244,8 @@ std::string summary(const Run &run)
         if (n[v] || v == 0)
             out += (out.empty() ? "" : ", ") + std::to_string(n[v]) + " " +
                    verdict_name(static_cast<Verdict>(v));
+    if (run.results.size() < run.planned)
+        out += "; " + std::to_string(run.planned - run.results.size()) + " cases did not run";
     return run.subject + ": " + out + "\n";
 }
 

@@ -113,7 +113,7 @@ def command(words, folder=RESULTS):
     suite("--report", "--format", "html", "-o", page, *files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     status = show(wanted, files, page)
     # A subject that could not be judged is never green.
-    return status if len(files) == len(wanted.subjects) else max(status, 3)
+    return status if len(files) == len(wanted.subjects) or status not in (0, 77) else 3
 
 
 def play_all(wanted, folder):

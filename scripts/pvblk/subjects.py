@@ -36,6 +36,7 @@ class Journal:
     current: str = ""
     refusal: str = ""
     versions: str = ""  # of what the machine runs
+    status: int = 0  # the suite's exit status
 
     def line(self, text, on_result):
         if text.startswith("case "):
@@ -48,6 +49,11 @@ class Journal:
             on_result(text)
         elif text.startswith(f"{PROGRAM}: "):
             self.refusal = text.removeprefix(f"{PROGRAM}: ")
+
+    def expect_end(self, name):
+        """The suite came to its end: a status that none of its verdicts has is no verdict."""
+        if self.status not in (0, 1, 3, 4, 77):
+            raise ui.Problem(f"{name}: the suite ended with status {self.status}, after {self.last() or 'no case'}")
 
     def last(self):
         return json.loads(self.results[-1])["id"] if self.results else ""
@@ -86,6 +92,8 @@ class Loopback(Subject):
                 journal.line(line.rstrip("\n"), on_result)
         if not journal.head:
             raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}")
+        journal.status = process.returncode
+        journal.expect_end(self.name)
         return journal
 
 
@@ -115,6 +123,7 @@ class InMachine(Subject):
                     # The time is for one case: each line begins it anew.
                     text = machine.next_line(CASE_SECONDS)
                     if text.startswith(guest.MARK + "ended"):
+                        journal.status = int(text.split()[-1])
                         break
                     journal.line(text, on_result)
             except ui.Problem as problem:
@@ -129,6 +138,7 @@ class InMachine(Subject):
                 return False
             if not journal.head:
                 raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}", machine.console)
+            journal.expect_end(self.name)
             machine.power_off()
         return True
 
