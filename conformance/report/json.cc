@@ -5,6 +5,7 @@
 #define JSON_NOEXCEPTION 1
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace pvblk::conformance
@@ -116,21 +117,21 @@ std::string jsonl(const Run &run)
 std::optional<Run> parse_jsonl(const std::string &all, std::string &problem)
 {
     Run run;
-    size_t number = 0;
+    size_t at_line = 0;
     for (size_t at = 0; at < all.size();) {
         size_t end = std::min(all.find('\n', at), all.size());
         std::string one = all.substr(at, end - at);
         at = end + 1;
-        number++;
+        at_line++;
         if (one.empty())
             continue;
         Json j = Json::parse(one, nullptr, false);
-        std::string where = "line " + std::to_string(number);
+        std::string where = "line " + std::to_string(at_line);
         if (!j.is_object()) {
             problem = where + " is no JSON object";
             return std::nullopt;
         }
-        if (number == 1) {
+        if (at_line == 1) {
             if (text(j, "format") != "blkif-conformance/1") {
                 problem = where + " does not say \"format\": \"blkif-conformance/1\"";
                 return std::nullopt;
@@ -151,7 +152,7 @@ std::optional<Run> parse_jsonl(const std::string &all, std::string &problem)
         }
         run.results.push_back(std::move(*r));
     }
-    if (!number) {
+    if (!at_line) {
         problem = "it is empty";
         return std::nullopt;
     }
