@@ -80,6 +80,18 @@ Bench::~Bench()
         domain.unshare(page);
 }
 
+void Bench::came(std::chrono::microseconds begun)
+{
+    slowest_ = std::max(slowest_, domain.now() - begun);
+}
+
+std::chrono::milliseconds Bench::short_patience() const
+{
+    constexpr std::chrono::milliseconds kLeast{20};
+    auto several = std::chrono::ceil<std::chrono::milliseconds>(4 * slowest_);
+    return std::min(std::max(several, kLeast), patience_ / 6);
+}
+
 Woken Bench::wait(std::chrono::microseconds begun, std::chrono::milliseconds patience)
 {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(begun + patience - domain.now());
@@ -99,12 +111,13 @@ bool Bench::wait_for(std::initializer_list<XenbusState> states, std::chrono::mil
         return std::find(states.begin(), states.end(), front.their_state()) != states.end();
     };
     auto begun = domain.now();
-    for (;;) {
-        if (is_there())
+    for (Woken woken = Woken::Store;; woken = wait(begun, patience)) {
+        if (is_there()) {
+            came(begun);
             return true;
-        Woken woken = wait(begun, patience);
+        }
         if (woken == Woken::Quiet || woken == Woken::TimeUp)
-            return is_there();
+            return false;
     }
 }
 
@@ -204,17 +217,22 @@ bool Bench::still_connected()
     return connected_;
 }
 
-bool Bench::close()
+bool Bench::leave()
 {
     using S = XenbusState;
     if (!has_left(front.their_state()))
         front.state(S::Closing);
     (void)wait_for({S::Closing, S::Closed});
     front.state(S::Closed);
-    bool closed = wait_for({S::Closed, S::InitWait});
+    connected_ = false;
+    return wait_for({S::Closed, S::InitWait});
+}
+
+bool Bench::close()
+{
+    bool closed = leave();
     front.drop_rings();
     early_.clear();
-    connected_ = false;
     return closed;
 }
 
@@ -266,8 +284,18 @@ void Bench::settle()
 
 bool Bench::until(const std::function<bool()> &holds)
 {
+    return until(holds, patience_);
+}
+
+bool Bench::soon(const std::function<bool()> &holds)
+{
+    return until(holds, short_patience());
+}
+
+bool Bench::until(const std::function<bool()> &holds, std::chrono::milliseconds patience)
+{
     constexpr std::chrono::milliseconds kLook{10};
-    for (auto end = domain.now() + patience_; !failed();) {
+    for (auto end = domain.now() + patience; !failed();) {
         if (holds())
             return true;
         if (domain.wait(kLook) == Woken::Quiet || domain.now() >= end)
@@ -410,8 +438,10 @@ std::optional<WireResponse> Bench::any_answer(uint32_t queue)
                    "rsp_prod = " + std::to_string(front.index(SringField::RspProd, queue).value));
             return std::nullopt;
         }
-        if (auto rsp = front.take(queue))
+        if (auto rsp = front.take(queue)) {
+            came(begun);
             return rsp;
+        }
         if (front.rearm(queue))
             continue;
         Woken woken = wait(begun, patience_);

@@ -76,6 +76,9 @@ public:
     bool try_connect(XenbusState as = XenbusState::Initialised);
     /* Closing and Closed, until the backend is Closed; rings are dropped. */
     bool close();
+    /* The same, and the rings stay: a backend that has closed does nothing any more
+     * with their memory, so it can be judged. */
+    bool leave();
     bool reconnect() { return close() && begin() && connect(); }
     /* Waits until the backend is in one of these states. */
     bool wait_for(std::initializer_list<XenbusState> states);
@@ -87,6 +90,8 @@ public:
     void settle();
     /* Looks until it holds, and asks for no event. False: it does not come to hold. */
     bool until(const std::function<bool()> &holds);
+    /* The same for what need not come: a short look. */
+    bool soon(const std::function<bool()> &holds);
     /* Waits for an event of a ring. False: none comes. */
     bool woken();
     /* The shape of this run's rings: plain, or along one axis. */
@@ -189,10 +194,15 @@ private:
     /* Until something happens, or the patience that began at `begun` is over: a
      * backend that only makes noise gains no time. */
     Woken wait(std::chrono::microseconds begun, std::chrono::milliseconds patience);
-    /* For what need not come at all. */
-    std::chrono::milliseconds short_patience() const { return patience_ / 6; }
+    /* What was waited for since `begun` has come. */
+    void came(std::chrono::microseconds begun);
+    bool until(const std::function<bool()> &holds, std::chrono::milliseconds patience);
+    /* For what need not come at all: several times as long as all that had to come
+     * took so far. */
+    std::chrono::milliseconds short_patience() const;
 
     std::chrono::milliseconds patience_;
+    std::chrono::microseconds slowest_{0}; /* of what came */
     Shape shape_{};
     Offer offer_{};
     std::optional<Disk> disk_{};

@@ -172,6 +172,7 @@ void Front::drop_rings()
 void Front::stage(const WireRequest &req, uint32_t queue)
 {
     say(Lane::Front, describe(req));
+    asked_reads_alone_ &= req.op == Op::Read;
     rings_[queue].ring.stage(req);
 }
 
@@ -209,6 +210,7 @@ void Front::index(SringField f, RingIndex i, uint32_t queue)
     static constexpr const char *kNames[] = {"req_prod", "req_event", "rsp_prod", "rsp_event"};
     say(Lane::Front,
         std::string(kNames[static_cast<uint32_t>(f) / 4]) + " := " + std::to_string(i.value));
+    asked_reads_alone_ &= f != SringField::ReqProd;
     rings_[queue].shared.store(f, i);
     SharedRing::fence_full();
 }

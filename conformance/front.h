@@ -80,8 +80,19 @@ public:
     RingIndex index(SringField f, uint32_t queue = 0) const { return rings_[queue].shared.load(f); }
     void index(SringField f, RingIndex i, uint32_t queue = 0);
     /* Bytes of the ring's page: offset 0 is req_prod. */
-    std::byte *memory(uint32_t queue = 0) const { return rings_[queue].pages[0].at; }
-    SharedPage &ring_page(uint32_t queue = 0, uint32_t i = 0) { return rings_[queue].pages[i]; }
+    std::byte *memory(uint32_t queue = 0)
+    {
+        asked_reads_alone_ = false;
+        return rings_[queue].pages[0].at;
+    }
+    SharedPage &ring_page(uint32_t queue = 0, uint32_t i = 0)
+    {
+        asked_reads_alone_ = false;
+        return rings_[queue].pages[i];
+    }
+    /* Since forget_requests(), the rings held nothing but READs, made by stage(). */
+    bool asked_reads_alone() const { return asked_reads_alone_; }
+    void forget_requests() { asked_reads_alone_ = true; }
     Port port(uint32_t queue = 0) const { return rings_[queue].port; }
     Abi abi() const { return shape_.abi; }
     const Shape &shape() const { return shape_; }
@@ -103,6 +114,7 @@ private:
     std::vector<Ring> rings_{};
     std::set<std::string> nodes_{}; /* that may be there */
     uint64_t ids_{0};
+    bool asked_reads_alone_{true};
 };
 
 /* For reports. */

@@ -228,6 +228,7 @@ CaseResult Runner::play(const Play &p, Seat &seat)
     auto begun = b.domain.now();
     log_.begin(begun);
     b.start_case();
+    b.front.forget_requests();
     b.shape(shape_of(p.axis, b.offer()));
     if (!b.begin())
         b.cannot(
@@ -298,9 +299,12 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
     };
     b.start_case();
     b.domain.release();
-    bool same = b.connected() && b.front.queues();
+    /* A ring that may legally halt would answer nothing, for as long as we wait. */
+    bool same = b.connected() && b.front.queues() && c.after == After::GoesOn;
+    /* All these sectors take long to read. After READs alone, the next look finds what changed. */
+    bool read_alone = b.front.asked_reads_alone();
     bool good = same && goes_on(b);
-    if (same && !good && c.after == After::GoesOn)
+    if (same && !good)
         fail("a READ and a WRITE on the same connection go on",
              "expected " + b.expected() + ", saw " + b.seen());
     if (!good) {
@@ -320,7 +324,7 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
             return;
         }
     }
-    if (!b.offer().readonly && !rest_is_untouched(b)) {
+    if (!b.offer().readonly && !read_alone && !rest_is_untouched(b)) {
         fail("nothing on the disk changes that no request asked for", b.seen());
         /* The next case is not to blame. */
         b.start_case();

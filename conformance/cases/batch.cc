@@ -55,7 +55,7 @@ void read_batch(Bench &b, uint32_t n, uint32_t queue)
 
 void rest(Bench &b)
 {
-    (void)b.until([] { return false; });
+    (void)b.soon([] { return false; });
 }
 
 bool all_answered(const Bench &b, uint32_t queue)

@@ -257,7 +257,7 @@ void read_over_the_indices(Bench &b)
 {
     WireRequest r = request_of(b, Op::Read, 0, b.front.ring_page().ref);
     b.send(r);
-    (void)b.until([] { return false; });
+    (void)b.soon([] { return false; });
     b.saw("rsp_prod = " + std::to_string(b.front.index(SringField::RspProd).value));
 }
 
