@@ -142,6 +142,8 @@ bool Bench::begin()
         front.state(S::Initialising);
         return true;
     }
+    if (theirs == S::Closed && front.our_state() == "6" && !front.queues())
+        return start_over();
     if (!has_left(theirs))
         front.state(S::Closing);
     if (waits) /* it refused us without a word; it may follow, or stay */
@@ -151,10 +153,15 @@ bool Bench::begin()
     front.state(S::Closed);
     (void)wait_for({S::Closed, S::InitWait, S::Unknown});
     front.drop_rings();
-    front.forget_nodes();
     early_.clear();
-    front.state(S::Initialising);
-    return wait_for({S::InitWait});
+    return start_over();
+}
+
+bool Bench::start_over()
+{
+    front.forget_nodes();
+    front.state(XenbusState::Initialising);
+    return wait_for({XenbusState::InitWait});
 }
 
 bool Bench::make_rings(const Shape &shape)
@@ -206,7 +213,10 @@ bool Bench::try_connect(XenbusState as)
 void Bench::be_connected(XenbusState as)
 {
     connected_ = true;
-    read_offer();
+    if (offer_.sectors)
+        read_size();
+    else
+        read_offer();
     if (as != XenbusState::Connected)
         front.state(XenbusState::Connected);
 }
@@ -247,10 +257,16 @@ void Bench::serve_or_leave()
     saw(xenbus_state_name(front.their_state()));
 }
 
+void Bench::read_size()
+{
+    offer_.sectors = front.number("sectors");
+    if (!disk_ || disk_->sectors() != offer_.sectors)
+        disk_ = Disk(offer_.sectors);
+}
+
 void Bench::read_offer()
 {
     Offer o;
-    o.sectors = front.number("sectors");
     o.sector_size = static_cast<uint32_t>(std::max<uint64_t>(front.number("sector-size"), 512));
     o.info = front.number("info");
     o.order = static_cast<uint32_t>(std::min<uint64_t>(front.number("max-ring-page-order"), 4));
@@ -266,8 +282,7 @@ void Bench::read_offer()
     o.persistent = front.number("feature-persistent") == 1;
     o.readonly = front.theirs("mode") == "r" || o.info & 4;
     offer_ = o;
-    if (!disk_ || disk_->sectors() != o.sectors)
-        disk_ = Disk(o.sectors);
+    read_size();
 }
 
 void Bench::settle()

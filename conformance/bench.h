@@ -103,7 +103,10 @@ public:
     /* A backend that is still Connected, after it had time to act, answers a READ. */
     void serve_or_leave();
     const Offer &offer() const { return offer_; }
+    /* All that the backend offers. A later connection has the size read anew, alone: each
+     * node is a way to XenStore and back. */
     void read_offer();
+    void read_size();
 
     /* ---- requests */
     /* A request of whole pages, `segments` of the data pages from `first` on. */
@@ -181,6 +184,8 @@ private:
         WireResponse rsp{};
     };
     bool share_pages();
+    /* From Closed on both sides. */
+    bool start_over();
     bool wait_for(std::initializer_list<XenbusState> states, std::chrono::milliseconds patience);
     void be_connected(XenbusState as);
     /* nullptr: it is no page of ours. */

@@ -30,7 +30,7 @@ enum class Grantee : uint8_t { Backend, Nobody /* a domain that does not exist *
 /* How a wait ended. */
 enum class Woken : uint8_t {
     Event,  /* at least one event of a ring came */
-    Store,  /* a node of the backend's may have changed */
+    Store,  /* the backend's state may have changed */
     Quiet,  /* nothing can come any more: the backend has done all it will do */
     TimeUp, /* nothing came for as long as we wait; something may still come */
 };
@@ -60,8 +60,8 @@ public:
     virtual const std::string &frontend() const = 0;
     virtual const std::string &backend() const = 0;
 
-    /* XenStore as our domain may use it. The watch on the backend's directory is
-     * the provider's: see wait(). */
+    /* XenStore as our domain may use it. The watch on the backend's state is the
+     * provider's: see wait(). */
     virtual Store &store() = 0;
     virtual Events &events() = 0;
     /* A zeroed page. Error: no page or grant is left. */

@@ -39,7 +39,9 @@ Front::Front(Domain &domain, Log &log)
 void Front::node(const std::string &name, const std::string &value)
 {
     say(Lane::Store, name + " = " + value);
-    if (name != "state")
+    if (name == "state")
+        our_state_ = value;
+    else
         nodes_.insert(name.substr(0, name.find('/'))); /* a directory goes with its nodes */
     (void)domain_.store().write(domain_.frontend() + "/" + name, value);
 }
@@ -47,6 +49,8 @@ void Front::node(const std::string &name, const std::string &value)
 void Front::remove(const std::string &name)
 {
     say(Lane::Store, name + " removed");
+    if (name == "state")
+        our_state_.clear();
     domain_.store().remove(domain_.frontend() + "/" + name);
 }
 

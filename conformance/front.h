@@ -46,6 +46,8 @@ public:
     uint64_t number(const std::string &name);
     XenbusState their_state();
     std::optional<std::string> ours(const std::string &name);
+    /* Our state, as we wrote it last. */
+    const std::string &our_state() const { return our_state_; }
 
     /* ---- rings */
     /* Pages, event channels and nodes of rings of this shape; the state stays. The
@@ -113,6 +115,7 @@ private:
     Shape shape_{};
     std::vector<Ring> rings_{};
     std::set<std::string> nodes_{}; /* that may be there */
+    std::string our_state_{};
     uint64_t ids_{0};
     bool asked_reads_alone_{true};
 };

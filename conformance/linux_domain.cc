@@ -36,7 +36,9 @@ Result<std::unique_ptr<LinuxDomain>, NoDomain> LinuxDomain::create(const std::st
     if (!events)
         return NoDomain{sentence(events.error())};
     d->events_ = std::move(events.value());
-    if (auto watched = d->store_->watch(d->backend_); !watched)
+    /* As frontends do. A backend that offers something else writes its state again, and each node
+     * that fires costs a way to XenStore and back. */
+    if (auto watched = d->store_->watch(d->backend_ + "/state"); !watched)
         return NoDomain{sentence(watched.error())};
     return d;
 }

@@ -374,7 +374,7 @@ public:
     {
         bench_.domain.resize(sectors_);
         (void)reached(sectors_);
-        bench_.read_offer();
+        bench_.read_size();
         bench_.disk() = kept_;
         /* What lay beyond a smaller end. */
         for (uint64_t s = 256; lost_ && s > 0 && bench_.connected(); s -= 64)
@@ -393,7 +393,7 @@ public:
         bench_.domain.resize(sectors);
         bench_.expect(reached(sectors), "the node sectors is " + std::to_string(sectors),
                       std::to_string(bench_.front.number("sectors")));
-        bench_.read_offer();
+        bench_.read_size();
     }
 
 private:
