@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -46,7 +47,7 @@ int refuse(const std::string &why, int code = kUsage)
 std::optional<std::string> contents(const std::string &path)
 {
     std::ifstream in(path, std::ios::binary);
-    if (!in)
+    if (!in || std::filesystem::is_directory(path))
         return std::nullopt;
     return std::string(std::istreambuf_iterator<char>(in), {});
 }
@@ -365,16 +366,10 @@ int start(const Options &o)
     Profile profile;
     if (!o.profile.empty()) {
         std::string problem;
-        auto text = contents(o.profile);
-        if (!text)
-            return refuse(o.profile + " cannot be read: name a profile for --profile");
-        auto parsed = Profile::parse(*text, problem);
-        if (!parsed)
-            return refuse(o.profile + ", " + problem);
-        profile = *parsed;
-        if (std::string pattern = profile.unknown_cases(); !pattern.empty())
-            return refuse(o.profile + " names " + pattern +
-                          ", and no case is called so: --list shows all");
+        auto read = Profile::read(o.profile, problem);
+        if (!read)
+            return refuse(problem);
+        profile = *read;
     }
     switch (o.what) {
     case Options::Do::Help: std::fputs(kHelp, stdout); return 0;

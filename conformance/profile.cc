@@ -6,7 +6,9 @@
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#include <filesystem>
 #include <fnmatch.h>
+#include <fstream>
 #include <toml++/toml.h>
 
 namespace pvblk::conformance
@@ -38,6 +40,46 @@ std::string at(const toml::node &node)
 
 } // namespace
 
+std::optional<Profile> Profile::read(const std::string &path, std::string &problem)
+{
+    constexpr uint32_t kMostFiles = 8; /* two may extend each other */
+    std::optional<Profile> all;
+    std::filesystem::path file = path;
+    for (uint32_t i = 0; i < kMostFiles; i++) {
+        std::ifstream in(file);
+        if (!in.is_open() || std::filesystem::is_directory(file)) {
+            problem = file.string() + " cannot be read: name a profile for --profile";
+            return std::nullopt;
+        }
+        std::string text{std::istreambuf_iterator<char>(in), {}};
+        auto one = parse(text, problem);
+        if (one && !one->unknown_cases().empty()) {
+            problem =
+                "it names " + one->unknown_cases() + ", and no case is called so: --list shows all";
+            one.reset();
+        }
+        if (!one) {
+            problem = file.string() + ", " + problem;
+            return std::nullopt;
+        }
+        file = file.parent_path() / one->extends_;
+        bool last = one->extends_.empty();
+        if (!all) {
+            all = std::move(one);
+        } else {
+            for (auto list : {&Profile::deviations_, &Profile::skips_})
+                ((*all).*list)
+                    .insert(((*all).*list).end(), ((*one).*list).begin(), ((*one).*list).end());
+            all->skips_are_listed_ |= one->skips_are_listed_;
+        }
+        if (last)
+            return all;
+    }
+    problem = path + " extends more than " + std::to_string(kMostFiles) +
+              " files: do two extend each other?";
+    return std::nullopt;
+}
+
 std::optional<Profile> Profile::parse(const std::string &text, std::string &problem)
 {
     toml::parse_result parsed = toml::parse(text);
@@ -50,6 +92,10 @@ std::optional<Profile> Profile::parse(const std::string &text, std::string &prob
     for (auto &&[key, node] : parsed.table()) {
         if (key == "subject")
             continue;
+        if (key == "extends") {
+            p.extends_ = node.value_or(std::string());
+            continue;
+        }
         if (key == "skips") {
             p.skips_are_listed_ = node.value_or<std::string_view>("") == "listed";
             if (!p.skips_are_listed_ && node.value_or<std::string_view>("") != "any") {
@@ -60,7 +106,8 @@ std::optional<Profile> Profile::parse(const std::string &text, std::string &prob
         }
         auto *list = node.as_array();
         if (!list || (key != "deviation" && key != "skip")) {
-            problem = at(node) + "a profile has subject, skips, [[deviation]] and [[skip]], not " +
+            problem = at(node) +
+                      "a profile has subject, extends, skips, [[deviation]] and [[skip]], not " +
                       std::string(key.str());
             return std::nullopt;
         }

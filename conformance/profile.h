@@ -4,6 +4,7 @@
  * a TOML file, ours or a consumer's own:
  *
  *     subject = "QEMU 10.0, xen-disk"
+ *     extends = "another.toml"    # optional: a file beside this one; its entries come behind ours
  *     [[deviation]]
  *     id   = "D10"
  *     case = "request/op/7-unknown"  # a glob over IDs
@@ -33,22 +34,25 @@ namespace pvblk::conformance
 class Profile
 {
 public:
-    /* Nothing: `problem` is a sentence with the line. */
-    static std::optional<Profile> parse(const std::string &text, std::string &problem);
-    /* Globs that match no case of the suite: "" if none. */
-    std::string unknown_cases() const;
+    /* A file, with those that it extends. Nothing: `problem` is a sentence with the
+     * file and the line. */
+    static std::optional<Profile> read(const std::string &path, std::string &problem);
 
     /* A failure that the profile knows becomes a deviation; one that it expects
      * and that did not come becomes a failure. */
     void apply(CaseResult &r) const;
 
 private:
+    static std::optional<Profile> parse(const std::string &text, std::string &problem);
+    /* Globs that match no case of the suite: "" if none. */
+    std::string unknown_cases() const;
     struct Entry {
         std::string id{}, pattern{}, note{}, seen{}, verdict{};
         bool sometimes{false};
     };
     std::vector<Entry> deviations_{}, skips_{};
     bool skips_are_listed_{false};
+    std::string extends_{};
 };
 
 } // namespace pvblk::conformance

@@ -55,12 +55,14 @@ class Reset(ui.Problem):
 class Guest:
     """`with Guest("name", [...]) as guest:` starts QEMU and is sure to end it."""
 
-    def __init__(self, name, arguments, program=None, reboot=False, environment=None):
+    def __init__(self, name, arguments, program=None, reboot=False, environment=None, memory=None):
+        """`memory`: the most bytes of addresses that QEMU may have, for one that a guest makes take all."""
         self.name = name
         self.reboot = reboot
         self.environment = {**os.environ, **(environment or {})}
         self.arguments = [str(word) for word in arguments]
         self.program = program or qemu.program("qemu-system-x86_64")
+        self.limits = ["prlimit", f"--as={memory}"] if memory else []
         self.console = paths.LOGS / f"{name}.console.log"
         self.control_log = paths.LOGS / f"{name}.control.log"
         self.errors = paths.LOGS / f"{name}.qemu.log"
@@ -72,7 +74,7 @@ class Guest:
             log.unlink(missing_ok=True)
         control, control_far = socket.socketpair()
         monitor, monitor_far = socket.socketpair()
-        command = [str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none",
+        command = [*self.limits, str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none",
                    "-chardev", f"file,id=console,path={escaped(self.console)}", "-serial", "chardev:console",
                    "-chardev", f"socket,id=control,fd={control_far.fileno()},logfile={escaped(self.control_log)}",
                    "-serial", "chardev:control",

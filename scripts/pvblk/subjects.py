@@ -19,6 +19,8 @@ DISK = 4 * images.MIB
 CASE_SECONDS = 120
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
+# Of QEMU. One request makes an unmended xen-disk take all the memory that the host has.
+MOST_MEMORY = 3 << 30
 # Of an emulated guest.
 MODULES = ["xen_evtchn", "xen_gntalloc"]
 
@@ -179,7 +181,7 @@ class Emulated(InMachine):
         accel = ["-accel", "tcg,xen-version=0x40011"]
         return guest.Shell(folder.name, [*accel, "-smp", 2, "-m", 256, *words,
                                          *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
-                           program=self.qemu()), vbds
+                           program=self.qemu(), memory=MOST_MEMORY), vbds
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,12 @@ class RealXen(InMachine):
 
 
 XEN_DISK = Emulated("xen-disk", "QEMU's xen-block", "qemu-10.0.toml", ("qemu", "guest", "core"), device="xen-disk")
-UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' mends", "",
+UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' mends", "qemu-10.0-unmended.toml",
                     ("qemu", "qemu-unmended", "guest", "core"), device="xen-disk", binary=unmended.PROGRAM)
 OURS = Emulated("xen-pvblk-backend", "our backend in QEMU", "", ("qemu", "guest", "core"), device="xen-pvblk-backend")
 LOOPBACK = Loopback("loopback", "our backend on the loopback", "", ("core",))
 BLKBACKS = tuple(RealXen(f"blkback-{host.version}", f"Linux's xen-blkback, on a real Xen {host.version}",
-                         "", ("qemu", "real-xen", "core"), host=host)
+                         "linux-blkback.toml", ("qemu", "real-xen", "core"), host=host)
                  for host in xenhost.ALL)
 ALL = {subject.name: subject for subject in (XEN_DISK, UNMENDED, OURS, *BLKBACKS, LOOPBACK)}
 DEFAULT = ("xen-disk", "xen-pvblk-backend")

@@ -44,7 +44,10 @@ BAD = [
     (("--loopback", "--profile", "{file}"), 2, "line 2", "a = 1\n= 2\n"),
     (("--loopback", "--profile", "{file}"), 2, "names no/such/case", PROFILE.replace("request/op/*", "no/such/case")),
     (("--loopback", "--profile", "{file}"), 2, "needs a case and a note", "[[deviation]]\nid = 'X'\n"),
+    (("--loopback", "--profile", "/"), 2, "cannot be read", ""),
+    (("--loopback", "--profile", "{file}"), 2, "do two extend each other", 'extends = "file"\n'),
     (("--report", "/no/such/file"), 2, "cannot be read", ""),
+    (("--report", "/"), 2, "cannot be read", ""),
     (("--report", "{file}"), 2, "line 1", "no JSON\n"),
     (("--loopback", "-o", "/no/such/folder/x"), 3, "cannot be written", ""),
 ]
@@ -81,6 +84,10 @@ def test_profile(tmp_path):
     assert verdict(PROFILE + 'seen = "ERROR"\n', *worse) == (0, "DEVIATION")
     assert verdict(PROFILE, "--loopback", "request/op/255-unknown") == (1, "FAIL")
     assert verdict(PROFILE + "sometimes = true\n", "--loopback", "request/op/255-unknown") == (0, "PASS")
+    # The file's own entry comes before those of the file that it extends.
+    (tmp_path / "base").write_text(PROFILE + 'seen = "OKAY"\n')
+    assert verdict('extends = "base"\n', *worse) == (1, "FAIL")
+    assert verdict('extends = "base"\n' + PROFILE, *worse) == (0, "DEVIATION")
     wants = ("--loopback", "--plan", "at publish-node name=feature-persistent: store/node-missing", "-q",
              "persistent/reuse/again")
     assert verdict('skips = "any"\n', *wants)[0] == 77
