@@ -89,7 +89,7 @@ std::chrono::milliseconds Bench::short_patience() const
 {
     constexpr std::chrono::milliseconds kLeast{20};
     auto several = std::chrono::ceil<std::chrono::milliseconds>(4 * slowest_);
-    return std::min(std::max(several, kLeast), patience_ / 6);
+    return std::clamp(several, kLeast, std::max(patience_, kLeast));
 }
 
 Woken Bench::wait(std::chrono::microseconds begun, std::chrono::milliseconds patience)
@@ -699,6 +699,7 @@ void Bench::cannot(const std::string &why)
 
 void Bench::start_case()
 {
+    slowest_ -= slowest_ / 16;
     failed_ = cannot_ = false;
     expected_.clear();
     seen_.clear();

@@ -202,12 +202,13 @@ private:
     /* What was waited for since `begun` has come. */
     void came(std::chrono::microseconds begun);
     bool until(const std::function<bool()> &holds, std::chrono::milliseconds patience);
-    /* For what need not come at all: several times as long as all that had to come
-     * took so far. */
+    /* For what need not come at all: several times as long as what had to come took of
+     * late. */
     std::chrono::milliseconds short_patience() const;
 
     std::chrono::milliseconds patience_;
-    std::chrono::microseconds slowest_{0}; /* of what came */
+    /* Of what came; it fades, so that one slow moment of the machine does not last. */
+    std::chrono::microseconds slowest_{0};
     Shape shape_{};
     Offer offer_{};
     std::optional<Disk> disk_{};
