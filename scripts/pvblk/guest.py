@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from . import kernel, paths, qemu, qmp, ui
 
 MARK = "PVBLK: "
+# A QEMU that says nothing for as long is asked whether it lives; a busy machine takes seconds to answer.
+QUIET_SECONDS, ANSWER_SECONDS = 5, 10
 # Where QEMU's emulation has it.
 XENSTORE_PAGE = 0xFEFF9000
 
@@ -139,11 +141,16 @@ class Guest:
                 on_mark(text)
 
     def next_line(self, seconds):
-        """The next line of the guest's script, a mark or not."""
-        try:
-            line = self.control.read(time.monotonic() + seconds)
-        except TimeoutError:
-            raise ui.Problem(f"{self.name}: the guest said nothing for {seconds} s", self.examine()) from None
+        """The next line of the guest's script, a mark or not. A QEMU that hangs is noticed before the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.control.read(min(deadline, time.monotonic() + QUIET_SECONDS))
+                break
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise ui.Problem(f"{self.name}: the guest said nothing for {seconds} s", self.examine()) from None
+                self.qmp("query-status", seconds=ANSWER_SECONDS)
         if line is None:
             raise self.problem(f"QEMU ended with status {self.process.wait()}")
         return line
@@ -200,7 +207,7 @@ class Guest:
 
     def qmp_in_a_row(self, *commands, seconds=60):
         """Executes (command, arguments)s that QEMU gets at once: there is nothing between them. Their answers."""
-        with self._monitor(f"QMP {commands[0][0]}") as monitor:
+        with self._monitor(f"QMP {commands[0][0]}", seconds) as monitor:
             return monitor.execute(commands, seconds)
 
     def wait_event(self, name, seconds=60):
@@ -209,10 +216,10 @@ class Guest:
             monitor.wait_event(name, seconds)
 
     @contextmanager
-    def _monitor(self, what):
+    def _monitor(self, what, seconds=60):
         """The QMP session, begun where it is first used; what goes wrong with it meanwhile is a Problem."""
         try:
-            self.monitor = self.monitor or qmp.Monitor(self.monitor_socket)
+            self.monitor = self.monitor or qmp.Monitor(self.monitor_socket, seconds)
             yield self.monitor
         except TimeoutError:
             raise self.problem(f"{what}: QMP did not answer in time") from None
