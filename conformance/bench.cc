@@ -18,6 +18,18 @@ constexpr uint32_t kSectorsPerPage = kPageSize / kSectorSize;
 /* A list of segments lies on the data pages from here on. */
 constexpr uint32_t kListPage = Bench::kDataPages - 2;
 
+/* The first granule from sector 64 on. Its length and its offset are the backend's, and
+ * may be any numbers. */
+Extent granule_of(uint64_t bytes, uint64_t alignment, uint64_t disk)
+{
+    uint64_t length = std::max<uint64_t>(bytes / kSectorSize, kSectorsPerPage);
+    uint64_t first = alignment / kSectorSize;
+    /* So its end is within the disk, and no sum wraps. */
+    if (length > disk / 4 || first > disk / 4)
+        return {};
+    return {first + (64 + length - 1) / length * length, length};
+}
+
 /* Such a backend is not asked once more to leave: its old state would be taken for
  * the answer. Linux's is then Closing after all when it looks next, sees neither our
  * Closed nor how we begin anew, and stays so. */
@@ -61,6 +73,7 @@ uint32_t Offer::has() const
         {readonly, kNeedsReadOnly},
         {sector_size == kSectorSize, kNeedsSmallSectors},
         {sector_size > kSectorSize, kNeedsLargeSectors},
+        {granule.sectors > 0, kNeedsGranules},
     };
     uint32_t n = 0;
     for (const Term &t : terms)
@@ -281,6 +294,8 @@ void Bench::read_offer()
     o.secure = front.number("discard-secure") == 1;
     o.persistent = front.number("feature-persistent") == 1;
     o.readonly = front.theirs("mode") == "r" || o.info & 4;
+    o.granule = granule_of(front.number("discard-granularity"), front.number("discard-alignment"),
+                           o.sectors);
     offer_ = o;
     read_size();
 }

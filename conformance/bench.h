@@ -35,6 +35,12 @@ struct Answer {
     WireResponse rsp{};
 };
 
+/* Sectors of the disk, in units of 512 bytes. */
+struct Extent {
+    uint64_t at{0}, sectors{0};
+    uint64_t end() const { return at + sectors; }
+};
+
 /* The backend's offer: its nodes when it is Connected. */
 struct Offer {
     uint64_t sectors{0}; /* in units of 512 bytes */
@@ -44,6 +50,9 @@ struct Offer {
     bool flush{false}, barrier{false}, discard{false}, secure{false}, persistent{false};
     bool readonly{false};
     bool ring_pages{false}; /* the scheme of max-ring-pages, too */
+    /* For discards: a granule, a page long at least, with as many sectors before it and a
+     * page after it. Empty: the disk is too small for that. */
+    Extent granule{};
     /* As bits of Need. */
     uint32_t has() const;
 };

@@ -66,6 +66,8 @@ enum Need : uint32_t {
     kNeedsReadOnly = 1 << 24,     /* a read-only disk: the case is run on it */
     kNeedsLargeSectors = 1 << 25, /* a disk of 4096-byte sectors: likewise */
     kNeedsSmallSectors = 1 << 26, /* the usual disk has 512-byte sectors */
+    /* Discards of whole granules leave most of the disk alone. */
+    kNeedsGranules = 1 << 27,
 };
 /* The first needs of these bits that `has` lacks, as words: "" if none. */
 std::string_view missing_need(uint32_t needs, uint32_t has);

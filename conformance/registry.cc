@@ -53,6 +53,7 @@ std::string_view need_name(uint32_t bit)
     case kNeedsReadOnly: return "read-only";
     case kNeedsLargeSectors: return "large-sectors";
     case kNeedsSmallSectors: return "small-sectors";
+    case kNeedsGranules: return "disk-of-several-granules";
     default: return "";
     }
 }

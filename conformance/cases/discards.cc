@@ -12,23 +12,6 @@ namespace
 
 constexpr uint64_t kPage = kPageSize / kSectorSize;
 
-/* Whole granules, a page long at least, within the first quarter of a disk if they fit. */
-struct Extent {
-    uint64_t at{0}, sectors{0};
-    uint64_t end() const { return at + sectors; }
-};
-
-Extent granules(Bench &b)
-{
-    uint64_t bytes = std::max<uint64_t>(b.front.number("discard-granularity"), kSectorSize);
-    uint64_t granule = std::max<uint64_t>(bytes / kSectorSize, kPage);
-    uint64_t first = b.front.number("discard-alignment") / kSectorSize;
-    Extent e{first + (64 + granule - 1) / granule * granule, granule};
-    if (e.end() + kPage > b.offer().sectors)
-        e = {first, std::min(granule, b.offer().sectors - first)};
-    return e;
-}
-
 /* It keeps every rule. */
 void done(Bench &b, const WireRequest &req)
 {
@@ -74,13 +57,13 @@ void write_edges(Bench &b)
 
 void granule(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     done(b, b.discard(e.at, e.sectors));
 }
 
 void one_sector(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint32_t old = written(b, e.at);
     b.may_have_changed(e.at, 1);
     answered(b, b.discard(e.at, 1), "blkif:discard-count");
@@ -90,7 +73,7 @@ void one_sector(Bench &b)
 
 void unaligned(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint32_t head = written(b, e.at), rest = written(b, e.at + kPage);
     answered(b, b.discard(e.at + 1, 2 * kPage - 1), "blkif:discard-sector");
     b.may_have_changed(e.at + 1, 2 * kPage - 1);
@@ -101,7 +84,7 @@ void unaligned(Bench &b)
 
 void zero_sectors(Bench &b)
 {
-    answered(b, b.discard(granules(b).at, 0), "blkif:discard-count");
+    answered(b, b.discard(b.offer().granule.at, 0), "blkif:discard-count");
 }
 
 void whole_disk(Bench &b)
@@ -112,7 +95,7 @@ void whole_disk(Bench &b)
 
 void last_sectors(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint64_t at = b.offer().sectors - std::min(e.sectors, b.offer().sectors);
     b.may_have_changed(at, e.sectors);
     answered(b, b.discard(at, e.sectors), "blkif:discard-sector");
@@ -121,14 +104,14 @@ void last_sectors(Bench &b)
 
 void twice(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     done(b, b.discard(e.at, e.sectors));
     done(b, b.discard(e.at, e.sectors));
 }
 
 void batch(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     std::vector<WireRequest> sent;
     for (uint32_t i = 0; i < b.front.size(); i++) {
         sent.push_back(i % 2 ? b.request(Op::Read, 0, 1, i % 32) : b.discard(e.at, e.sectors));
@@ -144,7 +127,7 @@ void batch(Bench &b)
 
 void old_or_zero(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint32_t old = written(b, e.at);
     done(b, b.discard(e.at, e.sectors));
     b.expect_content(e.at, kPage, {old, Bench::kZeros});
@@ -152,7 +135,7 @@ void old_or_zero(Bench &b)
 
 void neighbours(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     (void)written(b, e.at - kPage);
     (void)written(b, e.end());
     done(b, b.discard(e.at, e.sectors));
@@ -162,7 +145,7 @@ void neighbours(Bench &b)
 
 void write_after(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     done(b, b.discard(e.at, e.sectors));
     b.write(e.at);
     b.settle();
@@ -210,7 +193,7 @@ void count_wraps(Bench &b)
 
 void secure(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     (void)written(b, e.at);
     WireRequest before = b.request(Op::Read, e.at, 1, 1), after = b.request(Op::Read, e.at, 1, 2);
     b.expect(b.ask(before), {{Outcome::Okay, "blkif:op"}});
@@ -229,7 +212,7 @@ void secure(Bench &b)
 
 void secure_unoffered(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint32_t old = written(b, e.at);
     b.expect(
         b.ask(b.discard(e.at, e.sectors, kDiscardSecure)),
@@ -240,7 +223,7 @@ void secure_unoffered(Bench &b)
 
 void unknown_flags(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     uint32_t old = written(b, e.at);
     b.may_have_changed(e.at, e.sectors);
     for (uint32_t bit = 1; bit < 8; bit++)
@@ -252,7 +235,7 @@ void unknown_flags(Bench &b)
 
 void all_flags(Bench &b)
 {
-    Extent e = granules(b);
+    Extent e = b.offer().granule;
     b.may_have_changed(e.at, e.sectors);
     answered(b, b.discard(e.at, e.sectors, 0xff), "blkif:discard-flag");
 }
@@ -283,31 +266,33 @@ void unoffered(Bench &b)
     b.read(64);
 }
 
+constexpr uint32_t kGranules = kNeedsDiscard | kNeedsGranules;
+
 constexpr Case kCases[] = {
     {"discard/range/granule", "blkif:discard", Level::Must, Kind::Valid,
-     "A DISCARD of one granule is done.", granule, kNeedsDiscard, kAllAxes},
+     "A DISCARD of one granule is done.", granule, kGranules, kAllAxes},
     {"discard/range/one-sector", "blkif:discard-count", Level::Practice, Kind::Boundary,
-     "A DISCARD of one sector changes no other.", one_sector, kNeedsDiscard},
+     "A DISCARD of one sector changes no other.", one_sector, kGranules},
     {"discard/range/unaligned", "blkif:discard-sector", Level::Must, Kind::Boundary,
      "A DISCARD that begins within a granule changes nothing before its first sector.", unaligned,
-     kNeedsDiscard | kNeedsLargeSectors},
+     kGranules | kNeedsLargeSectors},
     {"discard/range/zero-sectors", "blkif:discard-count", Level::Practice, Kind::Boundary,
-     "A DISCARD of zero sectors is answered, and changes nothing.", zero_sectors, kNeedsDiscard},
+     "A DISCARD of zero sectors is answered, and changes nothing.", zero_sectors, kGranules},
     {"discard/range/last-sectors", "blkif:discard", Level::Practice, Kind::Boundary,
-     "A DISCARD that ends with the disk is answered.", last_sectors, kNeedsDiscard},
+     "A DISCARD that ends with the disk is answered.", last_sectors, kGranules},
     {"discard/range/whole-disk", "blkif:discard", Level::Must, Kind::Boundary,
      "A DISCARD of all sectors is done, and the disk can be written again.", whole_disk,
      kNeedsDiscard},
     {"discard/range/twice", "blkif:discard", Level::Must, Kind::Valid,
-     "A DISCARD of discarded sectors is done.", twice, kNeedsDiscard},
+     "A DISCARD of discarded sectors is done.", twice, kGranules},
     {"discard/range/batch", "blkif:discard", Level::Must, Kind::Liveness,
-     "Each of a ring full of DISCARDs and READs is answered once.", batch, kNeedsDiscard},
+     "Each of a ring full of DISCARDs and READs is answered once.", batch, kGranules},
     {"discard/content/old-or-zero", "blkif:discard", Level::Practice, Kind::Valid,
-     "Discarded sectors have their old data, or zeros.", old_or_zero, kNeedsDiscard},
+     "Discarded sectors have their old data, or zeros.", old_or_zero, kGranules},
     {"discard/content/neighbours", "blkif:discard", Level::Must, Kind::Valid,
-     "A DISCARD changes no sector before or after it.", neighbours, kNeedsDiscard},
+     "A DISCARD changes no sector before or after it.", neighbours, kGranules},
     {"discard/content/write-after", "blkif:discard", Level::Must, Kind::Valid,
-     "A WRITE after the answer to a DISCARD stays.", write_after, kNeedsDiscard},
+     "A WRITE after the answer to a DISCARD stays.", write_after, kGranules},
     {"discard/beyond/by-one", "blkif:range", Level::Practice, Kind::Boundary,
      "A DISCARD that ends one sector beyond the disk is refused, and changes nothing.", ends_beyond,
      kNeedsDiscard},
@@ -327,17 +312,16 @@ constexpr Case kCases[] = {
      "A secure DISCARD that ends beyond the disk is refused, and changes nothing.", secure_beyond,
      kNeedsDiscard | kNeedsSecureDiscard},
     {"discard/flag/secure", "blkif:discard-unrecoverable", Level::Must, Kind::Valid,
-     "A secure DISCARD leaves no old data.", secure, kNeedsDiscard | kNeedsSecureDiscard,
+     "A secure DISCARD leaves no old data.", secure, kGranules | kNeedsSecureDiscard,
      kAbi | kPersistent},
     {"discard/flag/secure-unoffered", "blkif:discard-flag", Level::Must, Kind::Hostile,
      "A secure DISCARD that was not offered is a plain one, or not supported.", secure_unoffered,
-     kNeedsDiscard | kNeedsNoSecureDiscard},
+     kGranules | kNeedsNoSecureDiscard},
     {"discard/flag/unknown-bits", "blkif:discard-flag", Level::Practice, Kind::Hostile,
      "A DISCARD with unknown flags is answered, and does no more than a plain one.", unknown_flags,
-     kNeedsDiscard},
+     kGranules},
     {"discard/flag/all-bits", "blkif:discard-flag", Level::Practice, Kind::Hostile,
-     "A DISCARD with all flags is answered, and changes no other sector.", all_flags,
-     kNeedsDiscard},
+     "A DISCARD with all flags is answered, and changes no other sector.", all_flags, kGranules},
     {"discard/refusal/read-only", "blkif:read-only", Level::Practice, Kind::Hostile,
      "A DISCARD on a read-only disk is refused, and changes nothing.", read_only, kNeedsReadOnly},
     {"discard/refusal/not-offered", "blkif:eopnotsupp", Level::Must, Kind::Hostile,

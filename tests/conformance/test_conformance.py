@@ -105,3 +105,17 @@ def test_selection():
     shards = [id for number in (1, 2, 3) for id in ids("--shard", f"{number}/3")]
     assert len(everything) > 10 and sorted(shards) == sorted(everything)
     assert ids("--seed", "7") != everything and sorted(ids("--seed", "7")) == sorted(everything)
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/granules", "discards of a granule that is no small part of the disk are skipped, as announced; "
+                   "those that need no granule are not")
+@pytest.mark.parametrize("node", ["granularity", "alignment"])
+@pytest.mark.parametrize("bytes", [3 << 20, 4 << 20, 1 << 40, (1 << 64) - 512, (1 << 64) - 1])
+def test_granules(node, bytes):
+    said = suite("--loopback", "-q", "--plan", f'at publish-node name=discard-{node} always: store/node-value "{bytes}"',
+                 "discard/range/**", "discard/content/**", "discard/flag/**")
+    assert said.returncode == 77, said.stdout
+    said = suite("--loopback", "--plan", f'at publish-node name=discard-{node} always: store/node-value "{bytes}"',
+                 "discard/beyond/**")
+    assert said.returncode == 0 and "SKIP" not in said.stdout, said.stdout
