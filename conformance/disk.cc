@@ -33,6 +33,14 @@ void Disk::unknown(Sector at, uint64_t sectors)
     holds_.erase(holds_.lower_bound(at.value), end);
 }
 
+bool Disk::knows(Sector at, uint64_t sectors) const
+{
+    for (uint64_t i = 0; i < sectors; i++)
+        if (!holds_.contains(at.value + i))
+            return false;
+    return true;
+}
+
 bool Disk::matches(Sector at, std::span<const std::byte> data, Sector &wrong) const
 {
     std::array<std::byte, kSectorSize> want;

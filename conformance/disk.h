@@ -28,6 +28,8 @@ public:
     static void put(Sector sector, uint32_t pattern, std::byte *at);
     void commit(Sector at, uint64_t sectors, uint32_t pattern);
     void unknown(Sector at, uint64_t sectors);
+    /* Whether it can say so of each of these sectors. */
+    bool knows(Sector at, uint64_t sectors) const;
     /* `wrong`: the first sector of `data` that is not what the disk has to hold; nothing is
      * known of a sector: it is right. True: all are. */
     bool matches(Sector at, std::span<const std::byte> data, Sector &wrong) const;

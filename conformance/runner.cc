@@ -279,6 +279,16 @@ void Runner::write_guarded(Bench &b)
     }
 }
 
+/* Where the case left it open what the disk holds, the next case could change it unseen. */
+void Runner::guard_again(Bench &b)
+{
+    uint64_t end = b.offer().sectors - kGuarded;
+    for (uint64_t s = 0; s < kGuarded; s += 64)
+        for (uint64_t at : {s, end + s})
+            if (!b.disk().knows(Sector(at), 64))
+                b.write(at, 8);
+}
+
 bool Runner::rest_is_untouched(Bench &b)
 {
     constexpr uint32_t kPages = 8, kSectors = kPages * 8;
@@ -343,6 +353,12 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
         /* The next case is not to blame. */
         b.start_case();
         write_guarded(b);
+    }
+    if (!b.offer().readonly) {
+        guard_again(b);
+        if (b.failed())
+            fail("the sectors that the case may have changed can be written",
+                 "expected " + b.expected() + ", saw " + b.seen());
     }
     if (!b.close())
         fail("the backend closes",

@@ -71,6 +71,7 @@ private:
     void judge_state(const Case &c, Bench &b, CaseResult &r);
     bool goes_on(Bench &b);
     static void write_guarded(Bench &b);
+    static void guard_again(Bench &b);
     bool rest_is_untouched(Bench &b);
     static void judge_body(Bench &b, CaseResult &r);
 

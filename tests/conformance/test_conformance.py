@@ -119,3 +119,15 @@ def test_granules(node, bytes):
     said = suite("--loopback", "--plan", f'at publish-node name=discard-{node} always: store/node-value "{bytes}"',
                  "discard/beyond/**")
     assert said.returncode == 0 and "SKIP" not in said.stdout, said.stdout
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/guarded", "a case that may change guarded sectors leaves them guarded for the next case")
+def test_guarded():
+    def noticed(number):
+        plan = f"at data op=read nth={number}: data/flipped 0"
+        return suite("--loopback", "-q", "--plan", plan, "discard/range/twice", "grant/gref/reserved").returncode == 1
+
+    # Of all READs, only the first one of what was discarded may have any data.
+    unnoticed = [number for number in range(1, 32) if not noticed(number)]
+    assert unnoticed[0] < 10 and unnoticed[1:] == list(range(unnoticed[1], 32)) and len(unnoticed) < 20, unnoticed
