@@ -73,6 +73,19 @@ Result<Ok, FaultError> LoopbackDomain::obey(const std::string &plan)
     return Ok{};
 }
 
+bool LoopbackDomain::fail(const std::string &call, uint32_t nth)
+{
+    for (auto [name, hub_call] : {std::pair{"node", HubCall::StoreWrite},
+                                  std::pair{"grant", HubCall::GrantPage},
+                                  std::pair{"channel", HubCall::EventOpen},
+                                  std::pair{"event", HubCall::EventNotify}})
+        if (call == name) {
+            hub_.fail(hub_call, nth - 1);
+            return true;
+        }
+    return false;
+}
+
 void LoopbackDomain::restart()
 {
     hub_.storage.defer = false;

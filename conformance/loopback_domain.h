@@ -34,6 +34,10 @@ public:
      * is no plan. */
     Result<Ok, FaultError> obey(const std::string &plan);
 
+    /* The nth of the frontend's calls of this kind fails: "node", "grant", "channel" or
+     * "event". False: no call is called so. */
+    bool fail(const std::string &call, uint32_t nth);
+
     uint32_t abilities() const override
     {
         return kSeesQuiet | kSeesMaps | kGrantsToAny | kDefersStorage | kResizes | kRemoves |

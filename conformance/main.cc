@@ -334,6 +334,11 @@ int run_on_loopback(const Options &o, const std::vector<const Case *> &cases,
     for (LoopbackDomain *d : {&plain, &readonly, &large, &insecure, &bare})
         if (auto obeyed = d->obey(o.plan); !obeyed)
             return refuse("--plan: " + obeyed.error().what);
+    if (size_t colon = o.fail.find(':'); !o.fail.empty()) {
+        uint32_t nth = colon == std::string::npos ? 0 : whole(o.fail.substr(colon + 1));
+        if (!nth || !plain.fail(o.fail.substr(0, colon), nth))
+            return refuse("--fail " + o.fail + " is not like grant:7, the seventh grant");
+    }
     return run_on({&plain, &readonly, &large, &insecure, &bare}, o, cases, profile);
 }
 

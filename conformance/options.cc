@@ -34,6 +34,8 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
   --seed N            play the cases in another order, that of this number
   --shard I/N         the I-th of N parts of the cases
   --plan TEXT         with --loopback: make our backend misbehave (docs/faults.rst)
+  --fail CALL:N       with --loopback: make the N-th call of the suite's own fail; CALL is node (a write to
+                      XenStore), grant, channel or event. The suite must not blame the backend for it
   --gdb               wait for a debugger before the first case
   --progress          say on standard error which case runs
   --after ID          begin after this case, which ran already
@@ -43,6 +45,14 @@ Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more)
 Exit codes: 0 as expected, 1 a FAIL, 2 wrong usage, 3 could not decide, 4 the backend died or is wedged,
 77 everything was skipped.
 )";
+
+uint32_t whole(const std::string &text)
+{
+    if (text.empty() || text.size() > 7 ||
+        !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        return 0;
+    return static_cast<uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
+}
 
 namespace
 {
@@ -65,6 +75,7 @@ enum : int {
     kSeed,
     kShard,
     kPlan,
+    kFail,
     kGdb,
     kProgress,
     kAfter,
@@ -88,21 +99,13 @@ constexpr struct option kOptions[] = {
     {"seed", required_argument, nullptr, kSeed},
     {"shard", required_argument, nullptr, kShard},
     {"plan", required_argument, nullptr, kPlan},
+    {"fail", required_argument, nullptr, kFail},
     {"gdb", no_argument, nullptr, kGdb},
     {"progress", no_argument, nullptr, kProgress},
     {"after", required_argument, nullptr, kAfter},
     {"help", no_argument, nullptr, 'h'},
     {nullptr, 0, nullptr, 0},
 };
-
-/* A whole number from 1 on, of at most seven digits; 0: it is none. */
-uint32_t whole(const std::string &text)
-{
-    if (text.empty() || text.size() > 7 ||
-        !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }))
-        return 0;
-    return static_cast<uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
-}
 
 bool shard(const std::string &text, Options &o)
 {
@@ -174,6 +177,7 @@ std::string take(int option, const std::string &value, Options &o)
             return "--shard " + value + " is not like 1/4, the first of four parts";
         break;
     case kPlan: o.plan = value; break;
+    case kFail: o.fail = value; break;
     case kGdb: o.wait_for_gdb = true; break;
     case kProgress: o.progress = true; break;
     case kAfter: o.after = value; break;
@@ -194,6 +198,8 @@ std::string check(const Options &o)
         return "--loopback has disks of its own, and takes no --vbd";
     if (!o.plan.empty() && !o.loopback)
         return "--plan is for --loopback: only our own backend obeys it";
+    if (!o.fail.empty() && !o.loopback)
+        return "--fail is for --loopback: Xen cannot be made to fail";
     if (o.what == Options::Do::Report && o.words.empty())
         return "--report takes files that --format jsonl wrote";
     if (o.format == Options::Format::Html && o.output.empty())

@@ -21,6 +21,7 @@ struct Options {
     bool loopback{false};
     std::vector<std::string> vbds{};  /* numbers, in decimal */
     std::string plan{};               /* a fault plan for our own backend */
+    std::string fail{};               /* "grant:7": this call of the suite's own fails; "": none */
     std::vector<std::string> words{}; /* which cases; of a report: files */
     std::string profile{}, baseline{}, subject{}, version{}, after{};
     bool allow_writes{false}, wait_for_gdb{false}, progress{false}, quiet{false};
@@ -33,5 +34,7 @@ struct Options {
 /* Nothing: `problem` is a sentence. */
 std::optional<Options> parse_options(int argc, char **argv, std::string &problem);
 extern const char *const kHelp;
+/* A whole number from 1 on, of at most seven digits; 0: it is none. */
+uint32_t whole(const std::string &text);
 
 } // namespace pvblk::conformance

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The conformance suite on each subject, as its profile says; and how it takes bad input."""
 
+import json
 import subprocess
 
 import pytest
@@ -131,3 +132,21 @@ def test_guarded():
     # Of all READs, only the first one of what was discarded may have any data.
     unnoticed = [number for number in range(1, 32) if not noticed(number)]
     assert unnoticed[0] < 10 and unnoticed[1:] == list(range(unnoticed[1], 32)) and len(unnoticed) < 20, unnoticed
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/own-trouble", "if a call of the suite's own fails, no verdict blames the backend: the case is "
+                   "INCONCLUSIVE and names the call, or the suite ends")
+@pytest.mark.parametrize(("call", "count", "word"), [("grant", 90, "grant"), ("channel", 6, "channel"), ("event", 30, "event"),
+                                                     ("node", 60, "XenStore")])
+def test_own_trouble(call, count, word):
+    cases = ["state/initialising/connected", "node/ring-ref/text", "ring/front-inits/*", "request/read/after-write",
+             "node/multi-queue-num-queues/with-pages", "event/spurious/before-connect"]
+    for number in range(1, count):
+        said = suite("--loopback", "--fail", f"{call}:{number}", "--format", "jsonl", *cases)
+        results = [json.loads(line) for line in said.stdout.splitlines()[1:]]
+        bad = [result for result in results if result["verdict"] not in ("PASS", "INCONCLUSIVE")
+               or result["verdict"] == "INCONCLUSIVE" and word not in result["why"]]
+        ended = said.returncode == 3 and word in said.stderr
+        if bad or not (results or ended):
+            raise ui.Problem(f"{call} {number}: exit code {said.returncode}, {said.stderr}{bad[:1]}")
