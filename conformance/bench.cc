@@ -136,6 +136,8 @@ bool Bench::wait_for(std::initializer_list<XenbusState> states, std::chrono::mil
 
 void Bench::pause()
 {
+    if (failed())
+        return;
     constexpr uint32_t kMostWakes = 64; /* a backend may never be quiet */
     for (uint32_t i = 0; i < kMostWakes; i++) {
         Woken woken = domain.wait(short_patience());
@@ -177,11 +179,11 @@ bool Bench::start_over()
     return wait_for({XenbusState::InitWait});
 }
 
-bool Bench::make_rings(const Shape &shape)
+bool Bench::make_rings(const Shape &shape, RingIndex begin)
 {
     if (failed() || !share_pages())
         return false;
-    if (auto made = front.make_rings(shape); !made) {
+    if (auto made = front.make_rings(shape, begin); !made) {
         cannot(sentence(made.error()));
         return false;
     }
@@ -370,9 +372,8 @@ GrantRef Bench::ref(uint32_t i)
 
 SharedPage &Bench::shared(uint32_t i)
 {
-    static SharedPage none{};
     if (!share_pages())
-        return none;
+        return front.nowhere();
     return pages_[i % kDataPages];
 }
 
@@ -381,7 +382,7 @@ SharedPage Bench::own_page(bool readonly, Grantee to)
     auto page = domain.share(readonly, to);
     if (!page) {
         cannot(sentence(page.error()));
-        return {};
+        return front.nowhere();
     }
     own_.push_back(page.value());
     return page.value();
@@ -389,8 +390,8 @@ SharedPage Bench::own_page(bool readonly, Grantee to)
 
 void Bench::end_page(const SharedPage &page)
 {
-    domain.unshare(page);
-    std::erase_if(own_, [&](const SharedPage &p) { return p.at == page.at; });
+    if (std::erase_if(own_, [&](const SharedPage &p) { return p.at == page.at; }))
+        domain.unshare(page);
 }
 
 WireRequest Bench::request(Op op, uint64_t sector, uint32_t segments, uint32_t first)
@@ -708,17 +709,17 @@ void Bench::cannot(const std::string &why)
 {
     if (failed())
         return;
-    cannot_ = true;
     trouble_ = why;
 }
 
 void Bench::start_case()
 {
     slowest_ -= slowest_ / 16;
-    failed_ = cannot_ = false;
+    failed_ = false;
     expected_.clear();
     seen_.clear();
     trouble_.clear();
+    front.clear_trouble();
 }
 
 void Bench::end_case()

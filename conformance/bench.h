@@ -77,7 +77,7 @@ public:
     bool connect() { return connect(shape()); }
     /* connect() in steps, for a case that bends something in between: rings of this
      * shape and their nodes, */
-    bool make_rings(const Shape &shape);
+    bool make_rings(const Shape &shape, RingIndex begin = {});
     bool make_rings() { return make_rings(shape()); }
     /* then Initialised, or the state `as`. The backend must connect, */
     bool finish_connect(XenbusState as = XenbusState::Initialised);
@@ -173,7 +173,7 @@ public:
     /* For the report of a case that passes, too. */
     void saw(const std::string &what);
     void cannot(const std::string &why); /* the suite's own trouble */
-    bool failed() const { return failed_ || cannot_; }
+    bool failed() const { return failed_ || could_not(); }
 
     Domain &domain;
     Front front;
@@ -182,10 +182,10 @@ public:
     void start_case();
     void end_case();
     bool has_failed() const { return failed_; }
-    bool could_not() const { return cannot_; }
+    bool could_not() const { return !failed_ && !trouble().empty(); }
     const std::string &expected() const { return expected_; }
     const std::string &seen() const { return seen_; }
-    const std::string &trouble() const { return trouble_; }
+    const std::string &trouble() const { return trouble_.empty() ? front.trouble() : trouble_; }
 
 private:
     struct Early {
@@ -223,7 +223,7 @@ private:
     std::optional<Disk> disk_{};
     std::vector<SharedPage> pages_{}, own_{};
     std::vector<Early> early_{};
-    bool connected_{false}, failed_{false}, cannot_{false};
+    bool connected_{false}, failed_{false};
     std::string expected_{}, seen_{}, trouble_{};
 };
 

@@ -26,8 +26,14 @@ std::optional<std::string> read_node(Store &store, const std::string &path)
 Front::Front(Domain &domain, Log &log)
     : domain_(domain), log_(log),
       nodes_{"protocol",       "feature-persistent", "multi-queue-num-queues", "ring-page-order",
-             "num-ring-pages", "ring-ref",           "event-channel"}
+             "num-ring-pages", "ring-ref",           "event-channel"},
+      nowhere_(kPageSize)
 {
+    std::array<std::byte *, kMaxRingPages> at{nowhere_.data()};
+    spare_.pages.assign(kMaxRingPages, SharedPage{nowhere_.data(), GrantRef{}, false});
+    spare_.shared = SharedRing(Abi::X86_64, at, 1);
+    spare_.shared.init();
+    spare_.ring = FrontRing<SharedRing>(spare_.shared);
     for (uint32_t i = 0; i < kMaxRingPages; i++) {
         nodes_.insert("ring-ref" + std::to_string(i));
         nodes_.insert("queue-" + std::to_string(i));
@@ -43,7 +49,8 @@ void Front::node(const std::string &name, const std::string &value)
         our_state_ = value;
     else
         nodes_.insert(name.substr(0, name.find('/'))); /* a directory goes with its nodes */
-    (void)domain_.store().write(domain_.frontend() + "/" + name, value);
+    note("XenStore refuses our node " + name,
+         domain_.store().write(domain_.frontend() + "/" + name, value));
 }
 
 void Front::remove(const std::string &name)
@@ -80,6 +87,12 @@ XenbusState Front::their_state()
     auto text = theirs("state");
     auto state = text ? parse_xenbus_state(*text) : Result<XenbusState>(XenbusState::Unknown);
     return state ? state.value() : XenbusState::Unknown;
+}
+
+void Front::note(const std::string &what, const Status &status)
+{
+    if (!status && trouble_.empty())
+        trouble_ = what + ": " + sentence(status.error());
 }
 
 /* ---- rings --------------------------------------------------------------- */
@@ -134,7 +147,7 @@ void Front::announce(const Shape &shape)
 
 void Front::name_ring(const Shape &shape, uint32_t queue)
 {
-    const Ring &r = rings_[queue];
+    const Ring &r = of(queue);
     std::string dir = directory(shape, queue);
     for (uint32_t i = 0; i < shape.pages; i++)
         node(dir + "ring-ref" + (shape.pages > 1 ? std::to_string(i) : ""),
@@ -145,8 +158,10 @@ void Front::name_ring(const Shape &shape, uint32_t queue)
 Status Front::make_rings(const Shape &shape, RingIndex begin)
 {
     auto shared = share_rings(shape, begin);
-    if (!shared)
+    if (!shared) {
+        drop_rings();
         return shared;
+    }
     announce(shape);
     for (uint32_t q = 0; q < shape.queues; q++)
         name_ring(shape, q);
@@ -177,35 +192,37 @@ void Front::stage(const WireRequest &req, uint32_t queue)
 {
     say(Lane::Front, describe(req));
     asked_reads_alone_ &= req.op == Op::Read;
-    rings_[queue].ring.stage(req);
+    of(queue).ring.stage(req);
 }
 
 bool Front::publish(uint32_t queue)
 {
-    bool asked = rings_[queue].ring.publish();
+    bool asked = of(queue).ring.publish();
     say(Lane::Front, "req_prod = " + std::to_string(index(SringField::ReqProd, queue).value));
     return asked;
 }
 
 void Front::notify(uint32_t queue)
 {
+    if (queue >= queues())
+        return;
     say(Lane::Front, "event");
-    (void)domain_.events().notify(queue);
+    note("an event cannot be sent", domain_.events().notify(queue));
 }
 
 std::optional<WireResponse> Front::take(uint32_t queue)
 {
-    auto n = rings_[queue].ring.responses();
+    auto n = of(queue).ring.responses();
     if (!n || !n.value())
         return std::nullopt;
-    WireResponse rsp = rings_[queue].ring.take();
+    WireResponse rsp = of(queue).ring.take();
     say(Lane::Back, describe(rsp));
     return rsp;
 }
 
 bool Front::rearm(uint32_t queue)
 {
-    auto n = rings_[queue].ring.rearm();
+    auto n = of(queue).ring.rearm();
     return n && n.value();
 }
 
@@ -215,7 +232,7 @@ void Front::index(SringField f, RingIndex i, uint32_t queue)
     say(Lane::Front,
         std::string(kNames[static_cast<uint32_t>(f) / 4]) + " := " + std::to_string(i.value));
     asked_reads_alone_ &= f != SringField::ReqProd;
-    rings_[queue].shared.store(f, i);
+    of(queue).shared.store(f, i);
     SharedRing::fence_full();
 }
 

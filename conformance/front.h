@@ -38,6 +38,7 @@ public:
     ~Front() { drop_rings(); }
 
     /* ---- nodes: ours, and the backend's */
+    /* A node that XenStore refuses is the suite's own trouble: see trouble(). */
     void node(const std::string &name, const std::string &value);
     void remove(const std::string &name);
     void state(XenbusState s);
@@ -65,8 +66,8 @@ public:
 
     /* ---- requests and answers */
     RequestId next_id() { return RequestId(++ids_ * 0x1'0000'0001); }
-    uint32_t size(uint32_t queue = 0) const { return rings_[queue].ring.size(); }
-    uint32_t free(uint32_t queue = 0) const { return rings_[queue].ring.free(); }
+    uint32_t size(uint32_t queue = 0) const { return of(queue).ring.size(); }
+    uint32_t free(uint32_t queue = 0) const { return of(queue).ring.free(); }
     void stage(const WireRequest &req, uint32_t queue = 0);
     /* Returns whether the backend asked for an event; sends none. */
     bool publish(uint32_t queue = 0);
@@ -76,28 +77,36 @@ public:
     /* Asks for an event at the next answer; true: one is there already. */
     bool rearm(uint32_t queue = 0);
     /* Responses that nobody asked for, or an index that lies: the backend's fault. */
-    bool overrun(uint32_t queue = 0) const { return !rings_[queue].ring.responses().ok(); }
+    bool overrun(uint32_t queue = 0) const { return !of(queue).ring.responses().ok(); }
 
     /* ---- the rings' memory, for lies */
-    RingIndex index(SringField f, uint32_t queue = 0) const { return rings_[queue].shared.load(f); }
+    RingIndex index(SringField f, uint32_t queue = 0) const { return of(queue).shared.load(f); }
     void index(SringField f, RingIndex i, uint32_t queue = 0);
     /* Bytes of the ring's page: offset 0 is req_prod. */
     std::byte *memory(uint32_t queue = 0)
     {
         asked_reads_alone_ = false;
-        return rings_[queue].pages[0].at;
+        return of(queue).pages[0].at;
     }
     SharedPage &ring_page(uint32_t queue = 0, uint32_t i = 0)
     {
         asked_reads_alone_ = false;
-        return rings_[queue].pages[i];
+        return of(queue).pages[i];
     }
     /* Since forget_requests(), the rings held nothing but READs, made by stage(). */
     bool asked_reads_alone() const { return asked_reads_alone_; }
     void forget_requests() { asked_reads_alone_ = true; }
-    Port port(uint32_t queue = 0) const { return rings_[queue].port; }
+    Port port(uint32_t queue = 0) const { return of(queue).port; }
     Abi abi() const { return shape_.abi; }
     const Shape &shape() const { return shape_; }
+    /* A page that nobody shares. If pages or rings could not be made, what a body does
+     * before it ends leads here. */
+    SharedPage &nowhere() { return spare_.pages[0]; }
+
+    /* The first of our own calls that failed since clear_trouble(), as a sentence: "" if
+     * none did. */
+    const std::string &trouble() const { return trouble_; }
+    void clear_trouble() { trouble_.clear(); }
 
     void say(Lane lane, std::string what) { log_.add(domain_.now(), lane, std::move(what)); }
 
@@ -108,7 +117,11 @@ private:
         FrontRing<SharedRing> ring{};
         Port port{};
     };
+    /* The spare one for a ring that does not exist. */
+    Ring &of(uint32_t queue) { return queue < rings_.size() ? rings_[queue] : spare_; }
+    const Ring &of(uint32_t queue) const { return queue < rings_.size() ? rings_[queue] : spare_; }
     std::string directory(const Shape &shape, uint32_t queue) const;
+    void note(const std::string &what, const Status &status);
 
     Domain &domain_;
     Log &log_;
@@ -116,7 +129,10 @@ private:
     std::vector<Ring> rings_{};
     std::set<std::string> nodes_{}; /* that may be there */
     std::string our_state_{};
+    std::vector<std::byte> nowhere_;
+    Ring spare_{};
     uint64_t ids_{0};
+    std::string trouble_{};
     bool asked_reads_alone_{true};
 };
 

@@ -75,10 +75,9 @@ Result<Ok, FaultError> LoopbackDomain::obey(const std::string &plan)
 
 bool LoopbackDomain::fail(const std::string &call, uint32_t nth)
 {
-    for (auto [name, hub_call] : {std::pair{"node", HubCall::StoreWrite},
-                                  std::pair{"grant", HubCall::GrantPage},
-                                  std::pair{"channel", HubCall::EventOpen},
-                                  std::pair{"event", HubCall::EventNotify}})
+    for (auto [name, hub_call] :
+         {std::pair{"node", HubCall::StoreWrite}, std::pair{"grant", HubCall::GrantPage},
+          std::pair{"channel", HubCall::EventOpen}, std::pair{"event", HubCall::EventNotify}})
         if (call == name) {
             hub_.fail(hub_call, nth - 1);
             return true;

@@ -454,14 +454,6 @@ void in_flight_at_close(Bench &b)
 
 /* ---- the ring's own page ------------------------------------------------------------------ */
 
-/* Makes rings, which the case names otherwise. */
-bool make_rings(Bench &b)
-{
-    if (auto made = b.front.make_rings(b.shape()); !made)
-        b.cannot(sentence(made.error()));
-    return !b.failed();
-}
-
 void expect_no_connection(Bench &b, GrantRef ring)
 {
     using S = XenbusState;
@@ -477,13 +469,13 @@ void expect_no_connection(Bench &b, GrantRef ring)
 
 void readonly_ring(Bench &b)
 {
-    if (make_rings(b))
+    if (b.make_rings())
         expect_no_connection(b, b.own_page(true).ref);
 }
 
 void ended_ring(Bench &b)
 {
-    if (!make_rings(b))
+    if (!b.make_rings())
         return;
     SharedPage page = b.own_page();
     b.end_page(page);
@@ -492,7 +484,7 @@ void ended_ring(Bench &b)
 
 void ring_for_another(Bench &b)
 {
-    if (make_rings(b))
+    if (b.make_rings())
         expect_no_connection(b, b.own_page(false, Grantee::Nobody).ref);
 }
 
@@ -501,7 +493,7 @@ void ring_of_no_ram(Bench &b)
     auto ref = b.domain.share_no_ram();
     if (!ref)
         return b.cannot(sentence(ref.error()));
-    if (make_rings(b))
+    if (b.make_rings())
         expect_no_connection(b, ref.value());
 }
 

@@ -178,7 +178,8 @@ void protocol_changes(Bench &b)
 
 void order_zero_with_ring_ref0(Bench &b)
 {
-    bend(b, "ring-page-order", "0");
+    if (bend(b, "ring-page-order", "0").failed())
+        return;
     b.front.node("ring-ref0", b.front.ours("ring-ref").value_or(""));
     b.front.remove("ring-ref");
     refused_or_served(b);
@@ -234,7 +235,8 @@ void pages_above_offer(Bench &b)
 
 void one_queue_in_queue_0(Bench &b)
 {
-    bend(b, "multi-queue-num-queues", "1");
+    if (bend(b, "multi-queue-num-queues", "1").failed())
+        return;
     for (const char *name : {"ring-ref", "event-channel"}) {
         b.front.node(std::string("queue-0/") + name, b.front.ours(name).value_or(""));
         b.front.remove(name);
@@ -244,9 +246,10 @@ void one_queue_in_queue_0(Bench &b)
 
 void queue_0_above(Bench &b)
 {
-    if (b.make_rings(of_queues(2)))
-        for (const char *name : {"ring-ref", "event-channel"})
-            b.front.node(name, b.front.ours(std::string("queue-0/") + name).value_or(""));
+    if (!b.make_rings(of_queues(2)))
+        return;
+    for (const char *name : {"ring-ref", "event-channel"})
+        b.front.node(name, b.front.ours(std::string("queue-0/") + name).value_or(""));
     b.front.remove("queue-0");
     refused(b);
 }
@@ -269,7 +272,8 @@ void queues_of_pages(Bench &b)
 
 void unknown_nodes(Bench &b)
 {
-    bend(b, "max-requests", "256"); /* of a proposal; some frontends write it */
+    if (bend(b, "max-requests", "256").failed()) /* of a proposal; some frontends write it */
+        return;
     b.front.node("feature-that-nobody-knows", "1");
     b.front.node("a/directory/of/its/own", "");
     served(b);

@@ -17,7 +17,7 @@ inline constexpr uint64_t kFree = 512;
 inline uint32_t look(Bench &b)
 {
     uint32_t events = 0;
-    for (uint32_t i = 0; i < 64; i++) {
+    for (uint32_t i = 0; i < 64 && !b.failed(); i++) {
         Woken woken = b.domain.wait(std::chrono::milliseconds(100));
         if (woken == Woken::Quiet || woken == Woken::TimeUp)
             break;
