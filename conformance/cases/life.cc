@@ -302,7 +302,10 @@ public:
         if (ring_.publish())
             bench_.front.notify();
         (void)ring_.rearm();
-        look(bench_);
+        (void)bench_.until([this] {
+            auto answers = ring_.responses();
+            return !answers || answers.value();
+        });
         auto n = ring_.responses();
         if (!n || n.value() != 1)
             return false;
