@@ -282,6 +282,8 @@ void Bench::read_size()
 void Bench::read_offer()
 {
     Offer o;
+    read_size();
+    o.sectors = offer_.sectors;
     o.sector_size = static_cast<uint32_t>(std::max<uint64_t>(front.number("sector-size"), 512));
     o.info = front.number("info");
     o.order = static_cast<uint32_t>(std::min<uint64_t>(front.number("max-ring-page-order"), 4));
@@ -299,7 +301,6 @@ void Bench::read_offer()
     o.granule = granule_of(front.number("discard-granularity"), front.number("discard-alignment"),
                            o.sectors);
     offer_ = o;
-    read_size();
 }
 
 void Bench::settle()
