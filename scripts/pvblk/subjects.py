@@ -205,4 +205,4 @@ BLKBACKS = tuple(RealXen(f"blkback-{host.version}", f"Linux's xen-blkback, on a 
                          "linux-blkback.toml", ("qemu", "real-xen", "core"), host=host)
                  for host in xenhost.ALL)
 ALL = {subject.name: subject for subject in (XEN_DISK, UNMENDED, OURS, *BLKBACKS, LOOPBACK)}
-DEFAULT = ("xen-disk", "xen-pvblk-backend")
+DEFAULT = ("xen-disk", "xen-pvblk-backend", "blkback-4.20")

@@ -8,7 +8,7 @@ import pytest
 
 from pvblk import conformance, paths, subjects, ui
 
-MACHINES = [subjects.XEN_DISK, subjects.OURS]
+MACHINES = [*subjects.BLKBACKS, subjects.UNMENDED, subjects.XEN_DISK, subjects.OURS]
 
 
 @pytest.mark.parametrize("subject", [
