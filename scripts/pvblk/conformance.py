@@ -31,6 +31,8 @@ Subjects:
   --gdb CASE           loopback only: gdb with the suite, before that case
 """
 RESULTS = paths.BUILD / "conformance"
+# The exit status if a subject could not be judged.
+UNDECIDED = 3
 # Options of the suite's own, with a value.
 FOR_THE_SUITE = ("--repeat", "--seed", "--shard", "--time-limit")
 
@@ -106,37 +108,43 @@ def command(words, folder=RESULTS):
         return subprocess.run(["gdb", "-q", "-ex", "break pvblk::conformance::before_first_case", "-ex", "run",
                                "--args", subjects.program(), "--loopback", wanted.gdb]).returncode
     folder.mkdir(parents=True, exist_ok=True)
-    files = play_all(wanted, folder)
+    files, all_is_well = play_all(wanted, folder)
     if not files:
-        return 3
+        return UNDECIDED
     page = folder / "index.html"
     suite("--report", "--format", "html", "-o", page, *files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     status = show(wanted, files, page)
-    # A subject that could not be judged is never green.
-    return status if len(files) == len(wanted.subjects) or status not in (0, 77) else 3
+    # A subject with trouble of its own is never green.
+    return status if all_is_well or status not in (0, 77) else UNDECIDED
 
 
 def play_all(wanted, folder):
-    """Two machines at a time; a file of results for each subject that said something."""
-    lock, done = threading.Lock(), {}
+    """Two machines at a time. A file of results for each subject that said something; was there no trouble?"""
+    lock, done, troubles = threading.Lock(), {}, []
 
     def play(subject):
         def on_result(line):
             with lock:
                 done[subject.name] = done.get(subject.name, 0) + 1
                 ui.status("  " + ", ".join(f"{name}: {count}" for name, count in done.items()) + " cases")
-        try:
-            journal = subject.play([*wanted.suite, *wanted.cases], on_result)
-        except ui.Problem as problem:
+        def trouble(problem):
             with lock:
                 ui.explain(problem)
-            return None
-        return write(subject, journal, wanted, folder)
+                troubles.append(problem)
+        try:
+            journal = subject.play([*wanted.suite, *wanted.cases], on_result)
+            for problem in journal.troubles:
+                trouble(problem)
+            return write(subject, journal, wanted, folder)
+        except ui.Problem as problem:
+            return trouble(problem)
+        except OSError as error:
+            return trouble(ui.Problem(f"{subject.name}: {error}"))
 
     with ThreadPoolExecutor(2) as pool:
         files = list(pool.map(play, wanted.subjects))
     ui.clear_status()
-    return [file for file in files if file]
+    return [file for file in files if file], not troubles
 
 
 def write(subject, journal, wanted, folder):
@@ -189,3 +197,6 @@ def matrix(files):
         counts = [sum(result["verdict"] == verdict for result in results.values()) for _, results in runs]
         if any(counts):
             yield f"{verdict:44}" + "".join(f"{count:<{width}}" for count, width in zip(counts, widths))
+    missing = [max(head.get("planned", 0) - len(results), 0) for head, results in runs]
+    if any(missing):
+        yield f"{'did not run':44}" + "".join(f"{count:<{width}}" for count, width in zip(missing, widths))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Subjects of the conformance suite: backends, each in the machine that it runs in.
 
-A subject plays cases, and gives the lines that the suite writes (JSON, one a line). If a case takes the machine along,
-the machine boots again, and the suite goes on with the next case.
+A subject plays cases, and gives the lines that the suite writes (JSON, one a line). If the machine dies or hangs, it boots
+again, and the suite goes on with the next case. Nothing that was said so far is lost.
 """
 
 import json
 import re
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from . import guest, images, initramfs, kernel, paths, qemu, realxen, ui, unmend
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
-# For one case: it waits up to 3 s for each answer that does not come, and a busy machine takes ten times as long.
+# For one case, and for the suite's beginning and end: it waits up to 3 s for each answer that does not come, and a busy
+# machine takes ten times as long.
 CASE_SECONDS = 120
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
@@ -38,9 +40,10 @@ class Journal:
     current: str = ""
     refusal: str = ""
     versions: str = ""  # of what the machine runs
-    status: int = 0  # the suite's exit status
+    troubles: list = field(default_factory=list)  # Problems that no case is to blame for: the run is not good
 
     def line(self, text, on_result):
+        """Takes a line; True if it shows that the suite goes on."""
         if text.startswith("case "):
             self.current = text.removeprefix("case ")
         elif text.startswith('{"format"'):
@@ -51,14 +54,33 @@ class Journal:
             on_result(text)
         elif text.startswith(f"{PROGRAM}: "):
             self.refusal = text.removeprefix(f"{PROGRAM}: ")
+        else:
+            return False
+        return True
 
-    def expect_end(self, name):
-        """The suite came to its end: a status that none of its verdicts has is no verdict."""
-        if self.status not in (0, 1, 3, 4, 77):
-            raise ui.Problem(f"{name}: the suite ended with status {self.status}, after {self.last() or 'no case'}")
+    def blame(self, verdict, seen, why, on_result):
+        """The case that runs is the last one of its machine, and has this verdict."""
+        self.line(json.dumps({"id": self.current, "verdict": verdict, "expected": "the backend lives", "seen": seen,
+                              "why": why}), on_result)
+
+    def end(self, status, console=None):
+        """The suite ended. A Problem if it refused, or if none of its verdicts has this status."""
+        if not self.head or self.refusal or status not in (0, 1, 3, 4, 77):
+            raise ui.Problem(self.refusal or f"the suite ended with status {status}", console)
 
     def last(self):
         return json.loads(self.results[-1])["id"] if self.results else ""
+
+    def complete(self):
+        return len(self.results) >= json.loads(self.head).get("planned", 0)
+
+    def trouble(self, name, problem):
+        """Keeps what went wrong beside the cases; without any result there is nothing but that."""
+        where = f"after {self.last()}: " if self.results else ""
+        problem = ui.Problem(f"{name}: {where}{problem}", problem.log)
+        if not self.results:
+            raise problem
+        self.troubles.append(problem)
 
 
 @dataclass(frozen=True)
@@ -92,10 +114,10 @@ class Loopback(Subject):
                               errors="replace") as process:
             for line in process.stdout:
                 journal.line(line.rstrip("\n"), on_result)
-        if not journal.head:
-            raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}")
-        journal.status = process.returncode
-        journal.expect_end(self.name)
+        try:
+            journal.end(process.returncode)
+        except ui.Problem as problem:
+            journal.trouble(self.name, problem)
         return journal
 
 
@@ -104,43 +126,52 @@ class InMachine(Subject):
     """A backend and the suite in a machine: machine() gives one that is not started, and the numbers of its vbds."""
 
     def play(self, words, on_result):
-        """Plays all cases, with another machine after each that a case took along."""
+        """Plays all cases, with another machine where one died or hung."""
         journal = Journal()
         for _ in range(MOST_BOOTS):
+            before = len(journal.results)
             machine, vbds = self.machine()
-            if self._play(machine, vbds, words, journal, on_result):
-                return journal
-        raise ui.Problem(f"{self.name}: {MOST_BOOTS} machines died or hung, the last one in {journal.last()}; choose the "
-                         "cases before it", machine.console)
+            try:
+                if self._play(machine, vbds, words, journal, on_result) or journal.complete():
+                    return journal
+            except ui.Problem as problem:
+                journal.trouble(self.name, problem)
+                # A machine that did not get to a case would not the next time, either.
+                if len(journal.results) == before or journal.complete():
+                    return journal
+        journal.trouble(self.name, ui.Problem(f"{MOST_BOOTS} machines died or hung; the cases that follow did not run",
+                                              machine.console))
+        return journal
 
     def _play(self, machine, vbds, words, journal, on_result):
-        """Plays until the suite ends (True), or a case takes the machine along."""
+        """Plays until the suite ends (True), or a case takes the machine or the suite along."""
         with machine:
-            journal.versions = machine.versions
+            journal.versions, journal.current = machine.versions, ""
             after = ["--after", journal.last()] if journal.results else []
             seats = [word for vbd in vbds for word in ("--vbd", vbd)]
             machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
+            deadline = time.monotonic() + CASE_SECONDS
             try:
                 while True:
-                    # The time is for one case: each line begins it anew.
-                    text = machine.next_line(CASE_SECONDS)
+                    text = machine.next_line(max(deadline - time.monotonic(), 0))
                     if text.startswith(guest.MARK + "ended"):
-                        journal.status = int(text.split()[-1])
                         break
-                    journal.line(text, on_result)
+                    # The time is for one case. Lines of others, as of a kernel that floods the line, give it no more.
+                    if journal.line(text, on_result):
+                        deadline = time.monotonic() + CASE_SECONDS
             except ui.Problem as problem:
                 if not journal.current:
                     raise
-                died = machine.process.poll() is not None
-                journal.line(json.dumps({
-                    "id": journal.current, "verdict": "CRASH" if died else "WEDGED",
-                    "what": "The backend survives the case.", "expected": "the backend lives",
-                    "seen": f"its machine ended with status {machine.process.poll()}" if died
-                    else f"its machine said nothing for {CASE_SECONDS} s", "why": str(problem)}), on_result)
+                status = machine.process.poll()
+                verdict, seen = ("WEDGED", f"the case did not end in {CASE_SECONDS} s") if status is None else \
+                    ("CRASH", f"its machine ended with status {status}")
+                journal.blame(verdict, seen, str(problem), on_result)
                 return False
-            if not journal.head:
-                raise ui.Problem(f"{self.name}: {journal.refusal or 'the suite said nothing'}", machine.console)
-            journal.expect_end(self.name)
+            status = int(text.split()[-1])
+            if journal.current:
+                journal.blame("INCONCLUSIVE", f"the suite ended with status {status}", journal.refusal, on_result)
+                return False
+            journal.end(status, machine.console)
             machine.power_off()
         return True
 
