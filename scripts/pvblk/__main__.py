@@ -202,7 +202,7 @@ def main(words):
         return COMMANDS[words[0]](words[1:])
     except ui.Problem as problem:
         ui.explain(problem)
-        return 1
+        return problem.status
     except KeyboardInterrupt:
         ui.clear_status()
         return 130

@@ -2,14 +2,16 @@
 """`pvblk conformance`: plays the suite on several backends at a time, and shows what came of it side by side."""
 
 import json
+import os
 import shlex
 import subprocess
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from . import paths, setup, subjects, ui
+from . import paths, setup, subjects, ui, userqemu
 
 HELP = """\
 ./pvblk conformance: which clauses of blkif a backend breaks (docs/conformance.rst)
@@ -27,6 +29,7 @@ Subjects:
 
   --format text|tap|junit|jsonl|html, -o FILE  the report; an HTML page is always written, too
   --profile FILE       what is known of the subject, instead of the profile that comes with the suite; `none`: nothing
+  --baseline FILE      an earlier run (jsonl): show each case whose verdict changed; again for other subjects
   --repeat N, --seed N, --shard I/N, --time-limit SECONDS     see blkif-conformance --help
   --gdb CASE           loopback only: gdb with the suite, before that case
 """
@@ -46,20 +49,14 @@ class Words:
     """The command line, sorted. A ValueError is a sentence for the user."""
 
     def __init__(self, words):
-        self.subjects, self.cases, self.suite = [], [], []
-        self.format, self.output, self.profile, self.device, self.gdb = "text", None, None, "xen-disk", None
-        qemus = []
+        self.subjects, self.cases, self.suite, self.baselines = [], [], [], []
+        self.format, self.output, self.profile, self.device, self.gdb = "text", None, None, None, None
         rest = iter(words)
+        qemus = []
         for word in rest:
             name, equals, value = word.partition("=")
-            if name in ("--format", "-o", "--profile", "--device", "--gdb", *FOR_THE_SUITE):
-                value = value if equals else next(rest, None)
-                if not value:
-                    raise ValueError(f"{name} needs a value")
-                if name in FOR_THE_SUITE:
-                    self.suite += [name, value]
-                else:
-                    setattr(self, {"-o": "output"}.get(name, name.strip("-")), value)
+            if name in ("--format", "-o", "--profile", "--device", "--gdb", "--baseline", *FOR_THE_SUITE):
+                self._option(name, value if equals else next(rest, None))
             elif word.startswith("-"):
                 raise ValueError(f"conformance does not take {word}")
             elif word.startswith("qemu:"):
@@ -68,26 +65,127 @@ class Words:
                 self.subjects.append(subjects.ALL[word])
             else:
                 self.cases.append(word)
-        for word in qemus:
-            binary = Path(word.removeprefix("qemu:")).resolve()
-            if not binary.is_file():
-                raise ValueError(f"{word}: there is no such file; give the path of a qemu-system-x86_64")
-            self.subjects.append(replace(subjects.XEN_DISK, name=word, title="your QEMU", profile="", binary=binary,
-                                         device=self.device))
-        if not self.subjects:
-            self.subjects = [subjects.ALL[name] for name in subjects.DEFAULT]
+        self.subjects += map(self._qemu, qemus)
+        # Whoever names one twice gets it once.
+        self.subjects = list(dict.fromkeys(self.subjects)) or [subjects.ALL[name] for name in subjects.DEFAULT]
+        if self.device and not qemus:
+            raise ValueError("--device is for a QEMU of your own: name it as qemu:PATH")
         if self.gdb and self.subjects != [subjects.LOOPBACK]:
             raise ValueError("--gdb is for one subject, loopback: the others are in machines of their own")
+        self._check_report()
+        if self.profile not in (None, "none"):
+            check_toml(self.profile)
+        self.baselines = [Baseline(path, self.subjects) for path in self.baselines]
+
+    def _option(self, name, value):
+        if not value:
+            raise ValueError(f"{name} needs a value")
+        if name in FOR_THE_SUITE:
+            self.suite += [name, value]
+        elif name == "--baseline":
+            self.baselines.append(value)
+        else:
+            setattr(self, {"-o": "output"}.get(name, name.strip("-")), value)
+
+    def _qemu(self, word):
+        """A QEMU of the user's is asked at once: a machine that does not boot costs minutes."""
+        binary = Path(word.removeprefix("qemu:")).expanduser().resolve()
+        device = self.device or subjects.XEN_DISK.device
+        why = userqemu.complaint(binary, device)
+        if why:
+            raise ValueError(f"{word}: {why}")
+        return replace(subjects.XEN_DISK, name=f"qemu:{binary}", title="your QEMU", profile="", binary=binary, device=device)
+
+    def _check_report(self):
+        """The report is written last: better now a word than then."""
         if self.format not in ("text", "tap", "junit", "jsonl", "html"):
             raise ValueError(f"--format {self.format} is none of text, tap, junit, jsonl and html")
+        if self.format in ("tap", "junit", "jsonl") and len(self.subjects) > 1:
+            raise ValueError(f"--format {self.format} holds one run: name one subject")
+        if self.format == "html" and not self.output:
+            raise ValueError("--format html needs -o FILE")
+        if not self.output:
+            return
+        file = Path(self.output)
+        if file.is_dir():
+            raise ValueError(f"-o {file} is a folder: give a file's name in it")
+        if not file.parent.is_dir():
+            raise ValueError(f"-o {file}: there is no folder {file.parent}")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise ValueError(f"-o {file} cannot be written: choose another name")
+
+    def profile_of(self, subject):
+        """Of the user, or of the subject; None if there is none."""
+        if self.profile == "none":
+            return None
+        return self.profile or subject.profile_file()
+
+    def profiles(self):
+        return list(dict.fromkeys(filter(None, map(self.profile_of, self.subjects))))
+
+
+def check_toml(path):
+    try:
+        tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"--profile {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"--profile {path} is no TOML: {error}") from None
+
+
+class Baseline:
+    """An earlier run, and the subject that it is compared with. It is read before a new run takes its file's place."""
+
+    def __init__(self, path, chosen):
+        self.path = path
+        try:
+            head, *results = map(json.loads, Path(path).read_text().splitlines())
+            self.verdicts = {result["id"]: result["verdict"] for result in results}
+            known, subject = head["format"].startswith("blkif-conformance/"), head.get("subject", "")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            known, subject = False, ""
+        if not known:
+            raise ValueError(f"--baseline {path} cannot be read: name a file that --format jsonl wrote")
+        names = [one.name for one in chosen]
+        if subject not in names and len(names) > 1:
+            raise ValueError(f"--baseline {path} is a run of {subject or 'an unknown subject'}, and not of {', '.join(names)}")
+        # One subject may have had another name.
+        self.subject = subject if subject in names else names[0]
+
+    def changes(self, verdicts, chosen):
+        """A line for each case whose verdict changed. A case is gone only if this run wanted it."""
+        for id, verdict in verdicts.items():
+            before = self.verdicts.get(id)
+            if before is None:
+                yield f"{id}: new, {verdict}"
+            elif before != verdict:
+                yield f"{id}: {before} -> {verdict}"
+        for id, before in self.verdicts.items():
+            if id not in verdicts and (not chosen or id.partition("~")[0] in chosen):
+                yield f"{id}: gone, it was {before}"
 
 
 def suite(*words, **how):
     return subprocess.run([str(subjects.program()), *map(str, words)], **how)
 
 
+class Undecided(ui.Problem):
+    """No verdict came of it. Status 1 would be a FAIL."""
+
+    status = UNDECIDED
+
+
 def command(words, folder=RESULTS):
     """The exit status: the suite's, or the worst of several subjects. `folder` gets the results and the page."""
+    try:
+        return _command(words, folder)
+    except ui.Usage:
+        raise
+    except ui.Problem as problem:
+        raise Undecided(str(problem), problem.log) from problem
+
+
+def _command(words, folder):
     if "--help" in words or "-h" in words:
         print(help_text(), end="")
         return 0
@@ -97,16 +195,17 @@ def command(words, folder=RESULTS):
     try:
         wanted = Words(words)
     except ValueError as problem:
-        raise ui.Problem(f"{problem}; see ./pvblk conformance --help") from None
+        raise ui.Usage(f"{problem}; see ./pvblk conformance --help") from None
+    if wanted.format != "text" and not wanted.output:
+        # The report is all of standard output.
+        ui.to_standard_error()
+    setup.ensure("core")
+    chosen = check_by_suite(wanted)
     setup.ensure(*dict.fromkeys(step for subject in wanted.subjects for step in subject.steps))
-    # Before any machine boots: is there such a case at all?
-    chosen = suite("--list", *wanted.cases, capture_output=True, text=True)
-    if chosen.returncode:
-        raise ui.Problem(chosen.stderr.strip().splitlines()[0].removeprefix("blkif-conformance: "))
     if wanted.gdb:
         setup.ensure("debugger")
         return subprocess.run(["gdb", "-q", "-ex", "break pvblk::conformance::before_first_case", "-ex", "run",
-                               "--args", subjects.program(), "--loopback", wanted.gdb]).returncode
+                               "--args", subjects.program(), "--loopback", *wanted.suite, wanted.gdb]).returncode
     folder.mkdir(parents=True, exist_ok=True)
     files, all_is_well = play_all(wanted, folder)
     if not files:
@@ -114,8 +213,25 @@ def command(words, folder=RESULTS):
     page = folder / "index.html"
     suite("--report", "--format", "html", "-o", page, *files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     status = show(wanted, files, page)
+    for baseline in wanted.baselines:
+        show_changes(baseline, files, chosen)
     # A subject with trouble of its own is never green.
     return status if all_is_well or status not in (0, 77) else UNDECIDED
+
+
+def check_by_suite(wanted):
+    """The cases that the words choose. What the suite refuses, it refuses before a machine is built or boots."""
+    cases = [wanted.gdb] if wanted.gdb else wanted.cases
+    for profile in wanted.profiles() or [None]:
+        said = suite("--list", *wanted.suite, *(["--profile", profile] if profile else []), *cases, capture_output=True,
+                     text=True)
+        if said.returncode:
+            raise ui.Usage((said.stderr.strip().splitlines() or [f"the suite ended with status {said.returncode}"])[0]
+                           .removeprefix("blkif-conformance: "))
+    chosen = {line for line in said.stdout.splitlines()[:-1] if not line.startswith(" ")}
+    if not chosen:
+        raise ui.Usage("no case is left to play: choose more, or fewer shards")
+    return chosen
 
 
 def play_all(wanted, folder):
@@ -150,11 +266,10 @@ def play_all(wanted, folder):
 def write(subject, journal, wanted, folder):
     """The results as JSON lines, judged by what is known of the subject."""
     raw, judged = folder / f"{subject.file_name}.raw.jsonl", folder / f"{subject.file_name}.jsonl"
-    repeat = "./pvblk conformance " + shlex.quote(subject.name)
+    repeat = "./pvblk conformance " + shlex.join([subject.name, *(["--device", wanted.device] if wanted.device else [])])
     head = {**json.loads(journal.head), "subject": subject.name, "version": subject.version(journal), "command": repeat}
     raw.write_text("\n".join([json.dumps(head), *journal.results]) + "\n")
-    profile = subject.profile_file() if wanted.profile is None else \
-        None if wanted.profile == "none" else wanted.profile
+    profile = wanted.profile_of(subject)
     said = suite("--report", raw, "--format", "jsonl", "-o", judged, *(["--profile", profile] if profile else []),
                  stderr=subprocess.PIPE, text=True)
     if said.returncode == 2:
@@ -173,12 +288,24 @@ def show(wanted, files, page):
     return suite("--report", "-q", *files, stdout=subprocess.DEVNULL).returncode
 
 
+def read(file):
+    """The run, and its results by ID."""
+    head, *results = map(json.loads, file.read_text().splitlines())
+    return head, {result["id"]: result for result in results}
+
+
+def show_changes(baseline, files, chosen):
+    for head, results in map(read, files):
+        if head["subject"] == baseline.subject:
+            ui.say(f"{baseline.subject}, since {baseline.path}:")
+            verdicts = {id: result["verdict"] for id, result in results.items()}
+            for line in list(baseline.changes(verdicts, chosen)) or ["no case changed"]:
+                ui.say(f"  {line}")
+
+
 def matrix(files):
     """A row for each case that some subject does not pass, a column for each subject."""
-    runs = []
-    for file in files:
-        head, *results = map(json.loads, file.read_text().splitlines())
-        runs.append((head, {result["id"]: result for result in results}))
+    runs = list(map(read, files))
     ids = list(dict.fromkeys(id for _, results in runs for id in results))
     widths = [max(22, len(head["subject"]) + 2) for head, _ in runs]
 

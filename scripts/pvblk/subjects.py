@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guest, images, initramfs, kernel, paths, qemu, realxen, ui, unmended, xenhost
+from . import guest, images, initramfs, kernel, paths, qemu, realxen, stamp, ui, unmended, xenhost
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
@@ -94,7 +94,9 @@ class Subject:
 
     @property
     def file_name(self):
-        return self.name.replace(":", "-").replace("/", "-").strip("-")
+        """Of its files. A path becomes its end, and a hash of all of it: two subjects never share a file."""
+        end = self.name.rpartition("/")[2][-80:]
+        return self.name if end == self.name else f"{end}-{stamp.digest(self.name)[:8]}"
 
     def version(self, journal):
         return journal.versions

@@ -18,9 +18,17 @@ HEARTBEAT_SECONDS = 30
 class Problem(Exception):
     """Something the user has to know: what is wrong, and (in `log`) where more of it is."""
 
+    status = 1  # of the command that ends with it
+
     def __init__(self, message, log=None):
         super().__init__(message)
         self.log = log
+
+
+class Usage(Problem):
+    """The user's words are wrong, or a file that they name."""
+
+    status = 2
 
 
 def to_standard_error():

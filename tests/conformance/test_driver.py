@@ -2,13 +2,15 @@
 """`./pvblk conformance` over machines that only say what a test tells them: they die, hang, and refuse at will."""
 
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pvblk import conformance, guest, subjects, ui
+from pvblk import conformance, guest, paths, setup, subjects, ui, userqemu
 
 pytestmark = pytest.mark.needs("core")
 
@@ -169,3 +171,169 @@ def test_suite_dies(play):
 def test_last_dies(play):
     status, verdicts, _ = play(Machine(head(), *played(A, B), f"case {C}", DIES))
     assert (status, verdicts) == (4, {**ALL_PASS, C: "CRASH"})
+
+
+# ---- what comes of it -----------------------------------------------------------------------------------------
+
+DEVIATION = f'[[deviation]]\nid = "X"\ncase = "{A}"\nnote = "made up"\n'
+# Exit code -> runs of subjects: lines each, and the profile.
+CODES = [
+    (0, [played(A)], "none"), (0, [played(A), played(A)], "none"), (0, [played(A, verdict="FAIL")], DEVIATION),
+    (1, [played(A, verdict="FAIL")], "none"), (1, [played(A, verdict="FAIL"), None], "none"),
+    (1, [played(A)], DEVIATION), (3, [played(A, verdict="INCONCLUSIVE")], "none"),
+    (3, [played(A), None], "none"), (3, [None, None], "none"), (3, [[], played(A)], "none"),
+    (4, [played(A, verdict="CRASH")], "none"), (4, [played(A, verdict="WEDGED"), played(A, verdict="FAIL")], "none"),
+    (4, [None, played(A, verdict="CRASH")], "none"), (77, [played(A, verdict="SKIP")], "none"),
+]
+
+
+def documented():
+    """The exit codes of the manual's table."""
+    text = (paths.ROOT / "docs" / "conformance.rst").read_text()
+    return [int(code) for code in re.findall(r"^(\d+) +\S", text, re.M)]
+
+
+@pytest.mark.claim("conformance/command-codes", "the command's exit codes are those of the manual: of its worst subject, "
+                   "and never 0 if one could not be judged")
+def test_command_codes(monkeypatch, tmp_path, capsys):
+    profile = tmp_path / "profile"
+    for code, runs, text in CODES:
+        for number, lines in enumerate(runs):
+            machine = Machine(boots=False) if lines is None else Machine(head(1), *lines, ended())
+            boots = iter([machine, Machine(boots=False)])
+            monkeypatch.setitem(subjects.ALL, f"made-up-{number}", Scripted(f"made-up-{number}", "", boots=boots))
+        profile.write_text(text)
+        words = [f"made-up-{number}" for number in range(len(runs))]
+        status = conformance.command([*words, "--profile", text if text == "none" else str(profile)], tmp_path)
+        assert status == code, (runs, capsys.readouterr())
+    # 2 is that of wrong words.
+    assert sorted({2, *(code for code, *_ in CODES)}) == documented()
+
+
+@pytest.mark.claim("conformance/set-up-fails", "a set-up that fails has the exit code of a subject that cannot be judged")
+def test_set_up_fails(monkeypatch, tmp_path):
+    monkeypatch.setitem(subjects.ALL, "made-up", Scripted("made-up", "", steps=("made-up",)))
+    monkeypatch.setitem(setup._outcome, "made-up", ui.Problem("no compiler"))
+    with pytest.raises(ui.Problem, match="no compiler") as raised:
+        conformance.command(["made-up"], tmp_path)
+    assert raised.value.status == 3
+
+
+@pytest.mark.claim("conformance/command-baseline", "--baseline of the command shows each case that is new, gone or has "
+                   "another verdict, also if the file is that of the subject's last run; the exit code is that of the run")
+def test_command_baseline(play, tmp_path):
+    file = tmp_path / "made-up.jsonl"
+    # The last one is none of the cases that this run chose.
+    file.write_text("\n".join([head(), result(A, "FAIL"), result(f"{C}~queues"), result("ring/not/chosen")]) + "\n")
+    status, _, said = play(Machine(head(2), *played(A), *played(B, verdict="FAIL"), ended(1)),
+                           words=["request/op/*", "--baseline", str(file)])
+    at = said.index("made-up, since ")
+    assert status == 1
+    assert said[at:].splitlines()[1:] == [f"  {A}: FAIL -> PASS", f"  {B}: new, FAIL", f"  {C}~queues: gone, it was PASS"]
+    status, _, said = play(Machine(head(2), *played(A), *played(B, verdict="FAIL"), ended(1)),
+                           words=["--baseline", str(file), A, B])
+    assert status == 1 and said.endswith("no case changed\n")
+
+
+@pytest.mark.claim("conformance/command-report", "of a report on standard output, nothing else is there")
+def test_command_report(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(ui, "_to_standard_error", False)
+    monkeypatch.setitem(subjects.ALL, "made-up", Scripted("made-up", "", boots=iter(
+        [Machine(head(1), *played(A), DIES)])))
+    assert conformance.command(["made-up", "--format", "tap"], tmp_path) == 3
+    assert capfd.readouterr().out.startswith("TAP version 13\n")
+
+
+# ---- words, files and QEMUs of the user ----------------------------------------------------------------------
+
+PROFILE = '[[deviation]]\nid = "X"\ncase = "no/such/case"\nnote = "made up"\n'
+
+
+@pytest.fixture
+def nothing_boots(monkeypatch):
+    """Set-up and machines are out of bounds: a complaint has to come before them."""
+    def refuse(step):
+        raise AssertionError(f"the step {step} ran before the words were checked")
+
+    monkeypatch.setattr(subjects.InMachine, "play", lambda *_: refuse("machine"))
+    monkeypatch.setattr(setup, "ensure", lambda *steps: [refuse(step) for step in steps if step != "core"])
+    monkeypatch.setattr(ui, "_to_standard_error", False)
+
+
+# {place} is a folder that has file, profile and folder.
+@pytest.mark.claim("conformance/words", "wrong words and files end with exit code 2 and one sentence, before anything is "
+                   "built or boots")
+@pytest.mark.parametrize(("words", "part"), [
+    ("xen-disk no/such/case", "no case is called no/such/case"),
+    ("xen-disk --no-such-option", "does not take --no-such-option"),
+    ("xen-disk --format", "--format needs a value"), ("xen-disk --format=", "--format needs a value"),
+    ("xen-disk --format xml", "--format xml is none of"),
+    ("xen-disk xen-pvblk-backend --format tap", "holds one run"), ("--format jsonl", "holds one run"),
+    ("xen-disk --format html", "needs -o FILE"),
+    ("xen-disk -o {place}/none/x", "there is no folder {place}/none"), ("xen-disk -o {place}/folder", "is a folder"),
+    ("xen-disk --profile {place}/none", "{place}/none cannot be read"),
+    ("xen-disk --profile {place}/folder", "{place}/folder cannot be read"),
+    ("xen-disk --profile {place}/file", "{place}/file is no TOML"),
+    ("xen-disk --profile {place}/profile", "names no/such/case"),
+    ("xen-disk --baseline {place}/none", "{place}/none cannot be read"),
+    ("xen-disk --baseline {place}/file", "{place}/file cannot be read"),
+    ("xen-disk loopback --baseline {place}/run", "is a run of xen-pvblk-backend"),
+    ("xen-disk --shard 5/4", "is not like 1/4"), ("xen-disk --repeat 0", "--repeat 0 is not"),
+    ("xen-disk --seed x", "--seed x is not"), ("xen-disk --time-limit -1", "--time-limit -1 is not"),
+    ("xen-disk ring/** --shard 9999/9999", "no case is left"),
+    ("xen-disk --device x", "--device is for a QEMU of your own"), ("xen-disk --gdb x", "--gdb is for one subject"),
+    ("loopback --gdb no/such/case", "no case is called"),
+    ("qemu:", "is a folder"), ("qemu:{place}/folder", "{place}/folder is a folder"),
+    ("qemu:{place}/none", "there is no file {place}/none"), ("qemu:{place}/file", "cannot be executed"),
+    ("qemu:{place}/empty", "is no QEMU: it answers --version with 'Exec format error'"),
+    ("qemu:" + shutil.which("true"), "is no QEMU"), ("qemu:" + shutil.which("yes"), "is no QEMU"),
+])
+def test_words(nothing_boots, tmp_path, words, part):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("= 1\n")
+    (tmp_path / "profile").write_text(PROFILE)
+    (tmp_path / "empty").write_bytes(b"\0")
+    (tmp_path / "empty").chmod(0o755)
+    (tmp_path / "run").write_text('{"format":"blkif-conformance/1","subject":"xen-pvblk-backend"}\n')
+    with pytest.raises(ui.Usage) as raised:
+        conformance.command(words.replace("{place}", str(tmp_path)).split(), tmp_path)
+    sentence = str(raised.value)
+    assert part.replace("{place}", str(tmp_path)) in sentence and "\n" not in sentence
+    assert raised.value.status == 2
+
+
+# A QEMU's answers: to --version, to the words for Xen, and to those for the device.
+GOOD = ("QEMU emulator version 11.0", "{}", "mine options:\n  drive=<str>\n  vdev=<str>\n  logical_block_size=<size>")
+
+
+@pytest.mark.claim("conformance/user-qemu", "a QEMU that lacks the emulation of Xen or the device is refused at once, and "
+                   "the sentence says what to do")
+@pytest.mark.parametrize(("place", "answer", "part"), [
+    (0, "qemu-img version 11.0", "is no QEMU: it answers --version with 'qemu-img version 11.0'"),
+    (0, "", "is no QEMU: it answers --version with 'nothing'"),
+    (1, "Property 'tcg-accel.xen-version' not found", "build it with the series"),
+    (1, "invalid accelerator tcg", "--enable-tcg"),
+    (2, "Device 'mine' not found", "no device mine, it says 'Device 'mine' not found'"),
+    (2, "mine options:\n  drive=<str>", "no property vdev"), (0, GOOD[0], ""),
+    # Endless output, and none.
+    (0, "$(while :; do echo x; done >&2)", "is no QEMU"), (0, "$(sleep 100)", "is no QEMU")],
+    ids=["qemu-img", "silent", "no-xen", "no-tcg", "no-device", "no-property", "good", "flood", "hang"])
+def test_user_qemu(monkeypatch, tmp_path, place, answer, part):
+    monkeypatch.setattr(userqemu, "SECONDS", 1)
+    answers = [*GOOD[:place], answer, *GOOD[place + 1:]]
+    program = tmp_path / "qemu"
+    program.write_text('#!/bin/sh\ncase "$*" in\n' + "".join(
+        f'*{pattern}*) echo "{text}" ;;\n' for pattern, text in zip(("--version", "-accel", "-device"), answers)) + "esac\n")
+    program.chmod(0o755)
+    sentence = userqemu.complaint(program, "mine")
+    assert part in sentence if part else not sentence
+
+
+@pytest.mark.claim("conformance/twice", "a subject that is named twice is played once")
+def test_twice(monkeypatch):
+    monkeypatch.setattr(userqemu, "complaint", lambda *_: "")
+    for words, names in ((["xen-disk", "loopback", "xen-disk"], ["xen-disk", "loopback"]),
+                         (["qemu:/a/b", "qemu:/a/../a/b"], ["qemu:/a/b"]), ([*subjects.ALL] * 2, [*subjects.ALL])):
+        assert [subject.name for subject in conformance.Words(words).subjects] == names
+    files = [subject.file_name for subject in conformance.Words(["qemu:/a/b", "qemu:/a-b", "qemu:/" + "x" * 300]).subjects]
+    assert len(set(files)) == 3 and all("/" not in file and len(file) < 100 for file in files)
