@@ -7,6 +7,7 @@ is an event. The guest's script writes `PVBLK: word ...` on its second serial po
 
 import os
 import re
+import resource
 import select
 import shlex
 import socket
@@ -21,10 +22,15 @@ MARK = "PVBLK: "
 QUIET_SECONDS, ANSWER_SECONDS = 5, 10
 # Where QEMU's emulation has it.
 XENSTORE_PAGE = 0xFEFF9000
+# For a QEMU that closed its lines to end.
+END_SECONDS = 60
 
 
 class Line:
     """A socket that is read line by line, up to a deadline."""
+
+    # A longer line comes in pieces: who never ends one fills no memory.
+    MOST = 1 << 22
 
     def __init__(self, end):
         self.socket = end
@@ -32,7 +38,7 @@ class Line:
 
     def read(self, deadline):
         """The next line, or None at the end; TimeoutError when the deadline passes."""
-        while b"\n" not in self.rest:
+        while b"\n" not in self.rest and len(self.rest) < self.MOST:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.socket], [], [], left)[0]:
                 raise TimeoutError
@@ -57,14 +63,16 @@ class Reset(ui.Problem):
 class Guest:
     """`with Guest("name", [...]) as guest:` starts QEMU and is sure to end it."""
 
-    def __init__(self, name, arguments, program=None, reboot=False, environment=None, memory=None):
-        """`memory`: the most bytes of addresses that QEMU may have, for one that a guest makes take all."""
+    # By RLIMIT_: of QEMU's memory, and of each file that it writes. Beyond that of files, what it writes is lost, and it
+    # goes on.
+    limits = {}
+
+    def __init__(self, name, arguments, program=None, reboot=False, environment=None):
         self.name = name
         self.reboot = reboot
         self.environment = {**os.environ, **(environment or {})}
         self.arguments = [str(word) for word in arguments]
         self.program = program or qemu.program("qemu-system-x86_64")
-        self.limits = ["prlimit", f"--as={memory}"] if memory else []
         self.console = paths.LOGS / f"{name}.console.log"
         self.control_log = paths.LOGS / f"{name}.control.log"
         self.errors = paths.LOGS / f"{name}.qemu.log"
@@ -76,7 +84,7 @@ class Guest:
             log.unlink(missing_ok=True)
         control, control_far = socket.socketpair()
         monitor, monitor_far = socket.socketpair()
-        command = [*self.limits, str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none",
+        command = [str(self.program), "-L", str(paths.FIRMWARE), "-nodefaults", "-display", "none",
                    "-chardev", f"file,id=console,path={escaped(self.console)}", "-serial", "chardev:console",
                    "-chardev", f"socket,id=control,fd={control_far.fileno()},logfile={escaped(self.control_log)}",
                    "-serial", "chardev:control",
@@ -86,9 +94,17 @@ class Guest:
         with open(self.errors, "wb") as errors:
             errors.write((" ".join(command) + "\n").encode())
             errors.flush()
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                                            pass_fds=[control_far.fileno(), monitor_far.fileno()],
-                                            env=self.environment)
+            try:
+                # Python ignores SIGXFSZ, and so does QEMU then: it gets an error for what is beyond the limit.
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                                pass_fds=[control_far.fileno(), monitor_far.fileno()],
+                                                env=self.environment, restore_signals=False)
+            except OSError as error:
+                raise ui.Problem(f"{self.name}: cannot run {self.program}: {error.strerror}") from None
+        for limit, most in self.limits.items():
+            hard = resource.prlimit(self.process.pid, limit)[1]
+            soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.prlimit(self.process.pid, limit, (soft, hard))
         control_far.close()
         monitor_far.close()
         self.control = Line(control)
@@ -125,7 +141,7 @@ class Guest:
                 raise ui.Problem(f"{self.name}: the guest did not say '{word}' in {seconds} s",
                                  self.examine()) from None
             if line is None:
-                status = self.process.wait()
+                status = self._end_status()
                 raise self.problem(f"QEMU ended with status {status} before '{word}'", ui.Problem if status else Reset)
             if not line.startswith(MARK):
                 if on_line:
@@ -149,17 +165,24 @@ class Guest:
                 break
             except TimeoutError:
                 if time.monotonic() >= deadline:
-                    raise ui.Problem(f"{self.name}: the guest said nothing for {seconds} s", self.examine()) from None
+                    raise ui.Problem(f"{self.name}: the guest does not go on", self.examine()) from None
                 self.qmp("query-status", seconds=ANSWER_SECONDS)
         if line is None:
-            raise self.problem(f"QEMU ended with status {self.process.wait()}")
+            raise self.problem(f"QEMU ended with status {self._end_status()}")
         return line
+
+    def _end_status(self):
+        """Of a QEMU that closed its lines. One that hangs at its end is killed."""
+        try:
+            return self.process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def examine(self):
         """A log with where a guest that says nothing any more stands, and what it waits for."""
         log = paths.LOGS / f"{self.name}.hang.log"
-        console = self.console.read_text(errors="replace").splitlines()[-4:] if self.console.exists() else []
-        lines = [f"console: {line}" for line in console]
+        lines = [f"console: {line}" for line in ui.last_lines(self.console, 4)]
         try:
             for cpu in self.qmp("query-cpus-fast", seconds=10):
                 number = cpu["cpu-index"]
@@ -186,11 +209,13 @@ class Guest:
 
     def _blocked_tasks(self):
         """What Linux prints for Alt-SysRq-w: where its tasks wait that nothing can wake but what they wait for."""
-        before = len(self.console.read_bytes())
+        before = self.console.stat().st_size
         for key in "9w":
             self._monitor_command(f"sendkey alt-sysrq-{key}")
             time.sleep(1)  # nothing tells when the guest has got both the press and the release
-        text = self.console.read_bytes()[before:].decode(errors="replace")
+        with open(self.console, "rb") as console:
+            console.seek(before)
+            text = console.read(ui.TAIL_BYTES).decode(errors="replace")
         return [line for line in text.splitlines() if "/" in line or "task:" in line or "sysrq" in line]
 
     def _monitor_command(self, text):
@@ -226,7 +251,7 @@ class Guest:
         except qmp.Refused as refused:
             raise self.problem(f"{what}: {refused}") from refused
         except qmp.Gone as gone:
-            raise self.problem(f"QEMU ended with status {self.process.wait()} while waiting for {what}") from gone
+            raise self.problem(f"QEMU ended with status {self._end_status()} while waiting for {what}") from gone
 
     def wait_end(self, seconds=60):
         """The exit status, once QEMU ends by itself."""

@@ -7,6 +7,7 @@ again, and the suite goes on with the next case. Nothing that was said so far is
 
 import json
 import re
+import resource
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -19,10 +20,10 @@ DISK = 4 * images.MIB
 # For one case, and for the suite's beginning and end: it waits up to 3 s for each answer that does not come, and a busy
 # machine takes ten times as long.
 CASE_SECONDS = 120
+# Of each file of a machine's. A subject that floods its console or standard error fills no disk.
+MOST_FILE_BYTES = 64 * images.MIB
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
-# Of QEMU. One request makes an unmended xen-disk take all the memory that the host has.
-MOST_MEMORY = 3 << 30
 # Of an emulated guest.
 MODULES = ["xen_evtchn", "xen_gntalloc"]
 
@@ -127,12 +128,16 @@ class Loopback(Subject):
 class InMachine(Subject):
     """A backend and the suite in a machine: machine() gives one that is not started, and the numbers of its vbds."""
 
+    def limits(self):
+        return {resource.RLIMIT_FSIZE: MOST_FILE_BYTES}
+
     def play(self, words, on_result):
         """Plays all cases, with another machine where one died or hung."""
         journal = Journal()
         for _ in range(MOST_BOOTS):
             before = len(journal.results)
             machine, vbds = self.machine()
+            machine.limits = self.limits()
             try:
                 if self._play(machine, vbds, words, journal, on_result) or journal.complete():
                     return journal
@@ -184,6 +189,10 @@ class Emulated(InMachine):
 
     device: str = ""
     binary: Path | None = None
+    memory: int | None = None  # the most bytes of addresses that QEMU may have
+
+    def limits(self):
+        return super().limits() | ({resource.RLIMIT_AS: self.memory} if self.memory else {})
 
     def qemu(self):
         return self.binary or qemu.program("qemu-system-x86_64")
@@ -214,7 +223,7 @@ class Emulated(InMachine):
         accel = ["-accel", "tcg,xen-version=0x40011"]
         return guest.Shell(folder.name, [*accel, "-smp", 2, "-m", 256, *words,
                                          *guest.linux(folder / "initrd", "nowatchdog", kernel.CLOUD)],
-                           program=self.qemu(), memory=MOST_MEMORY), vbds
+                           program=self.qemu()), vbds
 
 
 @dataclass(frozen=True)
@@ -230,8 +239,9 @@ class RealXen(InMachine):
 
 
 XEN_DISK = Emulated("xen-disk", "QEMU's xen-block", "qemu-10.0.toml", ("qemu", "guest", "core"), device="xen-disk")
+# One request makes it take all the memory that the host has.
 UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' mends", "qemu-10.0-unmended.toml",
-                    ("qemu", "qemu-unmended", "guest", "core"), device="xen-disk", binary=unmended.PROGRAM)
+                    ("qemu", "qemu-unmended", "guest", "core"), device="xen-disk", binary=unmended.PROGRAM, memory=3 << 30)
 OURS = Emulated("xen-pvblk-backend", "our backend in QEMU", "", ("qemu", "guest", "core"), device="xen-pvblk-backend")
 LOOPBACK = Loopback("loopback", "our backend on the loopback", "", ("core",))
 BLKBACKS = tuple(RealXen(f"blkback-{host.version}", f"Linux's xen-blkback, on a real Xen {host.version}",

@@ -13,6 +13,8 @@ from . import paths
 _to_standard_error = False
 # Without a terminal, a line this often shows that a long step is alive.
 HEARTBEAT_SECONDS = 30
+# Of a log, for its last lines.
+TAIL_BYTES = 1 << 16
 
 
 class Problem(Exception):
@@ -90,11 +92,18 @@ def bar(done, total, width=24):
 
 def tail(path, lines=25):
     """The end of a log, for a failure's message."""
+    return "\n".join("    | " + line for line in last_lines(path, lines))
+
+
+def last_lines(path, lines):
+    """Of a file that may be as large as a disk."""
     try:
-        text = path.read_text(errors="replace")
+        with open(path, "rb") as file:
+            file.seek(max(os.path.getsize(path) - TAIL_BYTES, 0))
+            text = file.read(TAIL_BYTES).decode(errors="replace")
     except OSError:
-        return ""
-    return "\n".join("    | " + line for line in text.splitlines()[-lines:])
+        return []
+    return text.splitlines()[-lines:]
 
 
 def explain(problem):

@@ -7,10 +7,11 @@ import shutil
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from pvblk import conformance, guest, paths, setup, subjects, ui, userqemu
+from pvblk import conformance, guest, paths, qmp, setup, subjects, ui, userqemu
 
 pytestmark = pytest.mark.needs("core")
 
@@ -242,6 +243,85 @@ def test_command_report(monkeypatch, tmp_path, capfd):
         [Machine(head(1), *played(A), DIES)])))
     assert conformance.command(["made-up", "--format", "tap"], tmp_path) == 3
     assert capfd.readouterr().out.startswith("TAP version 13\n")
+
+
+# ---- machines that flood and hang ------------------------------------------------------------------------------
+
+# In the place of QEMU; BODY is what it does.
+PROGRAM = """#!/usr/bin/python3 -SE
+import re, socket, sys, time
+
+words = " ".join(sys.argv)
+control = socket.socket(fileno=int(re.search("id=control,fd=(\\\\d+)", words)[1]))
+console = re.search("id=console,path=(\\\\S+)", words)[1]
+
+def say(*lines):
+    control.sendall("".join(line + "\\n" for line in lines).encode())
+
+def flood(path):
+    with open(path, "wb", 0) as out:
+        for _ in range(32):
+            try:
+                out.write(bytes(1 << 20))
+            except OSError:
+                pass
+
+BODY
+"""
+READY, START = 'say("PVBLK: ready Linux 1")', "control.recv(65536)"
+GOOD_RUN = f"say(*{[head(1), *played(A), ended()]!r}); control.recv(65536)"
+IN_CASE = f"say(*{[head(1), f'case {A}']!r})"
+# What it does; the exit code, the verdict, and a part of the sentence.
+PROGRAMS = {
+    "good": ([READY, START, GOOD_RUN], 0, "PASS", ""),
+    "console": (["flood(console)", READY, START, "flood(console)", GOOD_RUN], 0, "PASS", ""),
+    "errors": (["flood('/proc/self/fd/2')", READY, START, GOOD_RUN], 0, "PASS", ""),
+    "noise": ([READY, START, IN_CASE, "while True: say('noise')"], 4, "WEDGED", ""),
+    "endless-line": ([READY, START, IN_CASE, "while True: control.send(bytes(65536))"], 4, "WEDGED", ""),
+    "no-kernel": (["print('no such kernel', file=sys.stderr)", "sys.exit(1)"], 3, None, "QEMU ended with status 1"),
+    "no-ready": (["open(console, 'w').write('Kernel panic\\n')", "time.sleep(100)"], 3, None,
+                 "the guest did not say 'ready'"),
+    "half-dead": ([READY, START, "control.close()", "time.sleep(100)"], 3, None, "QEMU ended with status -9"),
+}
+
+
+@dataclass(frozen=True)
+class Programmed(subjects.InMachine):
+    program: str = ""
+
+    def machine(self):
+        return guest.Shell(self.name, [], program=self.program), ["51712"]
+
+
+@pytest.mark.claim("conformance/floods", "a machine that floods its logs or its line, hangs or does not start fills neither "
+                   "disk nor memory, is ended in time, and gets one sentence with the end of its log")
+@pytest.mark.parametrize("which", PROGRAMS)
+def test_floods(monkeypatch, tmp_path, capfd, which):
+    for place, constant, value in ((subjects, "MOST_FILE_BYTES", 1 << 20), (subjects, "CASE_SECONDS", 3 if "WEDGED" in PROGRAMS[which] else 60),
+                                   (guest, "END_SECONDS", 1), (guest.Line, "MOST", 1 << 20), (paths, "LOGS", tmp_path),
+                                   (guest.Shell, "boot_seconds", 3 if which == "no-ready" else 60)):
+        monkeypatch.setattr(place, constant, value)
+    # It has no QMP.
+    monkeypatch.setattr(qmp, "Monitor", Mock(side_effect=TimeoutError))
+    body, code, verdict, sentence = PROGRAMS[which]
+    program = tmp_path / "qemu"
+    program.write_text(PROGRAM.replace("BODY", "\n".join(body)))
+    program.chmod(0o755)
+    monkeypatch.setitem(subjects.ALL, "made-up", Programmed("made-up", "", program=str(program)))
+    assert conformance.command(["made-up"], tmp_path) == code
+    said = "".join(capfd.readouterr())
+    results = tmp_path / "made-up.jsonl"
+    assert verdict is None and not results.exists() or verdict in results.read_text()
+    assert sentence in said and (which != "no-kernel" or "| no such kernel" in said), said
+    assert which != "no-ready" or "console: Kernel panic" in said, said
+    assert all(log.stat().st_size <= 1 << 20 for log in tmp_path.glob("*.log"))
+
+
+@pytest.mark.claim("conformance/no-program", "a QEMU that cannot be run at all is one sentence")
+def test_no_program(monkeypatch, tmp_path, capfd):
+    monkeypatch.setitem(subjects.ALL, "made-up", Programmed("made-up", "", program=str(tmp_path)))
+    assert conformance.command(["made-up"], tmp_path) == 3
+    assert f"cannot run {tmp_path}: Permission denied" in capfd.readouterr().err
 
 
 # ---- words, files and QEMUs of the user ----------------------------------------------------------------------
