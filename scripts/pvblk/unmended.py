@@ -31,18 +31,43 @@ def ensure():
     PROGRAM.parent.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)
     with ui.step("qemu: linking it with upstream's xen-block"):
-        link = next(command["command"] for command in _commands(build, "cpp_LINKER", "cpp_LINKER_RSP")
-                    if command["output"] == "qemu-system-x86_64")
-        for command in _commands(build, "c_COMPILER"):
-            file = next((file for file in FILES if command["file"].endswith("/" + file)), None)
-            if file and command["output"] in link.split():
-                ours = PROGRAM.parent / (file.replace("/", "_") + ".o")
-                words = shlex.split(command["command"].replace(command["file"], str(originals / file))
-                                    .replace(command["output"], str(ours)))
-                _run([*words, "-iquote", (paths.QEMU_SOURCE / file).parent], build)
-                link = link.replace(command["output"], str(ours))
-        _run(shlex.split(link.replace("-o qemu-system-x86_64", f"-o {PROGRAM}")), build)
+        _link(build, originals)
     mark.write()
+
+
+def _link(build, originals):
+    """Compiles the originals, and links the program with them. Both files have to be other ones than the series has."""
+    link = next((command["command"] for command in _commands(build, "cpp_LINKER", "cpp_LINKER_RSP")
+                 if command["output"] == "qemu-system-x86_64"), "")
+    words, left = shlex.split(link), list(FILES)
+    for command in _commands(build, "c_COMPILER"):
+        file = next((file for file in left if command["file"].endswith("/" + file)), None)
+        if not file or command["output"] not in words:
+            continue
+        ours = PROGRAM.parent / (file.replace("/", "_") + ".o")
+        # Its list of dependencies, too, has the object's name.
+        compiler = [str(originals / file) if word == command["file"] else word.replace(command["output"], str(ours))
+                    for word in shlex.split(command["command"])]
+        _run([*compiler, "-iquote", (paths.QEMU_SOURCE / file).parent], build)
+        if not ours.exists() or _code(ours) == _code(build / command["output"]):
+            raise ui.Problem(f"xen-disk@unmended: upstream's {file} has the same code as that of the series, so there is "
+                             "nothing to compare. Does the series still change it?", LOG)
+        words[words.index(command["output"])] = str(ours)
+        left.remove(file)
+    if left or "-o" not in words:
+        raise ui.Problem(f"xen-disk@unmended: the build of QEMU in {paths.shown(build)} links no {left[0] if left else 'program'}, "
+                         "so upstream's cannot take its place. Build it anew: ./pvblk build", LOG)
+    words[words.index("-o") + 1] = str(PROGRAM)
+    _run(words, build)
+
+
+def _code(file):
+    """Of an object: its instructions. Names of files and lines differ anyway."""
+    said = subprocess.run(["objdump", "-d", "--no-show-raw-insn", str(file)], capture_output=True, text=True)
+    if said.returncode:
+        raise ui.Problem(f"objdump cannot read {paths.shown(file)}: {said.stderr.strip()[:200]}")
+    # The first lines name the file.
+    return said.stdout.partition("Disassembly")[2]
 
 
 def _commands(build, *rules):
