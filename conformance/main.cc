@@ -2,6 +2,7 @@
 /* blkif-conformance: see docs/conformance.rst. */
 #include "linux_domain.h"
 #include "loopback_domain.h"
+#include "operator.h"
 #include "options.h"
 #include "profile.h"
 #include "registry.h"
@@ -256,6 +257,13 @@ void died(int signal)
 int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<const Case *> &cases,
            const Profile &profile)
 {
+    Operator op(STDIN_FILENO, stdout, o.operator_can, 3 * o.patience);
+    std::vector<std::unique_ptr<OperatedDomain>> operated;
+    for (size_t i = 0; i < domains.size() && o.operator_can; i++) {
+        std::string vbd = i < o.vbds.size() ? o.vbds[i] : "loopback";
+        operated.push_back(std::make_unique<OperatedDomain>(*domains[i], op, vbd));
+        domains[i] = operated.back().get();
+    }
     RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat, o.after};
     Runner runner(std::move(domains), settings);
     Run run{o.subject.empty() ? (o.loopback ? "loopback" : "vbd " + o.vbds[0]) : o.subject,
@@ -303,6 +311,10 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
                 std::fprintf(stderr, "case %s\n", current.id.c_str());
         },
         [&](CaseResult r) {
+            if (std::string trouble = op.trouble(); !trouble.empty()) {
+                r.verdict = Verdict::Inconclusive;
+                r.why = trouble + (r.why.empty() ? "" : "; " + r.why);
+            }
             profile.apply(r);
             if (stream) { /* the subject may take us along: each line is out at once */
                 std::fputs(json_line(r).c_str(), stdout);

@@ -2,6 +2,8 @@
 /* The command line: see options.h. */
 #include "options.h"
 
+#include "operator.h"
+
 #include <algorithm>
 #include <cstring>
 #include <getopt.h>
@@ -36,6 +38,8 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
   --plan TEXT         with --loopback: make our backend misbehave (docs/faults.rst)
   --fail CALL:N       with --loopback: make the N-th call of the suite's own fail; CALL is node (a write to
                       XenStore), grant, channel or event. The suite must not blame the backend for it
+  --operator WORDS    who reads standard output and answers on standard input can do these for the suite:
+                      hold,resize,restart,quiet,maps or some of them (docs/conformance.rst)
   --gdb               wait for a debugger before the first case
   --progress          say on standard error which case runs
   --after ID          begin after this case, which ran already
@@ -76,6 +80,7 @@ enum : int {
     kShard,
     kPlan,
     kFail,
+    kOperator,
     kGdb,
     kProgress,
     kAfter,
@@ -100,6 +105,7 @@ constexpr struct option kOptions[] = {
     {"shard", required_argument, nullptr, kShard},
     {"plan", required_argument, nullptr, kPlan},
     {"fail", required_argument, nullptr, kFail},
+    {"operator", required_argument, nullptr, kOperator},
     {"gdb", no_argument, nullptr, kGdb},
     {"progress", no_argument, nullptr, kProgress},
     {"after", required_argument, nullptr, kAfter},
@@ -178,6 +184,12 @@ std::string take(int option, const std::string &value, Options &o)
         break;
     case kPlan: o.plan = value; break;
     case kFail: o.fail = value; break;
+    case kOperator:
+        if (auto can = Operator::parse(value); !can)
+            return "--operator " + value + " is none of hold, resize, restart, quiet and maps";
+        else
+            o.operator_can = *can;
+        break;
     case kGdb: o.wait_for_gdb = true; break;
     case kProgress: o.progress = true; break;
     case kAfter: o.after = value; break;
@@ -202,6 +214,8 @@ std::string check(const Options &o)
         return "--fail is for --loopback: Xen cannot be made to fail";
     if (o.what == Options::Do::Report && o.words.empty())
         return "--report takes files that --format jsonl wrote";
+    if (o.operator_can && o.wait_for_gdb)
+        return "--gdb reads standard input, and so does --operator: choose one";
     if (o.format == Options::Format::Html && o.output.empty())
         return "--format html needs -o FILE";
     return "";

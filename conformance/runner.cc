@@ -356,9 +356,12 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
                                       xenbus_state_name(b.front.their_state()));
             r.verdict = Verdict::Wedged;
             b.start_case();
-            if (b.domain.abilities() & kRemoves)
+            bool revived = b.domain.abilities() & kRemoves;
+            if (revived)
                 b.domain.restart();
-            else if (!b.domain.revive() || !b.begin())
+            else
+                revived = b.domain.revive();
+            if (!revived || !b.begin())
                 wedged_by_ = r.id;
             return;
         }
