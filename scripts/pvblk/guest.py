@@ -283,9 +283,10 @@ class Shell(Guest):
             raise
         return self
 
-    def start(self, *words):
-        """Begins a command; its lines, and the mark `ended STATUS`, are for next_line()."""
-        self.tell(shlex.join(map(str, words)))
+    def start(self, *words, hears=False):
+        """Begins a command; its lines, and the mark `ended STATUS`, are for next_line(). One that `hears` gets what we
+        tell() until it ends."""
+        self.tell(shlex.join(map(str, words)) + (" </dev/ttyS1" if hears else ""))
 
     def run(self, *words, seconds=60, on_line=None):
         """Runs a command; (exit status, lines of output). `on_line(line)` gets each line as it comes."""

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guest, images, initramfs, kernel, paths, qemu, realxen, stamp, ui, unmended, xenhost
+from . import guest, images, initramfs, kernel, operator, paths, qemu, realxen, stamp, ui, unmended, xenhost
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
@@ -24,6 +24,11 @@ CASE_SECONDS = 120
 MOST_FILE_BYTES = 64 * images.MIB
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
+# Of an emulated guest: by its number, each vbd in the words of device_add.
+VBDS = {"51712": {"id": "xvda", "vdev": "xvda", "drive": "rw"},
+        "51728": {"id": "xvdb", "vdev": "xvdb", "drive": "ro"},
+        "51744": {"id": "xvdc", "vdev": "xvdc", "drive": "large", "logical_block_size": 4096,
+                  "physical_block_size": 4096}}
 # Of an emulated guest.
 MODULES = ["xen_evtchn", "xen_gntalloc"]
 
@@ -150,13 +155,19 @@ class InMachine(Subject):
                                               machine.console))
         return journal
 
+    def operator(self, machine):
+        """Who does in this machine what no frontend can, or None."""
+
     def _play(self, machine, vbds, words, journal, on_result):
         """Plays until the suite ends (True), or a case takes the machine or the suite along."""
         with machine:
             journal.versions, journal.current = machine.versions, ""
+            operator = self.operator(machine)
             after = ["--after", journal.last()] if journal.results else []
             seats = [word for vbd in vbds for word in ("--vbd", vbd)]
-            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *after, *words)
+            able = ["--operator", operator.ABILITIES] if operator else []
+            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *able, *after, *words,
+                          hears=bool(operator))
             deadline = time.monotonic() + CASE_SECONDS
             try:
                 while True:
@@ -164,7 +175,7 @@ class InMachine(Subject):
                     if text.startswith(guest.MARK + "ended"):
                         break
                     # The time is for one case. Lines of others, as of a kernel that floods the line, give it no more.
-                    if journal.line(text, on_result):
+                    if not (operator and operator.takes(text)) and journal.line(text, on_result):
                         deadline = time.monotonic() + CASE_SECONDS
             except ui.Problem as problem:
                 if not journal.current:
@@ -209,10 +220,12 @@ class Emulated(InMachine):
             image = images.raw(folder / f"{name}.raw", DISK)
             words += ["-blockdev", f"driver=file,node-name={name}-file,filename={guest.escaped(image)},discard=unmap"
                       + options, "-blockdev", f"driver=raw,node-name={name},file={name}-file,discard=unmap{options}"]
-        for name, vdev, options in (("rw", "xvda", ""), ("ro", "xvdb", ""), ("large", "xvdc", ",logical_block_size=4096"
-                                    ",physical_block_size=4096")):
-            words += ["-device", f"{self.device},drive={name},vdev={vdev}{options}"]
-        return words, ["51712", "51728", "51744"]
+        for vbd in VBDS.values():
+            words += ["-device", ",".join([self.device, *(f"{name}={value}" for name, value in vbd.items())])]
+        return words + operator.WEIGHT, list(VBDS)
+
+    def operator(self, machine):
+        return operator.Operator(machine, {number: {"driver": self.device, **vbd} for number, vbd in VBDS.items()})
 
     def machine(self):
         folder = images.folder(f"conformance-{self.file_name}")
