@@ -181,7 +181,7 @@ class InMachine(Subject):
                 if not journal.current:
                     raise
                 status = machine.process.poll()
-                verdict, seen = ("WEDGED", f"the case did not end in {CASE_SECONDS} s") if status is None else \
+                verdict, seen = ("WEDGED", "the case does not end") if status is None else \
                     ("CRASH", f"its machine ended with status {status}")
                 journal.blame(verdict, seen, str(problem), on_result)
                 return False
