@@ -72,10 +72,12 @@ void pushed_while_in_flight(Bench &b)
     expect_reads(b, second);
 }
 
-/* The pages of the second request are mapped while the first one is in flight. */
+/* The pages of the second request are mapped while the first one is in flight. A
+ * backend that copies instead of mapping shows nothing until it answers. */
 void begun_while_in_flight(Bench &b)
 {
     b.domain.hold();
+    uint32_t idle = b.domain.mapped();
     auto first = stage_reads(b, 1);
     push(b);
     rest(b);
@@ -84,8 +86,11 @@ void begun_while_in_flight(Bench &b)
     b.send(second);
     rest(b);
     uint32_t after = b.domain.mapped();
-    b.expect(after == before + 4, "the backend begins the second request",
-             std::to_string(after - before) + " more pages are mapped");
+    if (before == idle)
+        b.saw("copies");
+    else
+        b.expect(after == before + 4, "the backend begins the second request",
+                 std::to_string(after - before) + " more pages are mapped");
     b.domain.release();
     expect_reads(b, first);
     b.expect(b.answer(second), {{Outcome::Okay, "blkif:op"}});
