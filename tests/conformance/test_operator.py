@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pvblk import operator, subjects, ui
+from pvblk import guest, images, operator, subjects, ui
 
 HOLDS = "ring/slot/full-in-flight"
 SEES_MAPS = "life/close/unmaps"
@@ -129,3 +129,36 @@ def test_quiet():
     assert drains("operator 1 quiet 51712")
     assert not drains("operator 2 hold 51712") and not drains("operator 3 quiet 51712")
     assert not drains("operator 4 release 51712") and drains("operator 5 quiet 51712")
+
+
+@pytest.mark.needs("qemu")
+@pytest.mark.claim("conformance/operator-qemu", "a QEMU whose disk is held does no READ until the release, has the size it is "
+                   "given, and gets its disk back after a restart")
+def test_qemu(name):
+    words, _ = subjects.OURS.disks(images.folder(name))
+    with guest.Guest(name, ["-accel", "tcg,xen-version=0x40011", "-m", 64, "-S", *words]) as machine:
+        hands = subjects.OURS.operator(machine)
+
+        def reads():
+            return next(disk["stats"]["rd_operations"] for disk in machine.qmp("query-blockstats")
+                        if disk.get("qdev", "").split("/")[-1] == "xvda")
+
+        def read():
+            machine.qmp("human-monitor-command", command_line='qemu-io -d xvda "aio_read 0 4k"')
+            hands.quiet(hands.disks["51712"])
+
+        def ask(verb, *words):
+            getattr(hands, verb)(hands.disks["51712"], *words)
+            return reads()
+
+        for _ in range(2):
+            before = ask("hold")
+            read()
+            read()
+            assert reads() == before and ask("release") == before + 2
+            read()
+            assert reads() == before + 3
+        ask("resize", "16384")
+        assert next(node["image"]["virtual-size"] for node in machine.qmp("query-named-block-nodes")
+                    if node["node-name"] == "rw") == 16384 * 512
+        assert ask("restart") == 0
