@@ -6,6 +6,7 @@
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#include <algorithm>
 #include <filesystem>
 #include <fnmatch.h>
 #include <fstream>
@@ -31,6 +32,23 @@ auto find(const Entries &entries, const std::string &id) -> decltype(entries.dat
         if (covers(e.pattern, id))
             return &e;
     return nullptr;
+}
+
+/* One or several; FAIL if there is none said. Empty: one of them is none. */
+std::vector<std::string> verdicts(toml::node_view<const toml::node> said)
+{
+    std::vector<std::string> all;
+    if (!said)
+        all.push_back("FAIL");
+    else if (const toml::array *list = said.as_array())
+        for (const toml::node &one : *list)
+            all.push_back(one.value_or(std::string()));
+    else
+        all.push_back(said.value_or(std::string()));
+    for (const std::string &one : all)
+        if (one != "FAIL" && one != "WEDGED" && one != "CRASH")
+            return {};
+    return all;
 }
 
 std::string at(const toml::node &node)
@@ -119,8 +137,12 @@ std::optional<Profile> Profile::parse(const std::string &text, std::string &prob
                 e.id = (*entry)["id"].value_or(std::string());
                 e.note = (*entry)["note"].value_or(std::string());
                 e.seen = (*entry)["seen"].value_or(std::string());
-                e.verdict = (*entry)["verdict"].value_or(std::string("FAIL"));
+                e.verdicts = verdicts((*entry)["verdict"]);
                 e.sometimes = (*entry)["sometimes"].value_or(false);
+            }
+            if (e.verdicts.empty()) {
+                problem = at(one) + "verdict is FAIL, WEDGED or CRASH, or a list of them";
+                return std::nullopt;
             }
             if (e.pattern.empty() || e.note.empty() || (key == "deviation" && e.id.empty())) {
                 problem = at(one) + "a " + std::string(key.str()) + " needs a case and a note" +
@@ -176,7 +198,8 @@ void Profile::apply(CaseResult &r) const
             stale("the deviation " + e->id + " of the profile: " + e->note);
         return;
     }
-    if (verdict_name(r.verdict) != e->verdict || (!e->seen.empty() && r.seen != e->seen))
+    if (std::ranges::find(e->verdicts, verdict_name(r.verdict)) == e->verdicts.end() ||
+        (!e->seen.empty() && r.seen != e->seen))
         return;
     r.verdict = Verdict::Deviation;
     r.deviation = e->id;

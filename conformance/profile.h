@@ -10,7 +10,7 @@
  *     case = "request/op/7-unknown"  # a glob over IDs
  *     note = "an unknown operation is answered ERROR"
  *     seen = "ERROR"              # optional: another answer is a FAIL
- *     verdict = "CRASH"           # optional: FAIL without it, or WEDGED
+ *     verdict = "CRASH"           # optional: FAIL without it, or WEDGED, or a list
  *     sometimes = true            # optional: it may pass as well
  *     [[skip]]
  *     case = "persistent/reuse/again"
@@ -47,7 +47,8 @@ private:
     /* Globs that match no case of the suite: "" if none. */
     std::string unknown_cases() const;
     struct Entry {
-        std::string id{}, pattern{}, note{}, seen{}, verdict{};
+        std::string id{}, pattern{}, note{}, seen{};
+        std::vector<std::string> verdicts{};
         bool sometimes{false};
     };
     std::vector<Entry> deviations_{}, skips_{};

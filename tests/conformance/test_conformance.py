@@ -45,6 +45,7 @@ BAD = [
     (("--loopback", "--profile", "{file}"), 2, "line 2", "a = 1\n= 2\n"),
     (("--loopback", "--profile", "{file}"), 2, "names no/such/case", PROFILE.replace("request/op/*", "no/such/case")),
     (("--loopback", "--profile", "{file}"), 2, "needs a case and a note", "[[deviation]]\nid = 'X'\n"),
+    (("--loopback", "--profile", "{file}"), 2, "FAIL, WEDGED or CRASH", PROFILE + "verdict = ['FAIL', 'PASS']\n"),
     (("--loopback", "--profile", "/"), 2, "cannot be read", ""),
     (("--loopback", "--profile", "{file}"), 2, "do two extend each other", 'extends = "file"\n'),
     (("--report", "/no/such/file"), 2, "cannot be read", ""),
@@ -83,6 +84,8 @@ def test_profile(tmp_path):
     assert verdict(PROFILE, *worse) == (0, "DEVIATION")
     assert verdict(PROFILE + 'seen = "OKAY"\n', *worse) == (1, "FAIL")
     assert verdict(PROFILE + 'seen = "ERROR"\n', *worse) == (0, "DEVIATION")
+    assert verdict(PROFILE + 'verdict = "WEDGED"\n', *worse) == (1, "FAIL")
+    assert verdict(PROFILE + 'verdict = ["WEDGED", "FAIL"]\n', *worse) == (0, "DEVIATION")
     assert verdict(PROFILE, "--loopback", "request/op/255-unknown") == (1, "FAIL")
     assert verdict(PROFILE + "sometimes = true\n", "--loopback", "request/op/255-unknown") == (0, "PASS")
     # The file's own entry comes before those of the file that it extends.
