@@ -43,7 +43,10 @@ class Monitor:
         package = _package()
         if package not in sys.path:
             sys.path.append(package)
-        from qemu.qmp import QMPClient
+        try:
+            from qemu.qmp import QMPClient
+        except ImportError as error:
+            raise Refused(f"QEMU's source has no QMP package in {paths.shown(package)}") from error
         self._loop = asyncio.new_event_loop()
         self._client = QMPClient()
         # It takes all capabilities: with "oob", QEMU takes the next command while it is still at the one before.
