@@ -190,8 +190,8 @@ void Runner::run(const std::vector<Planned> &plan, const std::function<void(cons
             r.verdict = Verdict::Inconclusive;
             r.why = "the backend is wedged since " + wedged_by_;
         } else {
-            begins(p.play);
             for (uint32_t i = 0; i < options_.repeat; i++) {
+                begins(p.play); /* whoever watches the time gives it to each repetition */
                 r = play(p.play, *seat_for(c.needs));
                 if (r.verdict != Verdict::Pass)
                     break;

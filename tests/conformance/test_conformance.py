@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -154,3 +155,37 @@ def test_own_trouble(call, count, word):
         ended = said.returncode == 3 and word in said.stderr
         if bad or not (results or ended):
             raise ui.Problem(f"{call} {number}: exit code {said.returncode}, {said.stderr}{bad[:1]}")
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/repeat", "--repeat plays each case that often, says so each time, and has one result for all")
+def test_repeat():
+    said = suite("--loopback", "--progress", "--repeat", "3", "--format", "jsonl", "request/op/7-unknown")
+    assert said.stderr.splitlines() == ["case request/op/7-unknown"] * 3
+    assert [json.loads(line)["id"] for line in said.stdout.splitlines()[1:]] == ["request/op/7-unknown"]
+    worse = ("--plan", "at respond op=other times=1: response/status -1", "--repeat", "3", "-q", "request/op/255-unknown")
+    assert suite("--loopback", *worse).returncode == 1
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/after", "--after plays the cases that follow one, and a run without all of them is not good")
+def test_after():
+    def ids(*words):
+        said = suite("--loopback", "--format", "jsonl", "request/*/*", *words)
+        return [json.loads(line)["id"] for line in said.stdout.splitlines()[1:]], said.returncode
+
+    for order in ((), ("--seed", "7")):
+        everything, status = ids(*order)
+        assert len(everything) > 10 and status == 0
+        assert ids(*order, "--after", everything[3]) == (everything[4:], 3)
+    assert ids("--after", everything[-1], *order) == ([], 3)
+    assert ids("--after", "no/such/case") == ([], 3)
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/time-limit", "--time-limit ends a run in time with a report, and the run is not good")
+def test_time_limit():
+    begin = time.monotonic()
+    said = suite("--loopback", "--time-limit", "1", "--repeat", "9999999", "request/op/7-unknown")
+    assert time.monotonic() - begin < 20
+    assert said.returncode in (3, 4) and "request/op/7-unknown" in said.stdout
