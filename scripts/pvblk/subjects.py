@@ -46,6 +46,7 @@ class Journal:
     current: str = ""
     refusal: str = ""
     versions: str = ""  # of what the machine runs
+    began: float = 0  # when the first machine was ready
     troubles: list = field(default_factory=list)  # Problems that no case is to blame for: the run is not good
 
     def line(self, text, on_result):
@@ -162,12 +163,13 @@ class InMachine(Subject):
         """Plays until the suite ends (True), or a case takes the machine or the suite along."""
         with machine:
             journal.versions, journal.current = machine.versions, ""
+            journal.began = journal.began or time.monotonic()
             operator = self.operator(machine)
             after = ["--after", journal.last()] if journal.results else []
             seats = [word for vbd in vbds for word in ("--vbd", vbd)]
             able = ["--operator", operator.ABILITIES] if operator else []
-            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *able, *after, *words,
-                          hears=bool(operator))
+            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *able, *after,
+                          *within_limit(words, time.monotonic() - journal.began), hears=bool(operator))
             deadline = time.monotonic() + CASE_SECONDS
             try:
                 while True:
@@ -192,6 +194,14 @@ class InMachine(Subject):
             journal.end(status, machine.console)
             machine.power_off()
         return True
+
+
+def within_limit(words, seconds):
+    """The words for a later machine: what --time-limit leaves after so many seconds, for it is one limit for all."""
+    if "--time-limit" not in words:
+        return words
+    at = words.index("--time-limit") + 1
+    return [*words[:at], str(max(int(words[at]) - int(seconds), 1)), *words[at + 1:]]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`./pvblk conformance` over machines that only say what a test tells them: they die, hang, and refuse at will."""
 
+import itertools
 import json
 import re
 import shutil
@@ -55,7 +56,7 @@ class Machine:
     def __exit__(self, *_):
         pass
 
-    def start(self, *words):
+    def start(self, *words, **_):
         self.words = list(words)
 
     def next_line(self, seconds):
@@ -158,6 +159,17 @@ def test_most_boots(play, monkeypatch):
     status, verdicts, said = play(Machine(head(), *played(A), DIES), Machine(head(), *played(B), DIES))
     assert (status, verdicts) == (3, {A: "PASS", B: "PASS"})
     assert "2 machines" in said and "did not run" in said
+
+
+@pytest.mark.claim("conformance/limit-of-all", "--time-limit is for all machines of a subject together")
+def test_limit_of_all(play, monkeypatch):
+    # An hour passes with each look at the clock.
+    monkeypatch.setattr(subjects, "time", SimpleNamespace(monotonic=itertools.count(1, 3600).__next__))
+    first, second = Machine(head(), *played(A), DIES), Machine(head(), *played(B, C), ended())
+    play(first, second, words=["--time-limit", "40000"])
+    limits = [int(machine.words[machine.words.index("--time-limit") + 1]) for machine in (first, second)]
+    assert 0 < limits[1] <= limits[0] - 3600
+    assert subjects.within_limit(["--time-limit", "5", A], 7) == ["--time-limit", "1", A]
 
 
 @pytest.mark.claim("conformance/suite-dies", "if the suite itself dies in a case, that case is INCONCLUSIVE, and the others "
