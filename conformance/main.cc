@@ -116,7 +116,8 @@ std::string report(const std::vector<Run> &runs, const Options &o, std::string &
             for (const CaseResult &r : run.results)
                 if (!o.quiet && r.verdict != Verdict::Skip)
                     all += line(r);
-            all += summary(run);
+            if (!o.quiet || o.baseline.empty())
+                all += summary(run);
             break;
         }
     if (o.format == Options::Format::Html)
@@ -174,6 +175,23 @@ std::string changes(const Run &before, const Run &after)
     return all.empty() ? "no case changed\n" : all;
 }
 
+/* Nothing: none is asked for, or `problem` says why it cannot be. */
+std::optional<Run> read_baseline(const Options &o, std::string &problem)
+{
+    return o.baseline.empty() ? std::nullopt : read_run(o.baseline, problem);
+}
+
+/* After the report, but not into what another program reads. */
+void put_changes(const std::vector<Run> &runs, const Options &o, const std::optional<Run> &before)
+{
+    bool free = o.format == Options::Format::Text || !o.output.empty();
+    for (const Run &run : runs) {
+        std::string title = runs.size() > 1 ? run.subject + ":\n" : "";
+        if (before)
+            std::fputs((title + changes(*before, run)).c_str(), free ? stdout : stderr);
+    }
+}
+
 /* What a run that its subject's death ended could not say of a case. */
 void complete(CaseResult &r)
 {
@@ -197,6 +215,29 @@ int worst_code(const std::vector<Run> &runs)
     return 77;
 }
 
+std::string name_of(const std::string &path)
+{
+    return path.substr(path.rfind('/') + 1);
+}
+
+bool is_judged(const Run &run)
+{
+    return !run.profile.empty() ||
+           std::any_of(run.results.begin(), run.results.end(),
+                       [](const CaseResult &r) { return r.verdict == Verdict::Deviation; });
+}
+
+/* Runs of one subject get the names of their files. */
+void tell_apart(std::vector<Run> &runs, const std::vector<std::string> &files)
+{
+    std::map<std::string, uint32_t> times;
+    for (const Run &run : runs)
+        times[run.subject]++;
+    for (size_t i = 0; i < runs.size(); i++)
+        if (times[runs[i].subject] > 1)
+            runs[i].subject += " (" + files[i] + ")";
+}
+
 int show_runs(const Options &o, const Profile &profile)
 {
     std::vector<Run> runs;
@@ -205,16 +246,26 @@ int show_runs(const Options &o, const Profile &profile)
         auto run = read_run(path, problem);
         if (!run)
             return refuse(problem);
+        if (!o.profile.empty() && is_judged(*run))
+            return refuse(path + " was judged by a profile already, which hides what the cases "
+                                 "saw: name the file of a run without --profile");
+        if (!o.profile.empty())
+            run->profile = name_of(o.profile);
         for (CaseResult &r : run->results) {
             complete(r);
             profile.apply(r);
         }
         runs.push_back(std::move(*run));
     }
+    tell_apart(runs, o.words);
+    auto before = read_baseline(o, problem);
+    if (!problem.empty())
+        return refuse(problem);
     std::string text = report(runs, o, problem);
     if (!problem.empty())
         return refuse(problem);
     int code = put(text, o);
+    put_changes(runs, o, before);
     return code ? code : worst_code(runs);
 }
 
@@ -271,12 +322,21 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
             PVBLK_SUITE_VERSION,
             now(),
             "",
+            name_of(o.profile),
+            0,
             {}};
-    run.command =
-        o.loopback ? "blkif-conformance --loopback" : "blkif-conformance --vbd " + o.vbds[0];
+    run.command = o.loopback ? "blkif-conformance --loopback" : "blkif-conformance";
+    for (const std::string &vbd : o.vbds)
+        run.command += " --vbd " + vbd;
+    if (o.allow_writes)
+        run.command += " --allow-writes";
     if (!o.plan.empty())
         run.command += " --plan " + quoted(o.plan);
-    if (std::string problem = runner.prepare(); !problem.empty())
+    std::string problem;
+    auto before = read_baseline(o, problem);
+    if (!problem.empty())
+        return refuse(problem);
+    if (problem = runner.prepare(); !problem.empty())
         return refuse(problem, kHarness);
     auto plan = runner.plan(cases);
     if (o.seed) {
@@ -324,16 +384,8 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
         });
     alarm(0);
     runner.clean_up();
-    if (!o.baseline.empty()) {
-        std::string problem;
-        auto before = read_run(o.baseline, problem);
-        if (!before)
-            return refuse(problem);
-        std::fputs(changes(*before, run).c_str(), stdout);
-        return exit_code(run);
-    }
-    std::string problem;
     int code = stream ? 0 : put(report({run}, o, problem), o);
+    put_changes({run}, o, before);
     return code ? code : exit_code(run);
 }
 

@@ -27,7 +27,7 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
                       No other frontend may use them: do not load xen-blkfront
   --allow-writes      take a disk that is not empty
   --profile FILE      what is known of this backend (TOML): known failures become DEVIATION, stale entries FAIL
-  --baseline FILE     an earlier run (jsonl): show only what changed since, by ID
+  --baseline FILE     an earlier run (jsonl): after the report, show what changed since, by ID; with -q only that
   --format F          text, tap, junit, jsonl or html; -o FILE writes it there
   --subject NAME, --version TEXT   for the report
   --patience SECONDS  wait that long for an answer (default 3)

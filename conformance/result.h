@@ -42,6 +42,7 @@ struct Run {
     std::string suite{};              /* our own version */
     std::string date{};               /* UTC, ISO 8601 */
     std::string command{};            /* that repeats it; a case's ID is added */
+    std::string profile{};            /* the file by which it was judged: "" none */
     uint32_t planned{0};              /* cases; fewer results: the run was cut off */
     std::vector<CaseResult> results{};
 };

@@ -16,6 +16,8 @@ namespace
 
 using Json = nlohmann::ordered_json;
 
+constexpr int64_t kMostMs = 1'000'000'000; /* a case takes no longer than some days */
+
 constexpr std::array<const char *, 3> kLanes{"front", "back", "store"};
 
 /* The backend's text may hold anything. */
@@ -30,10 +32,15 @@ std::string text(const Json &j, const char *key)
     return it != j.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
-int64_t number(const Json &j, const char *key)
+/* A whole number from 0 on, of a file that anybody may have written. */
+int64_t number(const Json &j, const char *key, int64_t most)
 {
     auto it = j.find(key);
-    return it != j.end() && it->is_number_integer() ? it->get<int64_t>() : 0;
+    if (it == j.end() || !it->is_number_integer())
+        return 0;
+    return it->is_number_unsigned() ? static_cast<int64_t>(std::min<uint64_t>(
+                                          it->get<uint64_t>(), static_cast<uint64_t>(most)))
+                                    : std::clamp<int64_t>(it->get<int64_t>(), 0, most);
 }
 
 std::optional<Verdict> verdict_of(const std::string &name)
@@ -60,7 +67,7 @@ std::optional<CaseResult> result_of(const Json &j)
     r.seen = text(j, "seen");
     r.why = text(j, "why");
     r.deviation = text(j, "deviation");
-    r.took = std::chrono::milliseconds(number(j, "ms"));
+    r.took = std::chrono::milliseconds(number(j, "ms", kMostMs));
     auto happened = j.find("happened");
     if (happened == j.end() || !happened->is_array())
         return r;
@@ -71,7 +78,8 @@ std::optional<CaseResult> result_of(const Json &j)
         for (size_t i = 0; i < kLanes.size(); i++)
             if (text(h, "lane") == kLanes[i])
                 lane = static_cast<Lane>(i);
-        r.happened.push_back({std::chrono::microseconds(number(h, "us")), lane, text(h, "what")});
+        r.happened.push_back(
+            {std::chrono::microseconds(number(h, "us", 1000 * kMostMs)), lane, text(h, "what")});
     }
     return r;
 }
@@ -80,14 +88,16 @@ std::optional<CaseResult> result_of(const Json &j)
 
 std::string json_head(const Run &run)
 {
-    return dump(Json{{"format", "blkif-conformance/1"},
-                     {"subject", run.subject},
-                     {"version", run.version},
-                     {"suite", run.suite},
-                     {"date", run.date},
-                     {"command", run.command},
-                     {"planned", run.planned}}) +
-           "\n";
+    Json j{{"format", "blkif-conformance/1"},
+           {"subject", run.subject},
+           {"version", run.version},
+           {"suite", run.suite},
+           {"date", run.date},
+           {"command", run.command},
+           {"planned", run.planned}};
+    if (!run.profile.empty())
+        j["profile"] = run.profile;
+    return dump(j) + "\n";
 }
 
 std::string json_line(const CaseResult &r)
@@ -141,8 +151,8 @@ std::optional<Run> parse_jsonl(const std::string &all, std::string &problem)
             run.suite = text(j, "suite");
             run.date = text(j, "date");
             run.command = text(j, "command");
-            run.planned =
-                static_cast<uint32_t>(std::clamp<int64_t>(number(j, "planned"), 0, 100'000));
+            run.profile = text(j, "profile");
+            run.planned = static_cast<uint32_t>(number(j, "planned", 100'000));
             continue;
         }
         auto r = result_of(j);

@@ -165,10 +165,61 @@ def test_baseline(run_file):
     gone, other = "request/op/gone", "request/op/7-unknown"
     before = run_file([{**case("PASS"), "id": gone}, {**case("FAIL"), "id": other}])
     words = ["--loopback", "request/op/7-unknown", "request/op/4-reserved"]
-    assert suite(*words, "--baseline", before).stdout.decode().splitlines() == [
-        "request/op/4-reserved: new, PASS", f"{other}: FAIL -> PASS", f"{gone}: gone, it was PASS"]
-    before.write_bytes(suite(*words, "--format", "jsonl").stdout)
-    assert suite(*words, "--baseline", before).stdout == b"no case changed\n"
+    changed = ["request/op/4-reserved: new, PASS", f"{other}: FAIL -> PASS", f"{gone}: gone, it was PASS"]
+    assert suite(*words, "-q", "--baseline", before).stdout.decode().splitlines() == changed
+    report = suite(*words).stdout
+    assert suite(*words, "--baseline", before).stdout.decode().splitlines() == report.decode().splitlines() + changed
+    # What another program reads stays as it is.
+    answer = suite(*words, "--format", "tap", "--baseline", before)
+    assert answer.stdout.startswith(b"TAP") and answer.stderr.decode().splitlines() == changed
+    after = suite(*words, "--format", "jsonl").stdout
+    run = before.with_name("after.jsonl")
+    run.write_bytes(after)
+    assert suite("--report", "-q", run, "--baseline", before).stdout.decode().splitlines() == changed
+    assert suite(*words, "-q", "--baseline", run).stdout == b"no case changed\n"
+
+
+@pytest.mark.claim("conformance/baseline-exit", "--baseline does not change the exit code, and a file that cannot be read is "
+                   "refused before any case runs")
+def test_baseline_exit(run_file):
+    before = run_file([case("PASS")])
+    plan = "at respond op=other: response/status -1"
+    words = ["--loopback", "--plan", plan, "request/op/255-unknown", "--baseline"]
+    assert suite(*words, before).returncode == 1
+    assert "cannot be read" in refusal("--progress", *words, before.with_name("none"), code=2)
+
+
+@pytest.mark.claim("conformance/judged-once", "a run that a profile judged is not judged again: the profile hides what was seen")
+def test_judged_once(run_file, tmp_path):
+    profile, judged = tmp_path / "known.toml", tmp_path / "judged.jsonl"
+    profile.write_text('[[deviation]]\nid = "X"\ncase = "request/op/fail"\nnote = "known"\n')
+    assert suite("--report", run_file([case("FAIL")]), "--profile", profile, "--format", "jsonl", "-o",
+                 judged).returncode == 0
+    assert "judged by a profile already" in refusal("--report", judged, "--profile", profile, code=2)
+    assert suite("--report", judged).returncode == 0
+    # A file of an older suite does not name its profile.
+    old = run_file([case("DEVIATION")], "old.jsonl")
+    assert "judged by a profile already" in refusal("--report", old, "--profile", profile, code=2)
+
+
+@pytest.mark.claim("conformance/same-subject", "two runs of one subject stay two, by the names of their files")
+def test_same_subject(run_file, tmp_path):
+    files = [run_file([case("PASS")], "a.jsonl"), run_file([case("FAIL")], "b.jsonl")]
+    said = report("text", *files).decode()
+    assert all(f"xen-disk ({file}): " in said for file in files), said
+    page = html(tmp_path, *files).read_text()
+    assert all(f'"subject":"xen-disk ({file})"' in page for file in files)
+
+
+@pytest.mark.claim("conformance/times", "a time in a file that is below zero or absurd breaks no format")
+@pytest.mark.parametrize("ms", [-5, -(1 << 63), (1 << 63) - 1, 1 << 64, 1.5e300, "5"])
+def test_times(run_file, ms):
+    path = run_file([case("FAIL", ms=ms, happened=[{"us": ms, "lane": "front", "what": "READ"}])] * 2)
+    text = report("junit", path)
+    read_by(["xmllint", "--noout", "-"], text)
+    assert all(0 <= float(time) < 1e8 for time in re.findall(r'time="([^"]*)"', text.decode())), text
+    kept = [json.loads(line) for line in report("jsonl", path).splitlines()[1:]]
+    assert all(0 <= one["ms"] <= 10**9 and 0 <= one["happened"][0]["us"] <= 10**12 for one in kept), kept
 
 
 @pytest.mark.claim("conformance/refusals", "a file that cannot be used is refused in one sentence")
