@@ -280,29 +280,84 @@ std::string quoted(const std::string &text)
 
 /* ---- a run ------------------------------------------------------------------------------ */
 
-/* For the signal that ends us in the middle of a case. */
+/* For the signal that ends us, in the middle of a case or elsewhere. */
 struct Current {
     const Options *options{nullptr};
     Run *run{nullptr};
-    std::string id{};
+    bool streams{false}; /* each result is written at once */
+    /* What is to be played, and how many of it have begun. */
+    const std::vector<Runner::Planned> *plan{nullptr};
+    size_t begun{0};
 };
 Current current;
 
-void died(int signal)
+/* The report's text may never come to its end: what this signal interrupted may hold a
+ * lock, and nobody may read the file. */
+void limit_the_end()
 {
-    std::signal(signal, SIG_DFL);
-    /* Nothing is safe here, and nothing can be lost any more. */
+    constexpr unsigned kSeconds = 5;
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    std::signal(SIGALRM, SIG_DFL);
+    (void)sigprocmask(SIG_UNBLOCK, &alarms, nullptr);
+    alarm(kSeconds);
+}
+
+/* What the signal means for the case that it interrupted. */
+CaseResult interrupted(const Runner::Planned &p, int signal)
+{
+    CaseResult r = Runner::not_played(p, "the time limit ended the case");
+    if (!current.options->loopback)
+        return r;
+    /* Both ends are in this process, and a wait ends at once. */
     bool late = signal == SIGALRM;
-    CaseResult r;
-    r.id = current.id;
+    r.why.clear();
     r.verdict = late ? Verdict::Wedged : Verdict::Crash;
     r.expected = "the backend lives, and comes to an end";
     r.seen = late ? "it did not return within the time limit"
                   : "signal " + std::to_string(signal) + " in the process of both ends";
-    current.run->results.push_back(r);
-    std::string problem;
-    (void)put(report({*current.run}, *current.options, problem), *current.options);
-    std::_Exit(4);
+    return r;
+}
+
+void died(int signal)
+{
+    std::signal(signal, SIG_DFL);
+    limit_the_end();
+    /* Nothing is safe here, and nothing can be lost any more. */
+    bool late = signal == SIGALRM;
+    if (!current.plan)
+        std::_Exit(refuse(late ? "the time limit was over before the first case: give more time"
+                               : "signal " + std::to_string(signal) + " before the first case",
+                          kHarness));
+    std::vector<CaseResult> &results = current.run->results;
+    size_t known = results.size();
+    for (size_t i = known; i < current.plan->size() && (late || i < current.begun); i++) {
+        const Runner::Planned &p = (*current.plan)[i];
+        results.push_back(i < current.begun
+                              ? interrupted(p, signal)
+                              : Runner::not_played(p, "the time limit was over before the case"));
+    }
+    const Options &o = *current.options;
+    if (late && known == current.plan->size() && !o.loopback && !o.allow_writes)
+        (void)refuse("the time limit was over before the disk was empty again");
+    if (current.streams) {
+        for (size_t i = known; i < results.size(); i++)
+            std::fputs(json_line(results[i]).c_str(), stdout);
+        std::fflush(stdout);
+    } else {
+        std::string problem;
+        (void)put(report({*current.run}, o, problem), o);
+    }
+    std::_Exit(exit_code(*current.run));
+}
+
+/* Without those that an earlier run played, to this one. */
+void go_on_after(std::vector<Runner::Planned> &plan, const std::string &id)
+{
+    auto last = std::find_if(plan.begin(), plan.end(),
+                             [&](const Runner::Planned &p) { return p.play.id() == id; });
+    plan.erase(plan.begin(), last == plan.end() ? last : last + 1);
 }
 
 int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<const Case *> &cases,
@@ -315,7 +370,11 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
         operated.push_back(std::make_unique<OperatedDomain>(*domains[i], op, vbd));
         domains[i] = operated.back().get();
     }
-    RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat, o.after};
+    RunnerOptions settings{o.patience, o.allow_writes || o.loopback, o.repeat};
+    /* The last tenth of the time is for the disk: it is empty again at the end. */
+    if (o.time_limit.count())
+        settings.until =
+            std::chrono::steady_clock::now() + std::chrono::milliseconds(o.time_limit) * 9 / 10;
     Runner runner(std::move(domains), settings);
     Run run{o.subject.empty() ? (o.loopback ? "loopback" : "vbd " + o.vbds[0]) : o.subject,
             o.version,
@@ -336,6 +395,10 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
     auto before = read_baseline(o, problem);
     if (!problem.empty())
         return refuse(problem);
+    bool stream = o.format == Options::Format::Jsonl && o.output.empty();
+    current = {&o, &run, stream, nullptr, 0};
+    std::signal(SIGALRM, died);
+    alarm(static_cast<unsigned>(o.time_limit.count()));
     if (problem = runner.prepare(); !problem.empty())
         return refuse(problem, kHarness);
     auto plan = runner.plan(cases);
@@ -354,21 +417,20 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
     }
     run.planned = static_cast<uint32_t>(plan.size());
     before_first_case();
-    current = {&o, &run, ""};
+    if (!o.after.empty())
+        go_on_after(plan, o.after);
+    current.plan = &plan;
     if (o.loopback)
-        for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGALRM})
+        for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL})
             std::signal(s, died);
-    if (o.time_limit.count())
-        alarm(static_cast<unsigned>(o.time_limit.count()));
-    bool stream = o.format == Options::Format::Jsonl && o.output.empty();
     if (stream)
         std::fputs(json_head(run).c_str(), stdout);
     runner.run(
         plan,
         [&](const Play &p) {
-            current.id = p.id();
+            current.begun = run.results.size() + 1;
             if (o.progress)
-                std::fprintf(stderr, "case %s\n", current.id.c_str());
+                std::fprintf(stderr, "case %s\n", p.id().c_str());
         },
         [&](CaseResult r) {
             if (std::string trouble = op.trouble(); !trouble.empty()) {
@@ -382,8 +444,8 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
             }
             run.results.push_back(std::move(r));
         });
-    alarm(0);
     runner.clean_up();
+    alarm(0);
     int code = stream ? 0 : put(report({run}, o, problem), o);
     put_changes({run}, o, before);
     return code ? code : exit_code(run);

@@ -57,6 +57,9 @@ std::string Runner::prepare()
 {
     for (Seat &seat : seats_) {
         std::string problem = prepare(seat, &seat == &seats_[0]);
+        if (!problem.empty() && seat.bench->could_not())
+            problem = "the suite cannot work with " + seat.bench->domain.frontend() + ": " +
+                      seat.bench->trouble();
         if (!problem.empty() && &seat == &seats_[0])
             return problem;
         seat.problem = problem;
@@ -69,10 +72,7 @@ std::string Runner::prepare(Seat &seat, bool first)
     Bench &b = *seat.bench;
     std::string where = b.domain.frontend();
     b.start_case();
-    bool waits = b.begin();
-    if (b.could_not())
-        return "the suite cannot work with " + where + ": " + b.trouble();
-    if (!waits)
+    if (!b.begin())
         return "the backend of " + where + " does not come to InitWait, its state is " +
                xenbus_state_name(b.front.their_state()) + ": is another frontend using this vbd?";
     if (!b.connect(Shape{}))
@@ -170,38 +170,51 @@ std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases
 
 /* ---- a case ------------------------------------------------------------------------ */
 
+CaseResult Runner::not_played(const Planned &p, const std::string &why)
+{
+    const Case &c = *p.play.what;
+    CaseResult r;
+    r.id = p.play.id();
+    r.clause = c.clause;
+    r.level = level_name(c.level);
+    r.kind = kind_name(c.kind);
+    r.what = c.what;
+    r.verdict = p.skip.empty() ? Verdict::Inconclusive : Verdict::Skip;
+    r.why = p.skip.empty() ? why : p.skip;
+    return r;
+}
+
+bool Runner::time_is_over() const
+{
+    return std::chrono::steady_clock::now() >= options_.until;
+}
+
 void Runner::run(const std::vector<Planned> &plan, const std::function<void(const Play &)> &begins,
                  const std::function<void(CaseResult)> &ended)
 {
-    bool waits = !options_.after.empty();
     for (const Planned &p : plan) {
-        std::string id = p.play.id();
-        if (waits) {
-            waits = id != options_.after;
-            continue;
+        CaseResult r =
+            not_played(p, wedged_by_.empty() ? "the time limit was over before the case"
+                                             : "the backend is wedged since " + wedged_by_);
+        if (p.skip.empty() && wedged_by_.empty() && !time_is_over()) {
+            play(p.play, r, begins);
         }
-        const Case &c = *p.play.what;
-        CaseResult r;
-        r.id = id;
-        if (!p.skip.empty()) {
-            r.verdict = Verdict::Skip;
-            r.why = p.skip;
-        } else if (!wedged_by_.empty()) {
-            r.verdict = Verdict::Inconclusive;
-            r.why = "the backend is wedged since " + wedged_by_;
-        } else {
-            for (uint32_t i = 0; i < options_.repeat; i++) {
-                begins(p.play); /* whoever watches the time gives it to each repetition */
-                r = play(p.play, *seat_for(c.needs));
-                if (r.verdict != Verdict::Pass)
-                    break;
-            }
-        }
-        r.clause = c.clause;
-        r.level = level_name(c.level);
-        r.kind = kind_name(c.kind);
-        r.what = c.what;
         ended(std::move(r));
+    }
+}
+
+void Runner::play(const Play &p, CaseResult &r, const std::function<void(const Play &)> &begins)
+{
+    for (uint32_t i = 0; i < options_.repeat; i++) {
+        if (i && time_is_over()) {
+            r.verdict = Verdict::Inconclusive;
+            r.why = "the time limit was over after " + std::to_string(i) + " repetitions";
+            return;
+        }
+        begins(p); /* whoever watches the time gives it to each repetition */
+        play(p, *seat_for(p.what->needs), r);
+        if (r.verdict != Verdict::Pass)
+            return;
     }
 }
 
@@ -223,12 +236,10 @@ Shape shape_of(Axis axis, const Offer &offer)
 
 } // namespace
 
-CaseResult Runner::play(const Play &p, Seat &seat)
+void Runner::play(const Play &p, Seat &seat, CaseResult &r)
 {
     const Case &c = *p.what;
     Bench &b = *seat.bench;
-    CaseResult r;
-    r.id = p.id();
     auto begun = b.domain.now();
     log_.begin(begun);
     b.start_case();
@@ -248,7 +259,6 @@ CaseResult Runner::play(const Play &p, Seat &seat)
     r.took = std::chrono::duration_cast<std::chrono::milliseconds>(b.domain.now() - begun);
     if (r.verdict != Verdict::Pass)
         r.happened.assign(log_.kept().begin(), log_.kept().end());
-    return r;
 }
 
 void Runner::judge_body(Bench &b, CaseResult &r)
@@ -264,6 +274,8 @@ void Runner::judge_body(Bench &b, CaseResult &r)
 /* A WRITE, and a READ of it. */
 bool Runner::goes_on(Bench &b)
 {
+    b.expect(b.front.free() > 0, "requests are answered",
+             "a ring full of requests without an answer");
     if (b.offer().readonly) {
         b.expect(b.ask(b.request(Op::Read, kProbe)), {{Outcome::Okay, "blkif:op"}});
     } else {

@@ -21,8 +21,8 @@ struct RunnerOptions {
     std::chrono::milliseconds patience{3000}; /* for one answer */
     bool allow_writes{false};                 /* on a disk that is not empty */
     uint32_t repeat{1};
-    /* The last case, with variation, of a run that the subject's death ended. */
-    std::string after{};
+    /* Cases that have not begun by then are not played. */
+    std::chrono::steady_clock::time_point until{std::chrono::steady_clock::time_point::max()};
 };
 
 /* One way to play a case. */
@@ -51,7 +51,9 @@ public:
         std::string skip{}; /* "": it runs */
     };
     std::vector<Planned> plan(const std::vector<const Case *> &cases) const;
-    /* Before each case `begins` is called, and `ended` after it. */
+    /* The result of a case that is skipped, or, for this reason, cannot be played. */
+    static CaseResult not_played(const Planned &p, const std::string &why);
+    /* Before each case that is played `begins` is called, and `ended` after every case. */
     void run(const std::vector<Planned> &plan, const std::function<void(const Play &)> &begins,
              const std::function<void(CaseResult)> &ended);
     /* Puts zeros on each disk that was found empty. */
@@ -67,7 +69,9 @@ private:
     const Seat *seat_for(uint32_t needs) const;
     std::string unusable() const;
     std::string prepare(Seat &seat, bool first);
-    CaseResult play(const Play &p, Seat &seat);
+    bool time_is_over() const;
+    void play(const Play &p, CaseResult &r, const std::function<void(const Play &)> &begins);
+    void play(const Play &p, Seat &seat, CaseResult &r);
     void judge_state(const Case &c, Bench &b, CaseResult &r);
     bool goes_on(Bench &b);
     static void write_guarded(Bench &b);

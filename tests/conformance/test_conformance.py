@@ -2,8 +2,9 @@
 """The conformance suite on each subject, as its profile says; and how it takes bad input."""
 
 import json
+import os
+import signal
 import subprocess
-import time
 
 import pytest
 
@@ -182,10 +183,40 @@ def test_after():
     assert ids("--after", "no/such/case") == ([], 3)
 
 
+FOR_EVER = ("--loopback", "--repeat", "9999999", "request/op/7-unknown", "request/op/4-reserved")
+
+
 @pytest.mark.needs("core")
-@pytest.mark.claim("conformance/time-limit", "--time-limit ends a run in time with a report, and the run is not good")
-def test_time_limit():
-    begin = time.monotonic()
-    said = suite("--loopback", "--time-limit", "1", "--repeat", "9999999", "request/op/7-unknown")
-    assert time.monotonic() - begin < 20
-    assert said.returncode in (3, 4) and "request/op/7-unknown" in said.stdout
+@pytest.mark.claim("conformance/time-limit", "a run that --time-limit ends has a report of all its cases, and exit code 3")
+@pytest.mark.parametrize("form", ["jsonl", "text"])
+def test_time_limit(form):
+    said = suite(*FOR_EVER, "--time-limit", "5", "--format", form)
+    assert said.returncode == 3, said
+    assert said.stdout.count("INCONCLUSIVE") >= 2 and said.stdout.count("time limit was over") == 2, said.stdout
+
+
+def killed(*words):
+    """What the suite says when the backend in its process dies in the middle of a case."""
+    process = subprocess.Popen([subjects.program(), *FOR_EVER, "--progress", *words], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()  # the case begins
+    process.send_signal(signal.SIGSEGV)
+    return process.communicate(timeout=60)[0], process.returncode
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/crash", "after a crash each format has the run once, and the case that crashed")
+@pytest.mark.parametrize("form", ["jsonl", "tap", "text"])
+def test_crash(form):
+    said, status = killed("--format", form)
+    assert status == 4 and said.count("CRASH") >= 1, said
+    if form == "jsonl":
+        head, result = map(json.loads, said.splitlines())
+        assert head["planned"] == 2 and result["id"] == "request/op/4-reserved" and result["clause"], said
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/crash-ends", "a report that cannot be written after a crash does not keep the suite alive")
+def test_crash_ends(tmp_path):
+    os.mkfifo(tmp_path / "nobody-reads")
+    assert killed("-o", tmp_path / "nobody-reads")[1] == -signal.SIGALRM
