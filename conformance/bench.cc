@@ -88,6 +88,8 @@ Bench::Bench(Domain &d, Log &log, std::chrono::milliseconds patience)
 
 Bench::~Bench()
 {
+    if (begun_) /* the next frontend must not take us for one that is there */
+        front.state(XenbusState::Closed);
     front.drop_rings();
     for (const SharedPage &page : pages_)
         domain.unshare(page);
@@ -149,6 +151,7 @@ void Bench::pause()
 bool Bench::begin()
 {
     using S = XenbusState;
+    begun_ = true;
     connected_ = false;
     S theirs = front.their_state();
     bool waits = theirs == S::InitWait;

@@ -223,7 +223,7 @@ private:
     std::optional<Disk> disk_{};
     std::vector<SharedPage> pages_{}, own_{};
     std::vector<Early> early_{};
-    bool connected_{false}, failed_{false};
+    bool begun_{false}, connected_{false}, failed_{false};
     std::string expected_{}, seen_{}, trouble_{};
 };
 

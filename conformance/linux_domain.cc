@@ -3,6 +3,7 @@
 #include "linux_domain.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 namespace pvblk::conformance
 {
@@ -12,6 +13,23 @@ namespace
 
 /* DOMID_FIRST_RESERVED of xen.h, less one: no domain gets that far. */
 constexpr DomId kNobody{0x7fef};
+
+/* A sentence, if another frontend has this vbd: we would take it over. */
+std::string user_of(Store &store, const std::string &frontend, const std::string &vbd)
+{
+    std::string device = "/sys/bus/xen/devices/vbd-" + vbd;
+    if (access((device + "/driver").c_str(), F_OK) == 0)
+        return "Linux's own frontend uses vbd " + vbd + ": unload xen-blkfront, or write vbd-" +
+               vbd + " to " + device + "/driver/unbind";
+    auto text = read_node(store, frontend + "/state");
+    auto state = text ? parse_xenbus_state(*text) : Result<XenbusState>(XenbusState::Unknown);
+    if (!state ||
+        (state.value() != XenbusState::Initialised && state.value() != XenbusState::Connected))
+        return "";
+    return "another frontend uses vbd " + vbd + ", its state is " +
+           xenbus_state_name(state.value()) + ": end it; if it has died, write 6 to " + frontend +
+           "/state in XenStore";
+}
 
 } // namespace
 
@@ -30,6 +48,8 @@ Result<std::unique_ptr<LinuxDomain>, NoDomain> LinuxDomain::create(const std::st
     if (!backend || !peer)
         return NoDomain{"this domain has no vbd " + vbd +
                         ": see `xenstore-ls device/vbd` for those that it has, or attach one"};
+    if (std::string user = user_of(*d->store_, d->frontend_, vbd); !user.empty())
+        return NoDomain{user};
     d->backend_ = *backend;
     d->peer_ = DomId(static_cast<uint16_t>(*peer));
     auto events = LinuxEvents::create(d->peer_);
