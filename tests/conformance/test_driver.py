@@ -297,6 +297,16 @@ PROGRAMS = {
 }
 
 
+class Line(guest.Line):
+    """Remembers how much of it was kept."""
+
+    MOST, all = 1 << 20, []
+
+    def __init__(self, end):
+        super().__init__(end)
+        self.all.append(self)
+
+
 @dataclass(frozen=True)
 class Programmed(subjects.InMachine):
     program: str = ""
@@ -310,7 +320,7 @@ class Programmed(subjects.InMachine):
 @pytest.mark.parametrize("which", PROGRAMS)
 def test_floods(monkeypatch, tmp_path, capfd, which):
     for place, constant, value in ((subjects, "MOST_FILE_BYTES", 1 << 20), (subjects, "CASE_SECONDS", 3 if "WEDGED" in PROGRAMS[which] else 60),
-                                   (guest, "END_SECONDS", 1), (guest.Line, "MOST", 1 << 20), (paths, "LOGS", tmp_path),
+                                   (guest, "END_SECONDS", 1), (guest, "Line", Line), (paths, "LOGS", tmp_path),
                                    (guest.Shell, "boot_seconds", 3 if which == "no-ready" else 60)):
         monkeypatch.setattr(place, constant, value)
     # It has no QMP.
@@ -327,6 +337,7 @@ def test_floods(monkeypatch, tmp_path, capfd, which):
     assert sentence in said and (which != "no-kernel" or "| no such kernel" in said), said
     assert which != "no-ready" or "console: Kernel panic" in said, said
     assert all(log.stat().st_size <= 1 << 20 for log in tmp_path.glob("*.log"))
+    assert len(Line.all.pop().rest) <= Line.MOST + (1 << 16)
 
 
 @pytest.mark.claim("conformance/no-program", "a QEMU that cannot be run at all is one sentence")
