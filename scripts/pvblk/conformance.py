@@ -94,7 +94,8 @@ class Words:
         why = userqemu.complaint(binary, device)
         if why:
             raise ValueError(f"{word}: {why}")
-        return replace(subjects.XEN_DISK, name=f"qemu:{binary}", title="your QEMU", profile="", binary=binary, device=device)
+        return replace(subjects.XEN_DISK, name=f"qemu:{binary}", title="your QEMU", profile="", binary=binary,
+                       device=device)
 
     def _check_report(self):
         """The report is written last: better now a word than then."""
@@ -148,7 +149,8 @@ class Baseline:
             raise ValueError(f"--baseline {path} cannot be read: name a file that --format jsonl wrote")
         names = [one.name for one in chosen]
         if subject not in names and len(names) > 1:
-            raise ValueError(f"--baseline {path} is a run of {subject or 'an unknown subject'}, and not of {', '.join(names)}")
+            raise ValueError(f"--baseline {path} is a run of {subject or 'an unknown subject'}, and not of "
+                             + ", ".join(names))
         # One subject may have had another name.
         self.subject = subject if subject in names else names[0]
 
@@ -266,13 +268,15 @@ def play_all(wanted, folder):
 def write(subject, journal, wanted, folder):
     """The results as JSON lines, judged by what is known of the subject."""
     raw, judged = folder / f"{subject.file_name}.raw.jsonl", folder / f"{subject.file_name}.jsonl"
-    repeat = "./pvblk conformance " + shlex.join([subject.name, *(["--device", wanted.device] if wanted.device else [])])
+    device = ["--device", wanted.device] if wanted.device else []
+    repeat = "./pvblk conformance " + shlex.join([subject.name, *device])
     head = {**json.loads(journal.head), "subject": subject.name, "version": subject.version(journal), "command": repeat}
     raw.write_text("\n".join([json.dumps(head), *journal.results]) + "\n")
     profile = wanted.profile_of(subject)
     said = suite("--report", raw, "--format", "jsonl", "-o", judged, *(["--profile", profile] if profile else []),
                  stderr=subprocess.PIPE, text=True)
-    if said.returncode == 2:
+    if said.stderr:
+        # An earlier run's file may still be there.
         raise ui.Problem(said.stderr.splitlines()[0].removeprefix("blkif-conformance: "))
     return judged
 

@@ -55,8 +55,9 @@ def _link(build, originals):
         words[words.index(command["output"])] = str(ours)
         left.remove(file)
     if left or "-o" not in words:
-        raise ui.Problem(f"xen-disk@unmended: the build of QEMU in {paths.shown(build)} links no {left[0] if left else 'program'}, "
-                         "so upstream's cannot take its place. Build it anew: ./pvblk build", LOG)
+        missing = left[0] if left else "program"
+        raise ui.Problem(f"xen-disk@unmended: the build of QEMU in {paths.shown(build)} links no {missing}, so upstream's "
+                         "cannot take its place. Build it anew: ./pvblk build", LOG)
     words[words.index("-o") + 1] = str(PROGRAM)
     _run(words, build)
 

@@ -186,6 +186,22 @@ def test_last_dies(play):
     assert (status, verdicts) == (4, {**ALL_PASS, C: "CRASH"})
 
 
+@pytest.mark.claim("conformance/loopback-dies", "results of the loopback are kept if its process dies")
+def test_loopback_dies(monkeypatch, tmp_path, capsys):
+    program = tmp_path / "suite"
+    program.write_text(f"""#!/bin/sh
+case "$*" in
+--loopback*) echo '{head()}'; echo '{result(A)}'; kill -9 $$ ;;
+*) exec {subjects.program()} "$@" ;;
+esac
+""")
+    program.chmod(0o755)
+    monkeypatch.setattr(subjects, "program", lambda: program)
+    assert conformance.command(["loopback"], tmp_path) == 3
+    assert json.loads((tmp_path / "loopback.jsonl").read_text().splitlines()[1])["id"] == A
+    assert f"loopback: after {A}: the suite ended with status -9" in capsys.readouterr().err
+
+
 # ---- what comes of it -----------------------------------------------------------------------------------------
 
 DEVIATION = f'[[deviation]]\nid = "X"\ncase = "{A}"\nnote = "made up"\n'
