@@ -100,7 +100,8 @@ std::optional<std::string> Operator::ask(const std::string &what)
         if (!answers || to != number)
             return fail("answered '" + heard->substr(0, 60) + "' to '" + what +
                         "', and not done or cannot " + number);
-        return verb == "done" ? std::optional(rest) : fail("cannot " + what + ": " + rest);
+        return verb == "done" ? std::optional(rest)
+                              : fail("cannot " + what + (rest.empty() ? "" : ": " + rest));
     }
     return fail(gone_.empty() ? "gave no answer to '" + what + "'" : gone_);
 }
