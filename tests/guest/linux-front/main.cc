@@ -27,9 +27,9 @@ namespace
 {
 
 /* The part of the disk that is worked on. The model has what it should hold. */
-constexpr uint64_t kSectors = 8192;
+constexpr uint64_t kSectors = 2048;
 constexpr uint64_t kSlice = kSectors / Disk::kSlots;
-constexpr uint32_t kRounds = 24;
+constexpr uint32_t kRounds = 16;
 
 class Work
 {
