@@ -271,8 +271,9 @@ public:
     const LinuxGuest &for_reads() const { return grants_->for_reads(); }
     const LinuxGuest &for_writes() const { return grants_->for_writes(); }
 
-    /* Sends all that can be sent. Waits for the next event, change or deadline,
-     * up to that time (< 0: for ever), and tells the front of it. */
+    /* Sends all that can be sent. If nothing moved, waits for the next event,
+     * change or deadline, up to that time (< 0: for ever). Tells the front of
+     * it. */
     Status turn(int timeout_ms);
 
 private:

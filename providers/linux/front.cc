@@ -88,10 +88,11 @@ Status LinuxFront::wait(int timeout_ms)
 
 Status LinuxFront::turn(int timeout_ms)
 {
-    front_->pump();
+    /* What moved may be what the caller waits for. */
+    bool moved = front_->pump();
     auto changed = store_->take();
     if (changed && !changed.value()) {
-        if (Status waited = wait(timeout_ms); !waited)
+        if (Status waited = wait(moved ? 0 : timeout_ms); !waited)
             return waited;
         changed = store_->take();
     }

@@ -16,15 +16,18 @@ RUNS = [
     ({"queues": 2}, {"queues": 2}),
     ({"queues": 2, "ring-pages": 16, "segments": 32, "persistent": 1, "crash": 1}, {"queues": 2, "ring-pages": 16}),
     # It meets a backend that believes itself connected.
-    ({"segments": 11}, {"queues": 1, "ring-pages": 1, "segments": 11, "persistent": 0, "flush": 1, "discard": 1}),
+    ({"segments": 11}, {"queues": 1, "ring-pages": 1, "segments": 11, "persistent": 0, "flush": 1, "discard": 1,
+                        "sector-size": 512}),
+    # It has no cache, so that a flush ends at once.
+    ({"vdev": 51744, "segments": 32}, {"segments": 32, "flush": 0, "flushes": 0, "sector-size": 4096}),
 ]
 # Where domain 0 has their data.
-STORAGE = {51712: "/disk-51712"}
+STORAGE = {51712: "/disk-51712", 51744: "/dev/disk51744"}
 
 
 @pytest.mark.claim("real-xen/front-{which.version}", "Xen {which.version} with Linux as domain 0 boots under TCG. Linux's xen-blkback "
                    "waits for a frontend of each disk. Ours, a program in domain 0, meets it: verified I/O in each mode, "
-                   "flush, discard, reconnect, a crash")
+                   "flush, discard, reconnect, a crash, 4096-byte sectors")
 @pytest.mark.needs("qemu", "real-xen", "linux-front")
 @pytest.mark.parametrize("which", xenhost.ALL, ids=lambda which: which.version)
 def test_front(name, which):

@@ -372,6 +372,20 @@ TEST(FrontIo, NoFlushIsSentWithoutTheFeature)
     EXPECT_EQ(rig.front->counters().ring_flushes, 0u);
 }
 
+/* Who drives the front waits for an event if nothing moved. No event follows
+ * this flush. */
+TEST(FrontIo, RequestThatEndsUnsentHasMoved)
+{
+    RigSetup s;
+    s.back.flush = false;
+    Rig rig(s);
+    rig.connect();
+    rig.offer(rig.request(IoKind::Flush, 0, 0));
+    EXPECT_TRUE(rig.front->pump());
+    EXPECT_EQ(rig.result(0), IoStatus::Ok);
+    EXPECT_FALSE(rig.front->pump());
+}
+
 /* blkif:feature-loss — EOPNOTSUPP switches a feature off, until a new
  * connection; a node that still says 1 does not switch it on. */
 TEST(FrontIo, WithdrawnFeatureStaysOff)

@@ -34,10 +34,15 @@ constexpr uint32_t kRounds = 16;
 class Work
 {
 public:
-    Work(Disk &disk, uint32_t seed) : disk_(disk), random_(seed), model_(kSectors * kSectorSize) {}
+    Work(Disk &disk, uint32_t seed)
+        : disk_(disk), unit_(disk.front().plan().sector_size / kSectorSize), random_(seed),
+          model_(kSectors * kSectorSize)
+    {
+    }
 
     void fill(uint32_t seed);
-    /* A request in each slot: of any length, at any sector, at any place in a page. */
+    /* A request in each slot: of any length, at any of the disk's sectors, at any place in a page.
+     */
     void round(bool reconnect);
     void compare_all();
     void discard();
@@ -54,6 +59,8 @@ private:
     void each(uint64_t step, bool write);
 
     Disk &disk_;
+    /* A sector of the disk, in sectors of blkif's. */
+    const uint64_t unit_;
     Random random_;
     std::vector<std::byte> model_;
 };
@@ -62,8 +69,8 @@ Work::Part Work::random_part(uint32_t slot)
 {
     Part part;
     part.write = random_.one_in(2);
-    part.sectors = random_.between(1, Disk::kMostSectors - 8);
-    part.sector = slot * kSlice + random_.below(kSlice - part.sectors);
+    part.sectors = unit_ * random_.between(1, (Disk::kMostSectors - 8) / unit_);
+    part.sector = slot * kSlice + unit_ * random_.below((kSlice - part.sectors) / unit_);
     /* Where no sector begins at a sector of the page, the data is copied. */
     part.offset = random_.one_in(4) ? random_.below(1000) * 4 : random_.below(8) * kSectorSize;
     return part;
@@ -144,9 +151,10 @@ void report(Disk &disk)
 {
     const Plan &plan = disk.front().plan();
     const FrontCounters &c = disk.front().counters();
-    std::printf("plan queues=%u ring-pages=%u segments=%u persistent=%d flush=%d discard=%d\n",
+    std::printf("plan queues=%u ring-pages=%u segments=%u persistent=%d flush=%d discard=%d "
+                "sector-size=%u\n",
                 plan.queues, plan.ring_pages, plan.max_segments, plan.persistent, plan.flush,
-                plan.discard);
+                plan.discard, plan.sector_size);
     std::printf("done requests=%llu indirect=%llu bounced=%llu in-place=%llu flushes=%llu\n",
                 static_cast<unsigned long long>(c.requests),
                 static_cast<unsigned long long>(c.ring_indirect),

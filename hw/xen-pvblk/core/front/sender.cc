@@ -22,6 +22,7 @@ void Sender::send_from(uint32_t ring, Turn &turn, const Permit &permit)
 {
     while (Job *job = permit.may_send() ? requests_.head(ring) : nullptr) {
         if (is_over(*job)) {
+            turn.progress = true;
             requests_.pop(ring);
             if (!job->outstanding)
                 requests_.complete(*job);
