@@ -8,37 +8,17 @@ is compiled again. It is linked before the libraries, and so takes the place of 
 import json
 import shlex
 import subprocess
-import tomllib
-from dataclasses import dataclass
 from functools import cache
 
 import pytest
 
+import kill_table
 from pvblk import buildtools, paths, subjects, ui
 
-FOLDER = paths.ROOT / "tests" / "conformance" / "mutants"
-CORE = paths.ROOT / "hw" / "xen-pvblk" / "core"
 LIBRARIES = ("libpvblk_honest.a.p/", "libpvblk.a.p/", "libpvblk_honest_loopback.a.p/")
 # A defect may send the backend round in circles.
 SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Mutant:
-    name: str
-    kills: tuple
-    plan: str = ""
-    file: str = ""
-    old: str = ""
-    new: str = ""
-
-
-@cache
-def area(path):
-    """The mutants of a file, and the cases that none can kill."""
-    text = tomllib.loads(path.read_text())
-    mutants = [Mutant(**{**entry, "kills": tuple(entry["kills"])}) for entry in text.get("mutant", ())]
-    return mutants, [entry["case"] for entry in text.get("unkilled", ())]
+WHOLE_SUITE_SECONDS = 120
 
 
 class Compiler:
@@ -71,7 +51,7 @@ class Compiler:
         text = original.read_text()
         if text.count(mutant.old) != 1:
             raise ui.Problem(f"{mutant.name}: `old` is {text.count(mutant.old)} times in {mutant.file}, and not once")
-        changed = folder / "core" / original.relative_to(CORE)
+        changed = folder / "core" / original.relative_to(kill_table.CORE)
         changed.parent.mkdir(parents=True)
         changed.write_text(text.replace(mutant.old, mutant.new))
         objects = []
@@ -99,15 +79,20 @@ class Compiler:
             raise ui.Problem(f"a mutant cannot be built: {(done.stderr.strip().splitlines() or ['?'])[0]}")
 
 
+def noticed(program, *words, seconds=SECONDS):
+    """The cases that fail, by ID with and without variation; and how many ran."""
+    done = subprocess.run([program, "--loopback", "--format", "jsonl", "--time-limit", str(seconds), *words],
+                          capture_output=True, text=True, errors="replace")
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"id"')]
+    failed = {result["id"] for result in results if result["verdict"] not in ("PASS", "SKIP", "INCONCLUSIVE")}
+    # A case is noticed by any of its variations.
+    return failed | set(map(kill_table.plain, failed)), len(results)
+
+
 def survivors(program, kills, *words):
     """Those of the cases that pass."""
-    done = subprocess.run([program, "--loopback", "--format", "jsonl", "--time-limit", str(SECONDS), *words, *kills],
-                          capture_output=True, text=True, errors="replace")
-    results = [json.loads(line) for line in done.stdout.splitlines()[1:] if line.startswith('{"id"')]
-    noticed = {result["id"] for result in results if result["verdict"] not in ("PASS", "SKIP", "INCONCLUSIVE")}
-    # A case is noticed by any of its variations.
-    noticed |= {id.partition("~")[0] for id in noticed}
-    return [case for case in kills if case not in noticed]
+    failed, _ = noticed(program, *words, *kills)
+    return [case for case in kills if case not in failed]
 
 
 def play(mutant, compiler, folder):
@@ -117,21 +102,17 @@ def play(mutant, compiler, folder):
     return survivors(compiler().build(mutant, folder), mutant.kills)
 
 
-AREAS = sorted(FOLDER.glob("*.toml"))
-
-
 @pytest.mark.needs("core")
-@pytest.mark.claim("conformance/mutants-{path.stem}", "each case of this area fails for the defect that is named for it")
-@pytest.mark.parametrize("path", AREAS, ids=lambda path: path.stem)
-def test_mutants(path, tmp_path):
+@pytest.mark.claim("conformance/mutants-{area.name}", "each case of this file fails for the defect that is named for it")
+@pytest.mark.parametrize("area", kill_table.areas(), ids=lambda area: area.name)
+def test_mutants(area, tmp_path):
     compiler = cache(Compiler)
-    mutants, _ = area(path)
     left = []
-    for number, mutant in enumerate(mutants):
+    for number, mutant in enumerate(area.mutants):
         folder = tmp_path / str(number)
         folder.mkdir()
         left += [f"{mutant.name}: {case}" for case in play(mutant, compiler, folder)]
-    print(f"{len(mutants)} defects, {sum(len(mutant.kills) for mutant in mutants)} cases that notice them")
+    print(f"{len(area.mutants)} defects, {sum(len(mutant.kills) for mutant in area.mutants)} cases that notice them")
     if left:
         raise ui.Problem(f"defects that their cases do not notice: {'; '.join(left)}")
 
@@ -141,7 +122,31 @@ def test_mutants(path, tmp_path):
 def test_each_case_kills():
     listed = subprocess.run([subjects.program(), "--list"], capture_output=True, text=True).stdout.splitlines()[:-1]
     cases = {line for line in listed if not line.startswith(" ")}
-    named = {case.partition("~")[0] for path in AREAS for mutant in area(path)[0] for case in mutant.kills}
-    named |= {case for path in AREAS for case in area(path)[1]}
+    named = kill_table.named_cases()
     if cases != named:
         raise ui.Problem(f"cases without a defect: {sorted(cases - named)}; cases that do not exist: {sorted(named - cases)}")
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/each-word-is-noticed", "every fault that a plan can make is noticed by a case, or by none and "
+                   "with a reason")
+def test_each_word_is_noticed():
+    silent = [entry.plan for area in kill_table.areas() for entry in area.unnoticed]
+    for plan in silent:
+        failed, ran = noticed(subjects.program(), "--plan", plan, seconds=WHOLE_SUITE_SECONDS)
+        if failed or not ran:
+            raise ui.Problem(f"{plan}: {len(failed)} of {ran} cases notice it: make it a mutant of {sorted(failed)[:3]}")
+    known = set(kill_table.catalogue())
+    loud = {word for area in kill_table.areas() for mutant in area.mutants for word in kill_table.words(mutant.plan)}
+    silent = {word for plan in silent for word in kill_table.words(plan)}
+    if not known or loud | silent != known or loud & silent:
+        raise ui.Problem(f"faults in no mutant: {sorted(known - loud - silent)}; that do not exist: "
+                         f"{sorted((loud | silent) - known)}; noticed and not: {sorted(loud & silent)}")
+    print(f"{len(known)} faults: cases notice {len(loud)}, and {len(silent)} have a reason")
+
+
+@pytest.mark.needs("style")
+@pytest.mark.claim("style/kill-table", "docs/conformance-mutants.rst has every mutant, and the cases that kill it")
+def test_kill_table():
+    if kill_table.DOCUMENT.read_text() != kill_table.document():
+        raise ui.Problem(f"docs/conformance-mutants.rst is out of date: {kill_table.COMMAND} writes it again")
