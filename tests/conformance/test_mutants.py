@@ -3,9 +3,12 @@
 
 A defect is a fault plan, or a changed file of the core (tests/conformance/mutants/*.toml). Only what depends on the file
 is compiled again. It is linked before the libraries, and so takes the place of what they have.
+
+Most of a compilation reads C++'s own headers. They are compiled once for all defects.
 """
 
 import json
+import re
 import shlex
 import subprocess
 from functools import cache
@@ -16,6 +19,7 @@ import kill_table
 from pvblk import buildtools, paths, subjects, ui
 
 LIBRARIES = ("libpvblk_honest.a.p/", "libpvblk.a.p/", "libpvblk_honest_loopback.a.p/")
+FAST = ("-O0", "-g0", "-w")
 # A defect may send the backend round in circles.
 SECONDS = 20
 WHOLE_SUITE_SECONDS = 120
@@ -24,12 +28,32 @@ WHOLE_SUITE_SECONDS = 120
 class Compiler:
     """The commands that build the suite, by Meson's list of commands and Ninja's of dependencies."""
 
-    def __init__(self):
+    def __init__(self, folder):
         commands = json.loads((paths.CORE / "compile_commands.json").read_text())
         self.commands = {entry["output"]: entry for entry in commands if entry["output"].startswith(LIBRARIES)}
         self.dependencies = self._dependencies()
         self.link = next(shlex.split(entry["command"]) for entry in json.loads(self._ninja("compdb", "-x", "cpp_LINKER"))
                          if entry["output"] == f"conformance/{subjects.PROGRAM}")
+        self.headers = self._precompile(folder)
+
+    def _precompile(self, folder):
+        """A header with those of C++ that the core includes, compiled."""
+        sources = [*kill_table.CORE.rglob("*.h"), *kill_table.CORE.rglob("*.cc")]
+        names = {name for path in sources for name in re.findall(r"^#include (<[a-z_]+>)", path.read_text(), re.M)}
+        header = folder / "headers.h"
+        header.write_text("".join(f"#include {name}\n" for name in sorted(names)))
+        words = self._plain(next(iter(self.commands.values()))["command"])
+        # From here on they name the source and what comes of it.
+        own = words.index("-MD")
+        self._run([*words[:own], *FAST, "-x", "c++-header", header, "-o", folder / "headers.h.gch"])
+        return header
+
+    @staticmethod
+    def _plain(command):
+        """The words of a compilation, without ccache before them."""
+        words = shlex.split(command)
+        begin = next(index for index, word in enumerate(words) if word.startswith("-"))
+        return words[begin - 1:]
 
     def _ninja(self, *words):
         return subprocess.run(["ninja", "-t", *words], cwd=paths.CORE, capture_output=True, text=True,
@@ -60,12 +84,11 @@ class Compiler:
                 continue
             ours = folder / output.replace("/", "_")
             objects.append(ours)
-            words = shlex.split(entry["command"].replace(output, str(ours)))
+            compiler, *words = self._plain(entry["command"].replace(output, str(ours)))
             if (paths.CORE / entry["file"]).resolve() == original:
                 words[words.index("-c") + 1] = changed
-            # The folder comes first, for a changed header; ccache comes before the compiler.
-            begin = next(index for index, word in enumerate(words) if str(word).startswith("-"))
-            self._run([*words[:begin], "-I", folder / "core", *words[begin:], "-O0", "-g0", "-w"])
+            # The folder comes first, for a changed header.
+            self._run([compiler, "-include", self.headers, "-I", folder / "core", *words, *FAST])
         program = folder / subjects.PROGRAM
         first = next(index for index, word in enumerate(self.link) if word.endswith(".a"))
         words = [program if word == f"conformance/{subjects.PROGRAM}" else word for word in self.link]
@@ -102,11 +125,16 @@ def play(mutant, compiler, folder):
     return survivors(compiler().build(mutant, folder), mutant.kills)
 
 
+@pytest.fixture(scope="session")
+def compiler(tmp_path_factory):
+    """Made when the first defect of code needs it."""
+    return cache(lambda: Compiler(tmp_path_factory.mktemp("headers")))
+
+
 @pytest.mark.needs("core")
 @pytest.mark.claim("conformance/mutants-{area.name}", "each case of this file fails for the defect that is named for it")
 @pytest.mark.parametrize("area", kill_table.areas(), ids=lambda area: area.name)
-def test_mutants(area, tmp_path):
-    compiler = cache(Compiler)
+def test_mutants(area, compiler, tmp_path):
     left = []
     for number, mutant in enumerate(area.mutants):
         folder = tmp_path / str(number)
