@@ -143,8 +143,8 @@ def test_guarded():
 @pytest.mark.needs("core")
 @pytest.mark.claim("conformance/own-trouble", "if a call of the suite's own fails, no verdict blames the backend: the case is "
                    "INCONCLUSIVE and names the call, or the suite ends")
-@pytest.mark.parametrize(("call", "count", "word"), [("grant", 90, "grant"), ("channel", 6, "channel"), ("event", 30, "event"),
-                                                     ("node", 40, "XenStore")])
+@pytest.mark.parametrize(("call", "count", "word"), [("grant", 60, "grant"), ("channel", 6, "channel"), ("event", 30, "event"),
+                                                     ("node", 30, "XenStore")])
 def test_own_trouble(call, count, word):
     cases = ["state/initialising/connected", "node/ring-ref/text", "ring/front-inits/*", "request/read/after-write",
              "node/multi-queue-num-queues/with-pages", "event/spurious/before-connect"]

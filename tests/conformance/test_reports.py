@@ -13,7 +13,7 @@ pytestmark = pytest.mark.needs("core", "reports")
 
 PROGRAM = paths.CORE / "conformance" / "blkif-conformance"
 HEAD = {"format": "blkif-conformance/1", "subject": "xen-disk", "version": "10.0", "suite": "0.1.0",
-        "date": "2026-11-29T20:00:00Z", "command": "blkif-conformance --vbd 51712"}
+        "date": "2026-11-29T20:00:00Z", "command": "blkif-conformance --vbd 51712", "planned": 0}
 KEYS = ("id", "verdict", "clause", "level", "class", "what", "expected", "seen", "why", "deviation", "ms", "happened")
 # Verdict -> the program's exit code for a run with nothing else.
 CODES = {"PASS": 0, "FAIL": 1, "DEVIATION": 0, "SKIP": 77, "WEDGED": 4, "CRASH": 4, "INCONCLUSIVE": 3}
@@ -192,8 +192,8 @@ def test_baseline_exit(run_file):
 @pytest.mark.claim("conformance/judged-once", "a run that a profile judged is not judged again: the profile hides what was seen")
 def test_judged_once(run_file, tmp_path):
     profile, judged = tmp_path / "known.toml", tmp_path / "judged.jsonl"
-    profile.write_text('[[deviation]]\nid = "X"\ncase = "request/op/fail"\nnote = "known"\n')
-    assert suite("--report", run_file([case("FAIL")]), "--profile", profile, "--format", "jsonl", "-o",
+    profile.write_text('[[deviation]]\nid = "X"\ncase = "request/op/7-unknown"\nnote = "known"\n')
+    assert suite("--report", run_file([case("FAIL", "7-unknown")]), "--profile", profile, "--format", "jsonl", "-o",
                  judged).returncode == 0
     assert "judged by a profile already" in refusal("--report", judged, "--profile", profile, code=2)
     assert suite("--report", judged).returncode == 0
