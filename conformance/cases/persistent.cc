@@ -391,8 +391,9 @@ constexpr Case kCases[] = {
      "Each connection may have other grants.", reconnected, kNeedsPersistent, kPlain, kWaits},
     {"persistent/connection/old-grant", "grant:lifetime", Level::Practice, Kind::Hostile,
      "A grant that ended between two connections is refused.", ended_between,
-     /* gntalloc ends a grant up to a second after its page went. */
-     kNeedsPersistent | kNeedsMaps, kPlain, kWaits},
+     /* gntalloc ends a grant up to a second after its page went. The provider that
+      * has no-ram ends it at once. */
+     kNeedsPersistent | kNeedsNoRam, kPlain, kWaits},
     {"persistent/connection/turned-off", "blkif:feature-persistent", Level::Should, Kind::Valid,
      "The next connection may be without persistent grants.", turned_off,
      kNeedsPersistent | kNeedsMaps | kNeedsQuiet, kPlain, kWaits},
