@@ -18,8 +18,9 @@ from . import guest, guesttools, images, initramfs, paths, ui, xenhost
 MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "xen_blkback", "loop", "null_blk"]
 # From mitigations=off on, for speed: two words saved a tenth of Linux's boot, the next line a third of its instructions.
 # Nothing here uses ciphers, whose self-tests are most of that. Without the kernel's own certificate, no signature of a
-# module is checked. 1 MiB for DMA is enough, 64 are the default.
+# module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise.
 LINUX = ("console=hvc0 earlyprintk=xen quiet panic=-1 nowatchdog null_blk.nr_devices=0 mitigations=off rodata=off "
+         "xen_blkback.max_queues=4 "
          "cryptomgr.notests initcall_blacklist=load_system_certificate_list swiotlb=512")
 DAY = 86400
 # The clock counts instructions, and jumps ahead where nothing happens. So a deadline in domain 0 costs no time, and no
