@@ -151,6 +151,10 @@ std::optional<Run> read_run(const std::string &path, std::string &problem)
     auto run = parse_jsonl(*text, problem);
     if (!run)
         problem = path + ": " + problem + "; name a file that --format jsonl wrote";
+    for (size_t i = 0; run && i < run->results.size(); i++)
+        if (CaseResult &r = run->results[i]; r.what.empty())
+            if (const Case *c = find_case(r.id))
+                describe(r, *c);
     return run;
 }
 
@@ -343,7 +347,7 @@ void died(int signal)
         (void)refuse("the time limit was over before the disk was empty again");
     if (current.streams) {
         for (size_t i = known; i < results.size(); i++)
-            std::fputs(json_line(results[i]).c_str(), stdout);
+            std::fputs(json_line(results[i], o.terse).c_str(), stdout);
         std::fflush(stdout);
     } else {
         std::string problem;
@@ -439,7 +443,7 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
             }
             profile.apply(r);
             if (stream) { /* the subject may take us along: each line is out at once */
-                std::fputs(json_line(r).c_str(), stdout);
+                std::fputs(json_line(r, o.terse).c_str(), stdout);
                 std::fflush(stdout);
             }
             run.results.push_back(std::move(r));

@@ -42,6 +42,7 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
                       hold,resize,restart,quiet,maps or some of them (docs/conformance.rst)
   --gdb               wait for a debugger before the first case
   --progress          say on standard error which case runs
+  --terse             JSON lines without the text of each case, for a slow line: --report adds it
   --after ID          begin after this case, which ran already
   -q                  print the sums only
 
@@ -83,6 +84,7 @@ enum : int {
     kOperator,
     kGdb,
     kProgress,
+    kTerse,
     kAfter,
 };
 
@@ -108,6 +110,7 @@ constexpr struct option kOptions[] = {
     {"operator", required_argument, nullptr, kOperator},
     {"gdb", no_argument, nullptr, kGdb},
     {"progress", no_argument, nullptr, kProgress},
+    {"terse", no_argument, nullptr, kTerse},
     {"after", required_argument, nullptr, kAfter},
     {"help", no_argument, nullptr, 'h'},
     {nullptr, 0, nullptr, 0},
@@ -192,6 +195,7 @@ std::string take(int option, const std::string &value, Options &o)
         break;
     case kGdb: o.wait_for_gdb = true; break;
     case kProgress: o.progress = true; break;
+    case kTerse: o.terse = true; break;
     case kAfter: o.after = value; break;
     case 'o': o.output = value; break;
     case 'q': o.quiet = true; break;

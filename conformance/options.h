@@ -25,7 +25,7 @@ struct Options {
     std::vector<std::string> words{}; /* which cases; of a report: files */
     std::string profile{}, baseline{}, subject{}, version{}, after{};
     uint32_t operator_can{0}; /* bits of Ability */
-    bool allow_writes{false}, wait_for_gdb{false}, progress{false}, quiet{false};
+    bool allow_writes{false}, wait_for_gdb{false}, progress{false}, quiet{false}, terse{false};
     uint32_t seed{0}; /* 0: the registry's order */
     uint32_t repeat{1}, shard{0}, shards{1};
     std::chrono::milliseconds patience{3000};

@@ -81,6 +81,21 @@ const std::vector<const Case *> &all_cases()
     return kAll;
 }
 
+void describe(CaseResult &r, const Case &c)
+{
+    r.clause = c.clause;
+    r.level = level_name(c.level);
+    r.kind = kind_name(c.kind);
+    r.what = c.what;
+}
+
+const Case *find_case(std::string_view id)
+{
+    id = id.substr(0, id.find('~'));
+    auto it = std::ranges::find_if(all_cases(), [&](const Case *c) { return c->id == id; });
+    return it == all_cases().end() ? nullptr : *it;
+}
+
 namespace
 {
 

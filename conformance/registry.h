@@ -3,12 +3,18 @@
 #pragma once
 
 #include "case.h"
+#include "result.h"
 
 #include <string>
 #include <vector>
 
 namespace pvblk::conformance
 {
+
+/* What a report says of a case, whatever came of it. */
+void describe(CaseResult &r, const Case &c);
+/* By the ID, with or without a variation; nullptr: there is none. */
+const Case *find_case(std::string_view id);
 
 /* In the order in which they run: what may end the backend comes last. */
 const std::vector<const Case *> &all_cases();

@@ -2,6 +2,8 @@
 /* The runner: see runner.h. */
 #include "runner.h"
 
+#include "registry.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -172,13 +174,9 @@ std::vector<Runner::Planned> Runner::plan(const std::vector<const Case *> &cases
 
 CaseResult Runner::not_played(const Planned &p, const std::string &why)
 {
-    const Case &c = *p.play.what;
     CaseResult r;
     r.id = p.play.id();
-    r.clause = c.clause;
-    r.level = level_name(c.level);
-    r.kind = kind_name(c.kind);
-    r.what = c.what;
+    describe(r, *p.play.what);
     r.verdict = p.skip.empty() ? Verdict::Inconclusive : Verdict::Skip;
     r.why = p.skip.empty() ? why : p.skip;
     return r;

@@ -100,11 +100,12 @@ std::string json_head(const Run &run)
     return dump(j) + "\n";
 }
 
-std::string json_line(const CaseResult &r)
+std::string json_line(const CaseResult &r, bool terse)
 {
-    Json j{{"id", r.id},         {"verdict", verdict_name(r.verdict)},
-           {"clause", r.clause}, {"level", r.level},
-           {"class", r.kind},    {"what", r.what}};
+    Json j{{"id", r.id}, {"verdict", verdict_name(r.verdict)}};
+    if (!terse)
+        j.update(
+            Json{{"clause", r.clause}, {"level", r.level}, {"class", r.kind}, {"what", r.what}});
     for (auto [key, value] : {std::pair{"expected", &r.expected}, std::pair{"seen", &r.seen},
                               std::pair{"why", &r.why}, std::pair{"deviation", &r.deviation}})
         if (!value->empty())

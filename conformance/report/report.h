@@ -20,7 +20,8 @@ std::string tap(const Run &run);
 std::string junit(const Run &run);
 /* The first line has the run, each other one a case. */
 std::string json_head(const Run &run);
-std::string json_line(const CaseResult &r);
+/* `terse`: without describe(), which whoever reads it can do himself. */
+std::string json_line(const CaseResult &r, bool terse = false);
 std::string jsonl(const Run &run);
 /* Reads jsonl() back. Nothing: `problem` says in which line what is wrong. */
 std::optional<Run> parse_jsonl(const std::string &text, std::string &problem);

@@ -168,7 +168,7 @@ class InMachine(Subject):
             after = ["--after", journal.last()] if journal.results else []
             seats = [word for vbd in vbds for word in ("--vbd", vbd)]
             able = ["--operator", operator.ABILITIES] if operator else []
-            machine.start(PROGRAM, *seats, "--format", "jsonl", "--progress", "--allow-writes", *able, *after,
+            machine.start(PROGRAM, *seats, "--format", "jsonl", "--terse", "--progress", "--allow-writes", *able, *after,
                           *within_limit(words, time.monotonic() - journal.began), hears=bool(operator))
             deadline = time.monotonic() + CASE_SECONDS
             try:

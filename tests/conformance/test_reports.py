@@ -147,6 +147,16 @@ def test_jsonl(run_file):
     assert said.split() == [case["verdict"] for case in ALL + HOSTILE_CASES]
 
 
+@pytest.mark.claim("conformance/terse", "--terse leaves out the text of each case, and --report adds it")
+def test_terse(tmp_path):
+    words = ("--loopback", "--format", "jsonl", "state/connected/*")
+    whole, terse = (suite(*words, *more).stdout for more in ((), ("--terse",)))
+    assert len(terse) < len(whole) / 2 and b"clause" not in terse
+    (tmp_path / "run").write_bytes(terse)
+    without = [{**json.loads(line), "ms": 0, "date": ""} for line in whole.splitlines()]
+    assert [{**json.loads(line), "ms": 0, "date": ""} for line in report("jsonl", tmp_path / "run").splitlines()] == without
+
+
 # ---- exit codes, changes, refusals ---------------------------------------------------------------------------
 
 
