@@ -11,14 +11,14 @@
 namespace pvblk::conformance
 {
 
-const char *const kHelp = R"(blkif-conformance: tells any blkif backend which clauses it breaks
+const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif backend breaks
 
   blkif-conformance --loopback             our own backend, in this process: milliseconds, no Xen
   blkif-conformance --vbd 51712            the backend of this domain's vbd 51712 (xvda), on real or emulated Xen
   blkif-conformance --vbd 51712 'ring/**'  some cases: globs over IDs, or level:must, class:hostile,
                                            clause:ring:req-prod, needs:flush
   blkif-conformance --list [CASE...]       every case, with its clause, level, class and needs
-  blkif-conformance --coverage             every clause, with the cases that have it
+  blkif-conformance --coverage             the number of cases for each clause
   blkif-conformance --report FILE...       shows runs that --format jsonl wrote, here or elsewhere
 
 The suite WRITES to the disk. It takes only an empty one (all zeros), and puts zeros there at its end.
@@ -26,8 +26,8 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
   --vbd N             again for more disks: a read-only one and one of 4096-byte sectors have cases of their own.
                       No other frontend may use them: do not load xen-blkfront
   --allow-writes      take a disk that is not empty
-  --profile FILE      what is known of this backend (TOML): known failures become DEVIATION, stale entries FAIL
-  --baseline FILE     an earlier run (jsonl): after the report, show what changed since, by ID; with -q only that
+  --profile FILE      known defects of this backend (TOML): they become DEVIATION, and stale entries FAIL
+  --baseline FILE     an earlier run (jsonl): after the report, show each case that changed; with -q only these
   --format F          text, tap, junit, jsonl or html; -o FILE writes it there
   --subject NAME, --version TEXT   for the report
   --patience SECONDS  wait that long for an answer (default 3)
@@ -38,12 +38,12 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
   --plan TEXT         with --loopback: make our backend misbehave (docs/faults.rst)
   --fail CALL:N       with --loopback: make the N-th call of the suite's own fail; CALL is node (a write to
                       XenStore), grant, channel or event. The suite must not blame the backend for it
-  --operator WORDS    who reads standard output and answers on standard input can do these for the suite:
+  --operator WORDS    a helper reads standard output, answers on standard input, and can do these for the suite:
                       hold,resize,restart,quiet,maps or some of them (docs/conformance.rst)
   --gdb               wait for a debugger before the first case
-  --progress          say on standard error which case runs
+  --progress          name each case on standard error when it begins
   --terse             JSON lines without the text of each case, for a slow line: --report adds it
-  --after ID          begin after this case, which ran already
+  --after ID          begin after this case
   -q                  print the sums only
 
 Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more), CRASH, INCONCLUSIVE.

@@ -23,7 +23,7 @@ More:
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
-  ./pvblk conformance              which clauses of blkif backends break: QEMU's, ours, Linux's, or yours, side by side;
+  ./pvblk conformance              the clauses of blkif that backends break: QEMU's, ours, Linux's, yours, side by side;
                                    ./pvblk conformance --help has the rest
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
   ./pvblk coverage --update        measure the unit tests' coverage of the core, and write it to tests/coverage.toml

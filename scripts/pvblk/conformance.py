@@ -14,22 +14,23 @@ from pathlib import Path
 from . import paths, setup, subjects, ui, userqemu
 
 HELP = """\
-./pvblk conformance: which clauses of blkif a backend breaks (docs/conformance.rst)
+./pvblk conformance: the clauses of blkif that a backend breaks (docs/conformance.rst)
 
   ./pvblk conformance                          {default}: side by side
   ./pvblk conformance xen-disk 'ring/**'       one subject, some cases: globs over IDs, level:must, class:hostile,
                                                clause:ring:req-prod, needs:flush
   ./pvblk conformance qemu:/path/to/qemu-system-x86_64 --device my-backend
                                                a QEMU of your own, with the series' emulation of Xen
-  ./pvblk conformance --list                   every case; --coverage: every clause with its cases
+  ./pvblk conformance --list                   every case; --coverage: the number of cases for each clause
 
 Subjects:
 
 {subjects}
 
   --format text|tap|junit|jsonl|html, -o FILE  the report; an HTML page is always written, too
-  --profile FILE       what is known of the subject, instead of the profile that comes with the suite; `none`: nothing
+  --profile FILE       known defects of the subject, instead of the suite's own profile of it; `none`: no profile
   --baseline FILE      an earlier run (jsonl): show each case whose verdict changed; again for other subjects
+  --device NAME        with qemu:PATH: the QEMU device of your backend (xen-disk, if you name none)
   --repeat N, --seed N, --shard I/N, --time-limit SECONDS     see blkif-conformance --help
   --gdb CASE           loopback only: gdb with the suite, before that case
 """

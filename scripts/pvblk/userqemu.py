@@ -9,7 +9,7 @@ import threading
 SECONDS = 30
 # Of an answer; what is longer is none of QEMU's.
 MOST = 1 << 20
-NEEDED = ("drive", "vdev", "logical_block_size")
+NEEDED = ("drive", "vdev", "logical_block_size", "physical_block_size")
 HINT = "give the path of a qemu-system-x86_64"
 # -machine none: no firmware is read. A QEMU that takes all words ends by the command.
 XEN = ("-machine", "none", "-accel", "tcg,xen-version=0x40011", "-nodefaults", "-display", "none", "-S", "-qmp", "stdio")

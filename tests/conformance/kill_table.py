@@ -106,7 +106,8 @@ mutants change the backend's code, and some are fault plans (:doc:`faults`). ::
 
 Every case kills a mutant, or there is a reason why it cannot. Every word of a fault plan is in a mutant, or there is a
 reason why no frontend can notice it. The mutants are in ``tests/conformance/mutants``, a file for each row of this
-table. ``kills`` counts pairs of a mutant and a case.
+table. ``code`` and ``plans`` count mutants, ``cases`` the cases that kill one of them, and ``kills`` pairs of a mutant
+and a case. A case may be in several files.
 
 """
 

@@ -422,7 +422,8 @@ def test_words(nothing_boots, tmp_path, words, part):
 
 
 # A QEMU's answers: to --version, to the words for Xen, and to those for the device.
-GOOD = ("QEMU emulator version 11.0", "{}", "mine options:\n  drive=<str>\n  vdev=<str>\n  logical_block_size=<size>")
+GOOD = ("QEMU emulator version 11.0", "{}", "mine options:\n  drive=<str>\n  vdev=<str>\n  logical_block_size=<size>\n"
+        "  physical_block_size=<size>")
 
 
 @pytest.mark.claim("conformance/user-qemu", "a QEMU that lacks the emulation of Xen or the device is refused at once, and "
