@@ -103,7 +103,7 @@ struct Case {
     uint8_t axes{kPlain};
     Start start{Start::Connected};
     After after{After::GoesOn};
-    const char *since{"0.2.0"};
+    const char *since{"0.1.0"};
 };
 
 const char *level_name(Level l); /* "MUST" */

@@ -210,7 +210,7 @@ def _command(words, folder):
         return subprocess.run(["gdb", "-q", "-ex", "break pvblk::conformance::before_first_case", "-ex", "run",
                                "--args", subjects.program(), "--loopback", *wanted.suite, wanted.gdb]).returncode
     folder.mkdir(parents=True, exist_ok=True)
-    files, all_is_well = play_all(wanted, folder)
+    files, all_is_well = play_all(wanted, chosen, folder)
     if not files:
         return UNDECIDED
     page = folder / "index.html"
@@ -231,39 +231,57 @@ def check_by_suite(wanted):
         if said.returncode:
             raise ui.Usage((said.stderr.strip().splitlines() or [f"the suite ended with status {said.returncode}"])[0]
                            .removeprefix("blkif-conformance: "))
-    chosen = {line for line in said.stdout.splitlines()[:-1] if not line.startswith(" ")}
+    chosen = [line for line in said.stdout.splitlines()[:-1] if not line.startswith(" ")]
     if not chosen:
         raise ui.Usage("no case is left to play: choose more, or fewer shards")
     return chosen
 
 
-def play_all(wanted, folder):
+def play_all(wanted, chosen, folder):
     """Two machines at a time. A file of results for each subject that said something; was there no trouble?"""
     lock, done, troubles = threading.Lock(), {}, []
+    order = {case: place for place, case in enumerate(chosen)}
 
-    def play(subject):
+    def play(job):
+        part, words = job
+
         def on_result(line):
             with lock:
-                done[subject.name] = done.get(subject.name, 0) + 1
+                done[part.name] = done.get(part.name, 0) + 1
                 ui.status("  " + ", ".join(f"{name}: {count}" for name, count in done.items()) + " cases")
         def trouble(problem):
             with lock:
                 ui.explain(problem)
                 troubles.append(problem)
         try:
-            journal = subject.play([*wanted.suite, *wanted.cases], on_result)
+            journal = part.play(words, on_result)
             for problem in journal.troubles:
                 trouble(problem)
-            return write(subject, journal, wanted, folder)
+            return journal
         except ui.Problem as problem:
             return trouble(problem)
         except OSError as error:
-            return trouble(ui.Problem(f"{subject.name}: {error}"))
+            return trouble(ui.Problem(f"{part.name}: {error}"))
 
+    # Those first that take the longest.
+    jobs = sorted((job for subject in wanted.subjects
+                   for job in subject.parts([*wanted.suite, *wanted.cases], len(chosen))),
+                  key=lambda job: -job[0].machines)
     with ThreadPoolExecutor(2) as pool:
-        files = list(pool.map(play, wanted.subjects))
+        journals = list(zip((part.name for part, _ in jobs), pool.map(play, jobs)))
     ui.clear_status()
-    return [file for file in files if file], not troubles
+    files = []
+    for subject in wanted.subjects:
+        said = [journal for name, journal in journals if name == subject.name and journal]
+        if said:
+            for other in said[1:]:
+                said[0].join(other, order)
+            try:
+                files.append(write(subject, said[0], wanted, folder))
+            except ui.Problem as problem:
+                ui.explain(problem)
+                troubles.append(problem)
+    return files, not troubles
 
 
 def write(subject, journal, wanted, folder):

@@ -10,7 +10,7 @@ import re
 import resource
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import guest, images, initramfs, kernel, operator, paths, qemu, realxen, stamp, ui, unmended, xenhost
@@ -22,6 +22,8 @@ DISK = 4 * images.MIB
 CASE_SECONDS = 120
 # Of each file of a machine's. A subject that floods its console or standard error fills no disk.
 MOST_FILE_BYTES = 64 * images.MIB
+# With as many a second machine saves time.
+MANY_CASES = 200
 # A machine that dies this often does not get another chance.
 MOST_BOOTS = 12
 # Of an emulated guest: by its number, each vbd in the words of device_add.
@@ -81,6 +83,15 @@ class Journal:
     def complete(self):
         return len(self.results) >= json.loads(self.head).get("planned", 0)
 
+    def join(self, other, order):
+        """Takes what another part of the same run said. `order` has the place of each case."""
+        heads = [json.loads(head) for head in (self.head, other.head) if head]
+        self.head = json.dumps({**heads[0], "planned": sum(head.get("planned", 0) for head in heads)}) if heads else ""
+        self.results = sorted(self.results + other.results,
+                              key=lambda line: order.get(json.loads(line)["id"].partition("~")[0], len(order)))
+        self.versions = self.versions or other.versions
+        self.troubles += other.troubles
+
     def trouble(self, name, problem):
         """Keeps what went wrong beside the cases; without any result there is nothing but that."""
         where = f"after {self.last()}: " if self.results else ""
@@ -98,12 +109,22 @@ class Subject:
     title: str
     profile: str = ""
     steps: tuple = ()
+    machines: int = 1  # that share a run of many cases
+    part: str = ""  # such as 1/2
 
     @property
     def file_name(self):
         """Of its files. A path becomes its end, and a hash of all of it: two subjects never share a file."""
         end = self.name.rpartition("/")[2][-80:]
-        return self.name if end == self.name else f"{end}-{stamp.digest(self.name)[:8]}"
+        name = self.name if end == self.name else f"{end}-{stamp.digest(self.name)[:8]}"
+        return f"{name}-{self.part.replace('/', '-of-')}" if self.part else name
+
+    def parts(self, words, cases):
+        """Subjects, one for each machine, and the words of each. A few cases are not worth another boot."""
+        if self.machines == 1 or cases < MANY_CASES or "--shard" in words:
+            return [(self, words)]
+        return [(replace(self, part=part), [*words, "--shard", part])
+                for part in (f"{i}/{self.machines}" for i in range(1, self.machines + 1))]
 
     def version(self, journal):
         return journal.versions
@@ -269,7 +290,7 @@ UNMENDED = Emulated("xen-disk@unmended", "QEMU's xen-block without the series' m
 OURS = Emulated("xen-pvblk-backend", "our backend in QEMU", "", ("qemu", "guest", "core"), device="xen-pvblk-backend")
 LOOPBACK = Loopback("loopback", "our backend on the loopback", "", ("core",))
 BLKBACKS = tuple(RealXen(f"blkback-{host.version}", f"Linux's xen-blkback, on a real Xen {host.version}",
-                         "linux-blkback.toml", ("qemu", "real-xen", "core"), host=host)
+                         "linux-blkback.toml", ("qemu", "real-xen", "core"), machines=2, host=host)
                  for host in xenhost.ALL)
 ALL = {subject.name: subject for subject in (XEN_DISK, UNMENDED, OURS, *BLKBACKS, LOOPBACK)}
 DEFAULT = ("xen-disk", "xen-pvblk-backend", "blkback-4.20")

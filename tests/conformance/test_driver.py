@@ -161,6 +161,28 @@ def test_most_boots(play, monkeypatch):
     assert "2 machines" in said and "did not run" in said
 
 
+@pytest.mark.claim("conformance/parts", "two machines share a run of many cases; its results are in the suite's order, and a part "
+                   "that says nothing makes the exit code 3")
+@pytest.mark.parametrize(("second", "status", "verdicts"), [
+    (Machine(head(1), *played(B), ended()), 0, [A, B, C]), (Machine(boots=False), 3, [A, C])], ids=["both", "one"])
+def test_parts(monkeypatch, tmp_path, second, status, verdicts):
+    machines = {"1/2": Machine(head(2), *played(A, C), ended()), "2/2": second}
+
+    class Parted(Scripted):
+        def machine(self):
+            return machines[self.part], ["51712"]
+
+    monkeypatch.setattr(subjects, "MANY_CASES", 3)
+    monkeypatch.setitem(subjects.ALL, "made-up", Parted("made-up", "a subject of a test", machines=2))
+    assert conformance.command(["made-up", A, B, C], tmp_path) == status
+    run, *results = map(json.loads, (tmp_path / "made-up.jsonl").read_text().splitlines())
+    assert [result["id"] for result in results] == verdicts and run["planned"] == len(verdicts)
+    for part, machine in machines.items():
+        assert not machine.boots or machine.words[-2:] == ["--shard", part]
+    few = Parted("made-up", "a subject of a test", machines=2)
+    assert few.parts([A], 2) == [(few, [A])] and few.parts(["--shard", "1/2"], 3) == [(few, ["--shard", "1/2"])]
+
+
 @pytest.mark.claim("conformance/limit-of-all", "--time-limit is for all machines of a subject together")
 def test_limit_of_all(play, monkeypatch):
     # An hour passes with each look at the clock.
