@@ -90,9 +90,12 @@ class Words:
 
     def _qemu(self, word):
         """A QEMU of the user's is asked at once: a machine that does not boot costs minutes."""
-        binary = Path(word.removeprefix("qemu:")).expanduser().resolve()
         device = self.device or subjects.XEN_DISK.device
-        why = userqemu.complaint(binary, device)
+        try:
+            binary = Path(word.removeprefix("qemu:")).expanduser().resolve()
+            why = userqemu.complaint(binary, device)
+        except (OSError, RuntimeError) as error:  # no such user, links in a circle, a name that is too long
+            raise ValueError(f"{word[:200]}: {error}") from None
         if why:
             raise ValueError(f"{word}: {why}")
         return replace(subjects.XEN_DISK, name=f"qemu:{binary}", title="your QEMU", profile="", binary=binary,
@@ -131,7 +134,7 @@ def check_toml(path):
         tomllib.loads(Path(path).read_text())
     except OSError as error:
         raise ValueError(f"--profile {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"--profile {path} is no TOML: {error}") from None
 
 
@@ -141,10 +144,10 @@ class Baseline:
     def __init__(self, path, chosen):
         self.path = path
         try:
-            head, *results = map(json.loads, Path(path).read_text().splitlines())
+            head, *results = lines_of(Path(path))
             self.verdicts = {result["id"]: result["verdict"] for result in results}
             known, subject = head["format"].startswith("blkif-conformance/"), head.get("subject", "")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             known, subject = False, ""
         if not known:
             raise ValueError(f"--baseline {path} cannot be read: name a file that --format jsonl wrote")
@@ -166,6 +169,11 @@ class Baseline:
         for id, before in self.verdicts.items():
             if id not in verdicts and (not chosen or id.partition("~")[0] in chosen):
                 yield f"{id}: gone, it was {before}"
+
+
+def lines_of(file):
+    """Of JSON. A backend's text may hold what Python, but not the suite, takes for the end of a line."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def suite(*words, **how):
@@ -313,7 +321,7 @@ def show(wanted, files, page):
 
 def read(file):
     """The run, and its results by ID."""
-    head, *results = map(json.loads, file.read_text().splitlines())
+    head, *results = lines_of(file)
     return head, {result["id"]: result for result in results}
 
 

@@ -223,7 +223,10 @@ class Guest:
 
     def tell(self, text):
         """One line for the guest's script."""
-        self.control.write(text)
+        try:
+            self.control.write(text)
+        except OSError:
+            raise self.problem(f"QEMU ended with status {self._end_status()}") from None
 
     def qmp(self, command, seconds=60, **arguments):
         """Executes a QMP command; returns its answer."""

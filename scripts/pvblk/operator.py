@@ -14,6 +14,11 @@ WEIGHT = ["-drive", "if=none,id=weight,driver=null-co,size=1M"]
 # which need two pages of the table, and the kernel has some of its own.
 RESERVED, ENTRY, TABLE = 8, struct.Struct("<HHI"), 8 * 4096
 TYPE, PERMIT_ACCESS, IN_USE = 3, 1, 8 | 16
+# The suite asks nothing else. A question of somebody else's is none.
+QUESTION = re.compile(r"operator ([0-9]{1,9}) (resize(?= \d+ \d+$)|(?:hold|release|restart|quiet|maps)(?= \d+$)) "
+                      r"([0-9]+)((?: [0-9]{1,15})?)")
+# The suite takes no longer line.
+MOST = 400
 
 
 class Operator:
@@ -28,14 +33,17 @@ class Operator:
         """Whether the line asks us; then it has its answer."""
         if not line.startswith("operator "):
             return False
-        _, number, verb, vbd, *more = line.split()
+        words = QUESTION.fullmatch(line)
+        if not words or words[3] not in self.disks:
+            return False
+        number, verb, vbd, more = words.groups()
         try:
-            said = getattr(self, verb)(self.disks[vbd], *more)
+            said = getattr(self, verb)(self.disks[vbd], *more.split())
             self.machine.tell(f"done {number}" + ("" if said is None else f" {said}"))
         except ui.Problem as problem:
             if self.machine.process.poll() is not None:
                 raise
-            self.machine.tell(f"cannot {number} {problem}".replace("\n", " "))
+            self.machine.tell(" ".join(f"cannot {number} {problem}".split())[:MOST])
         return True
 
     def _monitor(self, text):

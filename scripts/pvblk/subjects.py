@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import guest, images, initramfs, kernel, operator, paths, qemu, realxen, stamp, ui, unmended, xenhost
+from . import guest, images, initramfs, kernel, operator, paths, qemu, realxen, stamp, ui, unmended, userqemu, xenhost
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
@@ -39,12 +39,22 @@ def program():
     return paths.CORE / "conformance" / PROGRAM
 
 
+def parsed(text):
+    """A line of the suite's; {} for one that was cut, as where the suite was killed, or that somebody else wrote."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return line if isinstance(line, dict) else {}
+
+
 @dataclass
 class Journal:
     """What the suite said so far, over all boots of a subject."""
 
     head: str = ""
     results: list = field(default_factory=list)
+    ids: set = field(default_factory=set)  # of the cases that have a result: none has two
     current: str = ""
     refusal: str = ""
     versions: str = ""  # of what the machine runs
@@ -53,11 +63,12 @@ class Journal:
 
     def line(self, text, on_result):
         """Takes a line; True if it shows that the suite goes on."""
-        if text.startswith("case "):
+        if text.startswith("case ") and self.is_new(text.removeprefix("case ")):
             self.current = text.removeprefix("case ")
-        elif text.startswith('{"format"'):
+        elif text.startswith('{"format"') and parsed(text):
             self.head = self.head or text
-        elif text.startswith('{"id"'):
+        elif text.startswith('{"id"') and self.is_new(id := parsed(text).get("id")):
+            self.ids.add(id)
             self.results.append(text)
             self.current = ""
             on_result(text)
@@ -66,6 +77,10 @@ class Journal:
         else:
             return False
         return True
+
+    def is_new(self, id):
+        """It is the ID of a case, and has no result."""
+        return isinstance(id, str) and bool(re.fullmatch(r"[\w/~.+-]{1,200}", id, re.ASCII)) and id not in self.ids
 
     def blame(self, verdict, seen, why, on_result):
         """The case that runs is the last one of its machine, and has this verdict."""
@@ -81,7 +96,8 @@ class Journal:
         return json.loads(self.results[-1])["id"] if self.results else ""
 
     def complete(self):
-        return len(self.results) >= json.loads(self.head).get("planned", 0)
+        planned = json.loads(self.head).get("planned", 0)
+        return isinstance(planned, int) and len(self.results) >= planned
 
     def join(self, other, order):
         """Takes what another part of the same run said. `order` has the place of each case."""
@@ -208,13 +224,19 @@ class InMachine(Subject):
                     ("CRASH", f"its machine ended with status {status}")
                 journal.blame(verdict, seen, str(problem), on_result)
                 return False
-            status = int(text.split()[-1])
+            status = end_status(text)
             if journal.current:
                 journal.blame("INCONCLUSIVE", f"the suite ended with status {status}", journal.refusal, on_result)
                 return False
             journal.end(status, machine.console)
             machine.power_off()
         return True
+
+
+def end_status(text):
+    """Of the line that ends a command; -1 if it has none."""
+    said = text.split()[-1]
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 4 else -1
 
 
 def within_limit(words, seconds):
@@ -240,8 +262,7 @@ class Emulated(InMachine):
         return self.binary or qemu.program("qemu-system-x86_64")
 
     def version(self, journal):
-        said = subprocess.run([self.qemu(), "--version"], capture_output=True, text=True).stdout
-        found = re.search(r"version (\S+)", said)
+        found = re.search(r"version ([!-~]{1,40})", userqemu.ask(self.qemu(), "--version"))
         return f"QEMU {found[1]}" if found else "QEMU"
 
     def disks(self, folder):

@@ -91,7 +91,7 @@ def play(monkeypatch, tmp_path, capsys):
         said = capsys.readouterr()
         assert not list(rest), "a machine was not booted"
         file = tmp_path / "made-up.jsonl"
-        results = list(map(json.loads, file.read_text().splitlines()[1:])) if file.exists() else []
+        results = conformance.lines_of(file)[1:] if file.exists() else []
         return status, {result["id"]: result["verdict"] for result in results}, said.out + said.err
     return play
 
@@ -192,6 +192,39 @@ def test_limit_of_all(play, monkeypatch):
     limits = [int(machine.words[machine.words.index("--time-limit") + 1]) for machine in (first, second)]
     assert 0 < limits[1] <= limits[0] - 3600
     assert subjects.within_limit(["--time-limit", "5", A], 7) == ["--time-limit", "1", A]
+
+
+# What no suite writes, and what is left of a line where it was killed.
+NOISE = ["case of whisky", '{"id": "request/op', '{"id": []}', '{"id": "a b", "verdict": "PASS"}', '{"id":' + "[" * 100000,
+         '{"format"', "operator", "operator 1 tell 51712", "PVBLK: end", "\x1b[2J", ""]
+
+
+@pytest.mark.claim("conformance/noise", "lines that are not the suite's, and lines that were cut, are no results, and harm none")
+@pytest.mark.parametrize("line", NOISE)
+def test_noise(play, line):
+    assert play(Machine(line, head(), line, *played(A), line, f"case {B}", line, result(B), *played(C), line, ended()))[:2] \
+        == (0, ALL_PASS)
+    assert not subjects.OURS.operator(None).takes(line)
+
+
+@pytest.mark.claim("conformance/doubled-results", "a result that comes twice counts once: the cases that did not run are seen")
+def test_doubled(play):
+    assert play(Machine(head(), *played(A), *played(A), result(A, "FAIL"), ended()))[:2] == (3, {A: "PASS"})
+
+
+@pytest.mark.claim("conformance/no-status", "a command that ends without a status did not end well")
+@pytest.mark.parametrize("end", ["", " ", " -1", " 0x0", " \u0660", " 99999"])
+def test_no_status(play, end):
+    assert play(Machine(head(), *played(A, B, C), f"{guest.MARK}ended{end}"))[:2] == (3, ALL_PASS)
+
+
+@pytest.mark.claim("conformance/line-ends", "a backend's text with characters that end lines elsewhere is shown like any other")
+def test_line_ends(play, tmp_path):
+    said = json.dumps({"id": A, "verdict": "FAIL", "expected": "x", "seen": "\u2028\u2029\x85\x0b\x1c\r\n{}"}, ensure_ascii=False)
+    assert play(Machine(head(1), said, ended(1)))[:2] == (1, {A: "FAIL"})
+    baseline = str(tmp_path / "made-up.jsonl")
+    status, _, told = play(Machine(head(1), said, ended(1)), words=["--baseline", baseline])
+    assert status == 1 and "no case changed" in told
 
 
 @pytest.mark.claim("conformance/suite-dies", "if the suite itself dies in a case, that case is INCONCLUSIVE, and the others "
