@@ -22,6 +22,8 @@ DISK = 4 * images.MIB
 CASE_SECONDS = 120
 # Of each file of a machine's. A subject that floods its console or standard error fills no disk.
 MOST_FILE_BYTES = 64 * images.MIB
+# More than the suite has cases.
+NO_NUMBER = 100_000
 # With as many a second machine saves time.
 MANY_CASES = 200
 # A machine that dies this often does not get another chance.
@@ -63,11 +65,11 @@ class Journal:
 
     def line(self, text, on_result):
         """Takes a line; True if it shows that the suite goes on."""
-        if text.startswith("case ") and self.is_new(text.removeprefix("case ")):
+        if self.head and text.startswith("case ") and self.is_new(text.removeprefix("case ")):
             self.current = text.removeprefix("case ")
         elif text.startswith('{"format"') and parsed(text):
             self.head = self.head or text
-        elif text.startswith('{"id"') and self.is_new(id := parsed(text).get("id")):
+        elif self.head and text.startswith('{"id"') and self.is_new(id := parsed(text).get("id")):
             self.ids.add(id)
             self.results.append(text)
             self.current = ""
@@ -95,14 +97,17 @@ class Journal:
     def last(self):
         return json.loads(self.results[-1])["id"] if self.results else ""
 
+    def planned(self):
+        """The number of results that a whole run has; a head that does not say it is of no whole run."""
+        number = json.loads(self.head or "{}").get("planned")
+        return number if isinstance(number, int) and 0 <= number < NO_NUMBER else NO_NUMBER
+
     def complete(self):
-        planned = json.loads(self.head).get("planned", 0)
-        return isinstance(planned, int) and len(self.results) >= planned
+        return len(self.results) >= self.planned()
 
     def join(self, other, order):
         """Takes what another part of the same run said. `order` has the place of each case."""
-        heads = [json.loads(head) for head in (self.head, other.head) if head]
-        self.head = json.dumps({**heads[0], "planned": sum(head.get("planned", 0) for head in heads)}) if heads else ""
+        self.head = json.dumps({**json.loads(self.head), "planned": self.planned() + other.planned()})
         self.results = sorted(self.results + other.results,
                               key=lambda line: order.get(json.loads(line)["id"].partition("~")[0], len(order)))
         self.versions = self.versions or other.versions
