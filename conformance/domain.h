@@ -84,7 +84,7 @@ public:
     virtual void resize(uint64_t /* sectors */) {}
     /* The backend goes without a word, and comes back. */
     virtual void restart() {}
-    /* Starts a wedged backend anew as the toolstack would. False: only domain 0 may. */
+    /* Starts a wedged backend anew as the toolstack would. False: it cannot be done from here. */
     virtual bool revive() { return false; }
     /* A grant of a frame that is no RAM. */
     virtual Result<GrantRef> share_no_ram()

@@ -60,6 +60,11 @@ public:
     void release() override;
     void resize(uint64_t sectors) override;
     void restart() override;
+    bool revive() override
+    {
+        restart();
+        return true;
+    }
     Result<GrantRef> share_no_ram() override;
 
 private:

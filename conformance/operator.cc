@@ -106,6 +106,14 @@ std::optional<std::string> Operator::ask(const std::string &what)
     return fail(gone_.empty() ? "gave no answer to '" + what + "'" : gone_);
 }
 
+bool Operator::try_to(const std::string &what)
+{
+    std::string before = trouble_;
+    bool done = ask(what).has_value();
+    trouble_ = before;
+    return done;
+}
+
 std::string Operator::trouble()
 {
     return std::exchange(trouble_, "");
@@ -145,11 +153,26 @@ void OperatedDomain::restart()
 {
     if (!asks(kRemoves))
         return domain_.restart();
-    /* No toolstack takes a disk away from a frontend that is in the middle of it. */
-    (void)store().write(frontend() + "/state",
-                        std::to_string(static_cast<int>(XenbusState::Closed)));
+    say_closed();
     (void)ask("restart");
     holds_ = false;
+}
+
+/* The case has its verdict. A wedged backend that cannot even be taken away is no less wedged. */
+bool OperatedDomain::revive()
+{
+    if (!asks(kRemoves))
+        return domain_.revive();
+    say_closed();
+    holds_ = false;
+    return operator_.try_to("restart " + vbd_);
+}
+
+/* No toolstack takes a disk away from a frontend that is in the middle of it. */
+void OperatedDomain::say_closed()
+{
+    (void)store().write(frontend() + "/state",
+                        std::to_string(static_cast<int>(XenbusState::Closed)));
 }
 
 uint32_t OperatedDomain::mapped()

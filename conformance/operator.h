@@ -28,6 +28,8 @@ public:
     uint32_t abilities() const { return can_; }
     /* What follows `done`. Nothing: it was not done, and trouble() says why. */
     std::optional<std::string> ask(const std::string &what);
+    /* The same where nothing hangs on it: no trouble() comes of it. */
+    bool try_to(const std::string &what);
     /* Since the last call, a sentence on the first thing that was not done; or "". */
     std::string trouble();
     std::optional<std::string> fail(const std::string &why);
@@ -77,12 +79,13 @@ public:
     void release() override;
     void resize(uint64_t sectors) override;
     void restart() override;
-    bool revive() override { return domain_.revive(); }
+    bool revive() override;
     Result<GrantRef> share_no_ram() override { return domain_.share_no_ram(); }
 
 private:
     bool asks(Ability a) const { return operator_.abilities() & a; }
     std::optional<std::string> ask(const std::string &verb);
+    void say_closed();
 
     Domain &domain_;
     Operator &operator_;

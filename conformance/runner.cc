@@ -366,12 +366,7 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
                                       xenbus_state_name(b.front.their_state()));
             r.verdict = Verdict::Wedged;
             b.start_case();
-            bool revived = b.domain.abilities() & kRemoves;
-            if (revived)
-                b.domain.restart();
-            else
-                revived = b.domain.revive();
-            if (!revived || !b.begin())
+            if (!b.domain.revive() || !b.begin())
                 wedged_by_ = r.id;
             return;
         }
@@ -392,9 +387,9 @@ void Runner::judge_state(const Case &c, Bench &b, CaseResult &r)
         fail("the backend closes",
              std::string("its state is ") + xenbus_state_name(b.front.their_state()));
     b.start_case();
-    if (b.domain.abilities() & kSeesMaps && b.domain.mapped())
-        fail("a closed backend has no page mapped",
-             std::to_string(b.domain.mapped()) + " pages are mapped");
+    uint32_t mapped = b.domain.abilities() & kSeesMaps ? b.domain.mapped() : 0;
+    if (mapped)
+        fail("a closed backend has no page mapped", std::to_string(mapped) + " pages are mapped");
 }
 
 void Runner::clean_up()

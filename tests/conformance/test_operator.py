@@ -12,9 +12,9 @@ HOLDS = "ring/slot/full-in-flight"
 SEES_MAPS = "life/close/unmaps"
 
 
-def converse(answer, case, can="hold", patience=3):
+def converse(answer, case, can="hold", patience=3, more=()):
     """The result of the case, and what the suite asked. answer(number, what) is a text for it, or None: that is the end."""
-    command = [subjects.program(), "--loopback", "--format", "jsonl", "--operator", can, "--patience", str(patience), case]
+    command = [subjects.program(), "--loopback", "--format", "jsonl", "--operator", can, "--patience", str(patience), *more, case]
     asked, results = [], []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as suite:
         for line in suite.stdout:
@@ -65,6 +65,27 @@ def test_maps():
         results, _ = converse(lambda number, _: f"done {number} {pages}\n", SEES_MAPS, "maps")
         return results[0]["verdict"]
     assert [verdict("0"), verdict("3"), verdict("many")] == ["PASS", "FAIL", "INCONCLUSIVE"]
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/operator-wedged", "a backend that is wedged is no less so if its operator cannot take it away")
+def test_wedged():
+    silent = ("--plan", "at connect nth=2 every=1 always: lifecycle/connect-silent")
+    results, asked = converse(lambda number, _: f"cannot {number} it hangs\n", "life/reconnect/idle", "restart", more=silent)
+    assert asked == ["restart loopback"]
+    assert [result["verdict"] for result in results] == ["WEDGED"] + ["INCONCLUSIVE"] * (len(results) - 1)
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/operator-gone", "an operator that listens no more does not end the run: there is a report")
+def test_gone(tmp_path):
+    file = tmp_path / "run.jsonl"
+    with subprocess.Popen([subjects.program(), "--loopback", "--operator", "hold", "--format", "jsonl", "-o", file, HOLDS],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as suite:
+        suite.stdout.close()
+    assert suite.returncode == 3
+    _, *results = map(json.loads, file.read_text().splitlines())
+    assert results and all(result["verdict"] == "INCONCLUSIVE" for result in results)
 
 
 @pytest.mark.needs("core")
