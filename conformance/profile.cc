@@ -188,6 +188,9 @@ void Profile::apply(CaseResult &r) const
         }
         return;
     }
+    /* Worse than a stale entry, and with another exit code. */
+    if (skip && (r.verdict == Verdict::Wedged || r.verdict == Verdict::Crash))
+        return;
     if (skip)
         return stale("a skip, as the profile says: " + skip->note);
     const Entry *e = find(deviations_, r.id);
