@@ -278,7 +278,9 @@ void Bench::serve_or_leave()
 void Bench::read_size()
 {
     offer_.sectors = front.number("sectors");
-    if (!disk_ || disk_->sectors() != offer_.sectors)
+    if (disk_)
+        disk_->resize(offer_.sectors);
+    else
         disk_ = Disk(offer_.sectors);
 }
 
@@ -311,8 +313,9 @@ void Bench::settle()
     if (failed())
         return;
     if (domain.abilities() & kSeesQuiet) {
-        while (domain.wait(patience_) != Woken::Quiet) {
-        }
+        auto begun = domain.now();
+        for (Woken w = Woken::Store; w != Woken::Quiet && w != Woken::TimeUp;)
+            w = wait(begun, patience_); /* a backend may never be quiet */
         return;
     }
     (void)ask(request(Op::Read, 0, 1, kListPage - 1));
@@ -630,9 +633,11 @@ void Bench::expect_content(uint64_t sector, uint64_t sectors,
     constexpr uint32_t kPage = kListPage - 1;
     std::array<std::byte, kSectorSize> want{};
     for (uint64_t s = sector; s < sector + sectors && !failed(); s++) {
-        if (s == sector || s % kSectorsPerPage == 0)
-            expect(ask(request(Op::Read, s - s % kSectorsPerPage, 1, kPage)),
-                   {{Outcome::Okay, "blkif:op"}});
+        if (s == sector || s % kSectorsPerPage == 0) {
+            WireRequest r = request(Op::Read, s - s % kSectorsPerPage, 1, kPage);
+            poison(r); /* an answer without data is no content */
+            expect(ask(r), {{Outcome::Okay, "blkif:op"}});
+        }
         const std::byte *seen = page(kPage) + s % kSectorsPerPage * kSectorSize;
         bool found = std::any_of(patterns.begin(), patterns.end(), [&](uint32_t pattern) {
             want.fill(std::byte{});

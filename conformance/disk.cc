@@ -20,6 +20,12 @@ void Disk::put(Sector sector, uint32_t pattern, std::byte *at)
     }
 }
 
+void Disk::resize(uint64_t sectors)
+{
+    sectors_ = sectors;
+    holds_.erase(holds_.lower_bound(sectors), holds_.end());
+}
+
 void Disk::commit(Sector at, uint64_t sectors, uint32_t pattern)
 {
     for (uint64_t i = 0; i < sectors && at.value + i < sectors_; i++)

@@ -19,7 +19,9 @@ class Disk
 {
 public:
     explicit Disk(uint64_t sectors) : sectors_(sectors) {}
-    uint64_t sectors() const { return sectors_; }
+    /* What lies before the new end stays, and is still to be as it was: a backend that tells of
+     * another size at each connection hides nothing. */
+    void resize(uint64_t sectors);
 
     /* A pattern that no sector holds yet; put() writes a sector of it to `at`.
      * commit() says that such a WRITE was answered OKAY, unknown() that nobody
