@@ -168,14 +168,15 @@ std::string changes(const Run &before, const Run &after)
     for (const CaseResult &r : after.results) {
         auto it = old.find(r.id);
         if (it == old.end())
-            all += r.id + ": new, " + verdict_name(r.verdict) + "\n";
+            all += clean(r.id) + ": new, " + verdict_name(r.verdict) + "\n";
         else if (it->second != r.verdict)
-            all += r.id + ": " + verdict_name(it->second) + " -> " + verdict_name(r.verdict) + "\n";
+            all += clean(r.id) + ": " + verdict_name(it->second) + " -> " +
+                   verdict_name(r.verdict) + "\n";
         if (it != old.end())
             old.erase(it);
     }
     for (const auto &[id, verdict] : old)
-        all += id + ": gone, it was " + verdict_name(verdict) + "\n";
+        all += clean(id) + ": gone, it was " + verdict_name(verdict) + "\n";
     return all.empty() ? "no case changed\n" : all;
 }
 
@@ -190,7 +191,7 @@ void put_changes(const std::vector<Run> &runs, const Options &o, const std::opti
 {
     bool free = o.format == Options::Format::Text || !o.output.empty();
     for (const Run &run : runs) {
-        std::string title = runs.size() > 1 ? run.subject + ":\n" : "";
+        std::string title = runs.size() > 1 ? clean(run.subject) + ":\n" : "";
         if (before)
             std::fputs((title + changes(*before, run)).c_str(), free ? stdout : stderr);
     }
@@ -401,6 +402,8 @@ int run_on(std::vector<Domain *> domains, const Options &o, const std::vector<co
         return refuse(problem);
     bool stream = o.format == Options::Format::Jsonl && o.output.empty();
     current = {&o, &run, stream, nullptr, 0};
+    if (o.operator_can) /* one that is gone is no end of the run */
+        std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGALRM, died);
     alarm(static_cast<unsigned>(o.time_limit.count()));
     if (problem = runner.prepare(); !problem.empty())

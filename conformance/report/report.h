@@ -30,5 +30,8 @@ std::string html(const std::vector<Run> &runs);
 /* For a person: a line a case that is not as expected, then the sums. */
 std::string summary(const Run &run);
 std::string line(const CaseResult &r);
+/* Any text as one line of valid UTF-8: a control character becomes a space, a byte of no
+ * character U+FFFD. */
+std::string clean(const std::string &text);
 
 } // namespace pvblk::conformance

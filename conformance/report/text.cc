@@ -75,7 +75,8 @@ size_t character(std::string_view text)
     return good ? length : 0;
 }
 
-/* One line of valid UTF-8: a control character becomes a space, a byte of no character U+FFFD. */
+} // namespace
+
 std::string clean(const std::string &text)
 {
     std::string out;
@@ -90,6 +91,9 @@ std::string clean(const std::string &text)
     }
     return out;
 }
+
+namespace
+{
 
 std::string escaped(const std::string &text, std::string_view special)
 {
@@ -223,13 +227,13 @@ std::string junit(const Run &run)
 std::string line(const CaseResult &r)
 {
     std::string out = verdict_name(r.verdict);
-    out += std::string(out.size() < 13 ? 13 - out.size() : 1, ' ') + r.id;
+    out += std::string(out.size() < 13 ? 13 - out.size() : 1, ' ') + clean(r.id);
     if (!r.deviation.empty())
-        out += " [" + r.deviation + "]";
+        out += " [" + clean(r.deviation) + "]";
     if (r.verdict == Verdict::Pass)
-        return clean(r.seen.empty() ? out : out + ": " + r.seen) + "\n";
+        return (r.seen.empty() ? out : out + ": " + clean(r.seen)) + "\n";
     if (!r.expected.empty())
-        out += "\n             " + r.what + "\n             expected " + clean(r.expected) +
+        out += "\n             " + clean(r.what) + "\n             expected " + clean(r.expected) +
                "\n             saw      " + clean(r.seen);
     if (!r.why.empty())
         out += (r.expected.empty() ? ": " : "\n             ") + clean(r.why);
@@ -246,7 +250,7 @@ std::string summary(const Run &run)
                    verdict_name(static_cast<Verdict>(v));
     if (run.results.size() < run.planned)
         out += "; " + std::to_string(run.planned - run.results.size()) + " cases did not run";
-    return run.subject + ": " + out + "\n";
+    return clean(run.subject) + ": " + out + "\n";
 }
 
 } // namespace pvblk::conformance
