@@ -89,6 +89,11 @@ std::string Runner::prepare(Seat &seat, bool first)
         (void)b.close();
         return "";
     }
+    constexpr uint64_t kMostRead = uint64_t{8} << 21; /* 8 GiB */
+    if (!options_.allow_writes && b.offer().sectors > kMostRead)
+        return "the disk of " + where +
+               " has more than 8 GiB, and the suite reads all of a disk to see that it is empty; "
+               "give it a small one, or --allow-writes";
     /* Nothing but zeros is ours to overwrite. */
     for (uint64_t s = 0; s < b.offer().sectors && !options_.allow_writes && !b.failed();
          s += kStride) {

@@ -24,9 +24,9 @@ MOST = 400
 class Operator:
     """Of one machine. `disks` has device_add's words for each vbd, among them `id` and `drive`."""
 
-    ABILITIES = "hold,resize,restart,quiet,maps"
-
-    def __init__(self, machine, disks):
+    def __init__(self, machine, disks, quiet=True):
+        """`quiet`: turns of QEMU's main loop are enough for the backend to do all it can."""
+        self.abilities = "hold,resize,restart,maps" + (",quiet" if quiet else "")
         self.machine, self.disks, self.held, self.table = machine, disks, set(), None
 
     def takes(self, line):

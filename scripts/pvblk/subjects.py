@@ -33,6 +33,8 @@ VBDS = {"51712": {"id": "xvda", "vdev": "xvda", "drive": "rw"},
         "51728": {"id": "xvdb", "vdev": "xvdb", "drive": "ro"},
         "51744": {"id": "xvdc", "vdev": "xvdc", "drive": "large", "logical_block_size": 4096,
                   "physical_block_size": 4096}}
+# Backends without threads of their own.
+OF_THE_MAIN_LOOP = ("xen-disk", "xen-pvblk-backend")
 # Of an emulated guest.
 MODULES = ["xen_evtchn", "xen_gntalloc"]
 
@@ -116,7 +118,7 @@ class Journal:
     def trouble(self, name, problem):
         """Keeps what went wrong beside the cases; without any result there is nothing but that."""
         where = f"after {self.last()}: " if self.results else ""
-        problem = ui.Problem(f"{name}: {where}{problem}", problem.log)
+        problem = ui.Problem(f"{name}: {where}{problem}", getattr(problem, "log", None))
         if not self.results:
             raise problem
         self.troubles.append(problem)
@@ -184,18 +186,17 @@ class InMachine(Subject):
         journal = Journal()
         for _ in range(MOST_BOOTS):
             before = len(journal.results)
-            machine, vbds = self.machine()
-            machine.limits = self.limits()
             try:
+                machine, vbds = self.machine()
+                machine.limits = self.limits()
                 if self._play(machine, vbds, words, journal, on_result) or journal.complete():
                     return journal
-            except ui.Problem as problem:
+            except (ui.Problem, OSError) as problem:
                 journal.trouble(self.name, problem)
                 # A machine that did not get to a case would not the next time, either.
                 if len(journal.results) == before or journal.complete():
                     return journal
-        journal.trouble(self.name, ui.Problem(f"{MOST_BOOTS} machines died or hung; the cases that follow did not run",
-                                              machine.console))
+        journal.trouble(self.name, ui.Problem(f"{MOST_BOOTS} machines died or hung; the cases that follow did not run"))
         return journal
 
     def operator(self, machine):
@@ -209,7 +210,7 @@ class InMachine(Subject):
             operator = self.operator(machine)
             after = ["--after", journal.last()] if journal.results else []
             seats = [word for vbd in vbds for word in ("--vbd", vbd)]
-            able = ["--operator", operator.ABILITIES] if operator else []
+            able = ["--operator", operator.abilities] if operator else []
             machine.start(PROGRAM, *seats, "--format", "jsonl", "--terse", "--progress", "--allow-writes", *able, *after,
                           *within_limit(words, time.monotonic() - journal.began), hears=bool(operator))
             deadline = time.monotonic() + CASE_SECONDS
@@ -282,7 +283,8 @@ class Emulated(InMachine):
         return words + operator.WEIGHT, list(VBDS)
 
     def operator(self, machine):
-        return operator.Operator(machine, {number: {"driver": self.device, **vbd} for number, vbd in VBDS.items()})
+        return operator.Operator(machine, {number: {"driver": self.device, **vbd} for number, vbd in VBDS.items()},
+                                 quiet=self.device in OF_THE_MAIN_LOOP)
 
     def machine(self):
         folder = images.folder(f"conformance-{self.file_name}")

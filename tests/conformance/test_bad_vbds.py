@@ -7,7 +7,7 @@ import pytest
 
 from pvblk import guest, images, subjects
 
-EMPTY, DATA, SMALL, READ_ONLY, NONE = 51712, 51728, 51744, 51760, 51776
+EMPTY, DATA, SMALL, READ_ONLY, HUGE, NONE = 51712, 51728, 51744, 51760, 51776, 51792
 # In the last sector: the suite has to look at all of it.
 TEXT = b"a file system".ljust(512, b"\0")
 
@@ -17,7 +17,7 @@ class OddDisks(subjects.Emulated):
     def disks(self, folder):
         words = []
         for name, letter, size in (("empty", "a", subjects.DISK), ("data", "b", subjects.DISK), ("small", "c", 256 * 1024),
-                                   ("read-only", "d", subjects.DISK)):
+                                   ("read-only", "d", subjects.DISK), ("huge", "e", 9 << 30)):
             image = images.raw(folder / f"{name}.raw", size)
             if name == "data":
                 with open(image, "r+b") as file:
@@ -31,11 +31,16 @@ class OddDisks(subjects.Emulated):
 
 # Setuid, so that it runs as the user nobody.
 AS_NOBODY = "cp /bin/blkif-conformance /tmp/nobody && chown 65534 /tmp/nobody && chmod 4755 /tmp/nobody && exec /tmp/nobody"
+# Another suite, which is Connected while it waits for an operator that says nothing.
+IN_USE = (f"sleep 60 | {subjects.PROGRAM} --vbd {HUGE} --allow-writes --operator hold -q event/spurious/in-flight >/dev/null & "
+          "trap 'kill $!' EXIT; sleep 2;")
 # Before it, words, the exit code, and a part of the one sentence.
 BAD = [
     ("", f"--vbd {NONE}", 3, f"this domain has no vbd {NONE}: see `xenstore-ls device/vbd`"),
     ("", f"--vbd {DATA}", 3, f"the disk of device/vbd/{DATA} holds data"),
     ("", f"--vbd {SMALL}", 3, f"the disk of device/vbd/{SMALL} is too small: the suite needs 512 KiB"),
+    ("", f"--vbd {HUGE}", 3, f"the disk of device/vbd/{HUGE} has more than 8 GiB"),
+    (IN_USE, f"--vbd {HUGE}", 3, f"another frontend uses vbd {HUGE}, its state is Connected"),
     ("", f"--vbd {READ_ONLY}", 3, f"the disk of device/vbd/{READ_ONLY} is read-only: name a writable one first"),
     (AS_NOBODY, f"--vbd {EMPTY}", 3, "you may not open /dev/xen/xenbus: run this program as root"),
     ("rmmod xen_gntalloc;", f"--vbd {EMPTY}", 3, "there is no /dev/xen/gntalloc: run 'modprobe xen-gntalloc'"),
@@ -45,7 +50,7 @@ BAD = [
 GOOD = f"{subjects.PROGRAM} --vbd {EMPTY} -q request/op/unknown-beyond-the-end"
 
 
-@pytest.mark.claim("conformance/bad-vbds", "in a guest, a wrong vbd or disk, a missing module and missing rights get one "
+@pytest.mark.claim("conformance/bad-vbds", "in a guest, a wrong vbd or disk, one in use, a missing module and missing rights get one "
                    "sentence and exit code 3; a disk that holds data keeps it")
 @pytest.mark.needs(*subjects.XEN_DISK.steps)
 def test_bad_vbds(name):
