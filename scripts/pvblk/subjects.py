@@ -27,7 +27,7 @@ NO_NUMBER = 100_000
 # With as many a second machine saves time.
 MANY_CASES = 200
 # A machine that dies this often does not get another chance.
-MOST_BOOTS = 12
+MOST_BOOTS = 24
 # Of an emulated guest: by its number, each vbd in the words of device_add.
 VBDS = {"51712": {"id": "xvda", "vdev": "xvda", "drive": "rw"},
         "51728": {"id": "xvdb", "vdev": "xvdb", "drive": "ro"},
