@@ -149,12 +149,14 @@ std::optional<Run> read_run(const std::string &path, std::string &problem)
         return std::nullopt;
     }
     auto run = parse_jsonl(*text, problem);
-    if (!run)
+    if (!run) {
         problem = path + ": " + problem + "; name a file that --format jsonl wrote";
-    for (size_t i = 0; run && i < run->results.size(); i++)
-        if (CaseResult &r = run->results[i]; r.what.empty())
-            if (const Case *c = find_case(r.id))
-                describe(r, *c);
+        return std::nullopt;
+    }
+    /* A terse line, or one of a subject's death, has not all of it. */
+    for (CaseResult &r : run->results)
+        if (const Case *c = r.clause.empty() ? find_case(r.id) : nullptr)
+            describe(r, *c);
     return run;
 }
 
@@ -195,19 +197,6 @@ void put_changes(const std::vector<Run> &runs, const Options &o, const std::opti
         if (before)
             std::fputs((title + changes(*before, run)).c_str(), free ? stdout : stderr);
     }
-}
-
-/* What a run that its subject's death ended could not say of a case. */
-void complete(CaseResult &r)
-{
-    std::string id = r.id.substr(0, r.id.find('~'));
-    for (const Case *c : all_cases())
-        if (r.clause.empty() && id == c->id) {
-            r.clause = c->clause;
-            r.level = level_name(c->level);
-            r.kind = kind_name(c->kind);
-            r.what = c->what;
-        }
 }
 
 /* That of the worst run; 77 if all of them were skipped. */
@@ -256,10 +245,8 @@ int show_runs(const Options &o, const Profile &profile)
                                  "saw: name the file of a run without --profile");
         if (!o.profile.empty())
             run->profile = name_of(o.profile);
-        for (CaseResult &r : run->results) {
-            complete(r);
+        for (CaseResult &r : run->results)
             profile.apply(r);
-        }
         runs.push_back(std::move(*run));
     }
     tell_apart(runs, o.words);

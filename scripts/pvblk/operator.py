@@ -31,8 +31,6 @@ class Operator:
 
     def takes(self, line):
         """Whether the line asks us; then it has its answer."""
-        if not line.startswith("operator "):
-            return False
         words = QUESTION.fullmatch(line)
         if not words or words[3] not in self.disks:
             return False
