@@ -17,7 +17,10 @@
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/timer.h"
 #include "system/block-backend.h"
+
+#define LOOK_MS 1000
 
 static bool check_properties(XenPvblkBackend *s, Error **errp)
 {
@@ -50,6 +53,10 @@ static bool check_properties(XenPvblkBackend *s, Error **errp)
     if (s->max_persistent > 65536) {
         error_setg(errp, "max-persistent=%u is more than 65536",
                    s->max_persistent);
+        return false;
+    }
+    if (s->judge && XEN_BLOCK_DEVICE(s)->props.iothread) {
+        error_setg(errp, "judge=on needs one thread; remove iothread=");
         return false;
     }
     if (!g_str_equal(s->sector_units, "512") &&
@@ -146,6 +153,7 @@ static bool make_core(XenPvblkBackend *s, Error **errp)
                    (blk_get_flags(conf->blk) & BDRV_O_UNMAP),
         .discard_secure = s->discard_secure,
         .persistent = s->persistent,
+        .judge = s->judge,
     };
 
     s->back = pvblk_back_new(&config, &xen_pvblk_back_ops, s, why, sizeof(why));
@@ -175,6 +183,18 @@ static void resized(void *opaque)
     XenPvblkBackend *s = opaque;
 
     qemu_bh_schedule(s->resized_bh);
+}
+
+/* For what shows only if nothing happens: events that were not sent. */
+static void look(void *opaque)
+{
+    XenPvblkBackend *s = opaque;
+
+    if (xen_pvblk_back_enter(s)) {
+        pvblk_back_look(s->back);
+        xen_pvblk_back_leave(s);
+    }
+    timer_mod(s->look_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + LOOK_MS);
 }
 
 static const BlockDevOps block_ops = {
@@ -207,6 +227,11 @@ static void backend_prepare(XenDevice *xendev, Error **errp)
         g_clear_pointer(&s->back, pvblk_back_free);
         xen_pvblk_back_ports_close(s);
         return;
+    }
+    if (s->judge) {
+        s->look_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, look, s);
+        timer_mod(s->look_timer,
+                  qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + LOOK_MS);
     }
     s->resized_bh = qemu_bh_new_guarded(resized_bh, s,
                                         &DEVICE(s)->mem_reentrancy_guard);
@@ -243,6 +268,7 @@ static void backend_unrealize(XenDevice *xendev)
      * Then the node is back in the main loop, and no other thread resizes it.
      */
     s->ending = true;
+    g_clear_pointer(&s->look_timer, timer_free);
     pvblk_back_free(s->back);
     s->back = NULL;
     blk_set_dev_ops(XEN_BLOCK_DEVICE(s)->props.conf.blk, NULL, NULL);
@@ -266,6 +292,7 @@ static const Property properties[] = {
     DEFINE_PROP_BOOL("discard-secure", XenPvblkBackend, discard_secure, false),
     DEFINE_PROP_BOOL("cdrom", XenPvblkBackend, cdrom, false),
     DEFINE_PROP_BOOL("removable", XenPvblkBackend, removable, false),
+    DEFINE_PROP_BOOL("judge", XenPvblkBackend, judge, false),
     DEFINE_PROP_STRING("sector-units", XenPvblkBackend, sector_units),
     DEFINE_PROP_STRING("faults", XenPvblkBackend, faults),
 };

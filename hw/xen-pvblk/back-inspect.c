@@ -3,6 +3,8 @@
  * Properties of a xen-pvblk-backend for qom-get:
  *   plan            the terms agreed with the frontend, a dictionary
  *   counters        a dictionary
+ *   judgement       with judge=on, a text for each clause that was kept or
+ *                   broken, a dictionary
  *   last-error      why the last frontend was refused, or its ring halted
  *   fault-plan      the plan of its faults; also qom-set
  *   fault-counters  how often each rule's fault happened, a dictionary
@@ -30,6 +32,17 @@ static void get_counters(Object *obj, pvblk_emit *emit, void *opaque)
 
     if (s->back) {
         pvblk_back_counters(s->back, emit, opaque);
+    }
+}
+
+static void get_judgement(Object *obj, pvblk_emit *emit, void *opaque)
+{
+    XenPvblkBackend *s = XEN_PVBLK_BACKEND(obj);
+
+    /* It asks the grant table, which an unplug may have closed. */
+    if (s->back && xen_pvblk_back_enter(s)) {
+        pvblk_back_judgement(s->back, emit, opaque);
+        xen_pvblk_back_leave(s);
     }
 }
 
@@ -131,6 +144,9 @@ void xen_pvblk_back_inspect_class_init(ObjectClass *klass)
     xen_pvblk_add_dict(klass, "counters",
                        "requests, segments, grants and events since the start",
                        get_counters);
+    xen_pvblk_add_dict(klass, "judgement",
+                       "the clauses that the frontend kept, and those that it "
+                       "broke; needs judge=on", get_judgement);
     xen_pvblk_add_dict(klass, "fault-counters",
                        "number of times that each rule's fault happened",
                        get_fault_counters);

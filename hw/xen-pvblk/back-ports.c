@@ -361,6 +361,29 @@ static void refused(void *opaque, const struct pvblk_back_refused *r)
         r->status, r->clause, r->reason, r->value);
 }
 
+static void seen(void *opaque, const struct pvblk_back_seen *w)
+{
+    unsigned int domid = XEN_DEVICE(opaque)->frontend_id;
+    unsigned long vdev = XEN_BLOCK_DEVICE(opaque)->props.vdev.number;
+
+    switch (w->kind) {
+    case PVBLK_BACK_SEEN_STATE:
+        trace_xen_pvblk_back_frontend(domid, vdev, w->text);
+        break;
+    case PVBLK_BACK_SEEN_REQUEST:
+        trace_xen_pvblk_back_request(domid, vdev, w->queue, w->id, w->op,
+                                     w->count, w->value);
+        break;
+    case PVBLK_BACK_SEEN_RESPONSE:
+        trace_xen_pvblk_back_response(domid, vdev, w->queue, w->id, w->op,
+                                      w->status);
+        break;
+    case PVBLK_BACK_SEEN_BROKEN:
+        trace_xen_pvblk_back_broken(domid, vdev, w->clause, w->text, w->value);
+        break;
+    }
+}
+
 const struct pvblk_back_ops xen_pvblk_back_ops = {
     .store_read = store_read,
     .store_write = store_write,
@@ -382,6 +405,7 @@ const struct pvblk_back_ops xen_pvblk_back_ops = {
     .storage_drain = xen_pvblk_back_storage_drain,
     .violation = violation,
     .refused = refused,
+    .seen = seen,
 };
 
 /* ---- life ------------------------------------------------------------- */

@@ -73,12 +73,14 @@ struct XenPvblkBackend {
     bool discard_secure;
     bool cdrom;
     bool removable;
+    bool judge;
     char *sector_units;
     char *faults; /* a file with a fault plan */
 
     /* back-device.c */
     pvblk_back *back; /* NULL: not realized */
     QEMUBH *resized_bh;
+    QEMUTimer *look_timer; /* NULL: there is no judge */
     bool ending; /* unrealize is under way */
 
     /* back-ports.c */

@@ -86,6 +86,8 @@ static const Help back[] = {
     { "sector-units", "unit of sector numbers on the ring: 512 or device (the "
                       "sector size)" },
     { "faults", "file with a fault plan, which the backend obeys" },
+    { "judge", "record which clauses the frontend keeps, for the property "
+               "judgement (on/off)" },
 };
 
 /* Inherited, and so in the help of xen-disk and xen-cdrom, too. */

@@ -10,7 +10,7 @@
  * on it the host calls pvblk_back_event() and pvblk_back_io_done(), and the
  * backend calls grant_map, grant_unmap, event_send, event_again,
  * storage_submit and refused. The backend calls violation on either thread. With
- * a fault plan, use one thread only. No operation except storage_submit() calls
+ * a fault plan or a judge, use one thread only. No operation except storage_submit() calls
  * back from inside.
  * Ownership: `opaque` and `ops` outlive the backend; strings passed in are
  * copied, strings passed out are valid until the next call.
@@ -60,6 +60,26 @@ struct pvblk_back_refused {
     const char *clause; /* of docs/protocol.rst: the one that the request broke */
     const char *reason; /* a sentence */
     uint64_t value;     /* the wrong number, if there is one */
+};
+
+/* ---- what a judge saw (judge.h) ----------------------------------------------- */
+
+enum pvblk_back_seen_kind {
+    PVBLK_BACK_SEEN_STATE,    /* of the frontend: `op` has it, `text` its name */
+    PVBLK_BACK_SEEN_REQUEST,  /* `count` has its segments, `value` its sector */
+    PVBLK_BACK_SEEN_RESPONSE, /* `status` */
+    PVBLK_BACK_SEEN_BROKEN,   /* `clause`; `text` says how; `value` */
+};
+
+struct pvblk_back_seen {
+    enum pvblk_back_seen_kind kind;
+    uint32_t queue;
+    uint64_t id;
+    uint32_t op; /* as on the wire */
+    uint32_t count;
+    int32_t status;
+    uint64_t value;
+    const char *clause, *text;
 };
 
 /* ---- ports: see ports.h ------------------------------------------------------- */
@@ -112,6 +132,8 @@ struct pvblk_back_ops {
     /* A request was refused. Called as often as the frontend wants: for a trace,
      * not for a log. `request` is valid during the call. May be NULL. */
     void (*refused)(void *opaque, const struct pvblk_back_refused *request);
+    /* With a judge: the same goes for all that it sees. May be NULL. */
+    void (*seen)(void *opaque, const struct pvblk_back_seen *what);
 };
 
 /* ---- configuration ------------------------------------------------------------ */
@@ -134,6 +156,7 @@ struct pvblk_back_config {
     bool device_sector_units;        /* the wire counts in sector_size: see plan.h */
     bool read_only, cdrom, removable;
     bool flush, barrier, discard, discard_secure, persistent;
+    bool judge; /* record which clauses the frontend keeps; needs one thread */
 };
 
 /* Sets the defaults of back.h, without paths. */
@@ -173,6 +196,15 @@ void pvblk_back_plan(const pvblk_back *back, pvblk_emit *emit, void *opaque);
 void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque);
 /* Why the last connect or ring failed, with the clause; "": none failed. */
 const char *pvblk_back_last_error(const pvblk_back *back);
+
+/* With a judge, about once a second, and not from inside another call: it looks
+ * for events that were not sent, and for grants that did not end. */
+void pvblk_back_look(pvblk_back *back);
+/* A field for each clause that the judge has seen kept or broken. Its text is
+ * "kept N" or "BROKEN N of M: how (value V)". The last two fields are numbers:
+ * "connections", and "grants-left" of the last connection. Without a judge there
+ * are none. */
+void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque);
 
 /* ---- fault plans -------------------------------------------------------------------- */
 

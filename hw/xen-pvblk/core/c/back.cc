@@ -8,8 +8,10 @@
 #include "proto/wire.h"
 #include "pvblk/back.h"
 #include "pvblk/fault.h"
+#include "pvblk/judge.h"
 
 #include <cstdio>
+#include <optional>
 
 using namespace pvblk;
 
@@ -115,6 +117,48 @@ private:
     std::string path_;
 };
 
+class BackHostListener final : public JudgeListener
+{
+public:
+    explicit BackHostListener(BackHost h) : h_(h) {}
+    void broken(const JudgeRuleInfo &rule, const char *how, uint64_t value) override
+    {
+        tell({PVBLK_BACK_SEEN_BROKEN, 0, 0, 0, 0, 0, value, rule.clause, how});
+    }
+    void frontend_state(XenbusState state) override
+    {
+        tell({PVBLK_BACK_SEEN_STATE, 0, 0, static_cast<uint32_t>(state), 0, 0, 0, "",
+              xenbus_state_name(state)});
+    }
+    void request(uint32_t queue, RequestId id, Op op, uint32_t segments, uint64_t sector) override
+    {
+        tell({PVBLK_BACK_SEEN_REQUEST, queue, id.value, static_cast<uint32_t>(op), segments, 0,
+              sector, "", ""});
+    }
+    void response(uint32_t queue, RequestId id, Op op, int16_t status) override
+    {
+        tell({PVBLK_BACK_SEEN_RESPONSE, queue, id.value, static_cast<uint32_t>(op), 0, status, 0,
+              "", ""});
+    }
+
+private:
+    void tell(const pvblk_back_seen &what)
+    {
+        if (h_.ops->seen)
+            h_.ops->seen(h_.opaque, &what);
+    }
+    BackHost h_;
+};
+
+/* "kept 7", or how it was broken. */
+std::string text_of(const JudgeRecord &r)
+{
+    if (!r.broken)
+        return "kept " + std::to_string(r.kept);
+    return "BROKEN " + std::to_string(r.broken) + " of " + std::to_string(r.kept + r.broken) +
+           ": " + r.first + " (value " + std::to_string(r.value) + ")";
+}
+
 BackConfig back_config(const pvblk_back_config &c)
 {
     auto text = [](const char *t) { return std::string(t ? t : ""); };
@@ -150,9 +194,16 @@ BackConfig back_config(const pvblk_back_config &c)
 struct pvblk_back {
     pvblk_back(const pvblk_back_config &config, BackHost host)
         : store(host, "could not watch the frontend's state"), grants(host), events(host),
-          storage(host), owner(host, config.backend_path),
-          back({store, grants, events, storage, &owner}, back_config(config), faults.hooks())
+          storage(host), owner(host, config.backend_path), listener(host)
     {
+        BackHooks *hooks = faults.hooks();
+        BackOwner *told = &owner;
+        if (config.judge) {
+            judge.emplace(hooks, told, &listener);
+            hooks = judge->hooks();
+            told = judge->owner();
+        }
+        back.emplace(BackPorts{store, grants, events, storage, told}, back_config(config), hooks);
     }
 
     HostStore<pvblk_back_ops> store;
@@ -160,8 +211,10 @@ struct pvblk_back {
     BackHostEvents events;
     BackHostStorage storage;
     BackHostOwner owner;
+    BackHostListener listener;
     BackFaults faults{};
-    BlockBack back;
+    std::optional<BackJudge> judge{}; /* if it was asked for; goes after the backend */
+    std::optional<BlockBack> back{};
     std::string plan{};          /* what pvblk_back_faults() gave */
     mutable std::string error{}; /* what pvblk_back_last_error() gave */
 };
@@ -207,43 +260,43 @@ void pvblk_back_free(pvblk_back *back)
 
 void pvblk_back_publish(pvblk_back *back)
 {
-    (void)back->back.publish(); /* pvblk_back_new() asked already */
+    (void)back->back->publish(); /* pvblk_back_new() asked already */
 }
 
 void pvblk_back_close(pvblk_back *back)
 {
-    back->back.close();
+    back->back->close();
 }
 
 void pvblk_back_vanish(pvblk_back *back)
 {
-    back->back.vanish();
+    back->back->vanish();
 }
 
 int pvblk_back_watch(pvblk_back *back)
 {
-    auto s = back->back.watch();
+    auto s = back->back->watch();
     return s ? 0 : -static_cast<int>(s.error().value);
 }
 
 void pvblk_back_resized(pvblk_back *back)
 {
-    back->back.resized();
+    back->back->resized();
 }
 
 void pvblk_back_store_changed(pvblk_back *back)
 {
-    back->back.store_changed();
+    back->back->store_changed();
 }
 
 void pvblk_back_event(pvblk_back *back, uint32_t queue)
 {
-    back->back.event_received(queue);
+    back->back->event_received(queue);
 }
 
 void pvblk_back_later(pvblk_back *back)
 {
-    back->back.later();
+    back->back->later();
 }
 
 void pvblk_back_io_done(void *client, uint64_t tag, bool ok)
@@ -253,14 +306,14 @@ void pvblk_back_io_done(void *client, uint64_t tag, bool ok)
 
 void pvblk_back_plan(const pvblk_back *back, pvblk_emit *emit, void *opaque)
 {
-    const BackPlan &p = back->back.plan();
+    const BackPlan &p = back->back->plan();
     const pvblk_field fields[] = {
         {"protocol", pvblk_field::PVBLK_FIELD_TEXT, 0, abi_name(p.abi)},
         {"queues", pvblk_field::PVBLK_FIELD_U64, p.queues, ""},
         {"ring-pages", pvblk_field::PVBLK_FIELD_U64, p.ring_pages, ""},
         {"ring-entries", pvblk_field::PVBLK_FIELD_U64, ring_entries(p.abi, p.ring_pages), ""},
         {"persistent", pvblk_field::PVBLK_FIELD_BOOL, p.persistent, ""},
-        {"halted", pvblk_field::PVBLK_FIELD_BOOL, back->back.halted(), ""},
+        {"halted", pvblk_field::PVBLK_FIELD_BOOL, back->back->halted(), ""},
     };
     for (const pvblk_field &f : fields)
         emit(opaque, &f);
@@ -268,7 +321,7 @@ void pvblk_back_plan(const pvblk_back *back, pvblk_emit *emit, void *opaque)
 
 void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
 {
-    BackCounters c = back->back.counters();
+    BackCounters c = back->back->counters();
     const std::pair<const char *, uint64_t> rows[] = {
         {"connects", c.connects},
         {"connect-failures", c.connect_failures},
@@ -288,6 +341,32 @@ void pvblk_back_counters(const pvblk_back *back, pvblk_emit *emit, void *opaque)
         {"faults", back->faults.plan().fired()},
     };
     for (const auto &[name, value] : rows) {
+        pvblk_field f{name, pvblk_field::PVBLK_FIELD_U64, value, ""};
+        emit(opaque, &f);
+    }
+}
+
+void pvblk_back_look(pvblk_back *back)
+{
+    if (back->judge)
+        back->judge->look();
+}
+
+void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque)
+{
+    if (!back->judge)
+        return;
+    for (const JudgeRuleInfo &rule : judge_rules()) {
+        const JudgeRecord &r = back->judge->record(rule.rule);
+        if (!r.kept && !r.broken)
+            continue;
+        std::string text = text_of(r);
+        pvblk_field f{rule.clause, pvblk_field::PVBLK_FIELD_TEXT, 0, text.c_str()};
+        emit(opaque, &f);
+    }
+    const std::pair<const char *, uint64_t> numbers[] = {
+        {"connections", back->judge->connections()}, {"grants-left", back->judge->grants_left()}};
+    for (const auto &[name, value] : numbers) {
         pvblk_field f{name, pvblk_field::PVBLK_FIELD_U64, value, ""};
         emit(opaque, &f);
     }
@@ -323,6 +402,6 @@ void pvblk_back_fault_counters(const pvblk_back *back, pvblk_emit *emit, void *o
 
 const char *pvblk_back_last_error(const pvblk_back *back)
 {
-    back->error = sentence(back->back.last_error());
+    back->error = sentence(back->back->last_error());
     return back->error.c_str();
 }
