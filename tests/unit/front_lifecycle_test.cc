@@ -164,15 +164,30 @@ TEST(FrontLife, NodesThatFollowInitWaitAreAwaited)
     rig.hub.put_node(rig.hub.config.backend_path + "/state", "2");
     ASSERT_TRUE(rig.new_front()) << rig.refusal.what;
     rig.front->start();
-    rig.hub.advance(ms(99));
+    rig.hub.advance(ms(50));
     EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
     EXPECT_EQ(rig.front_node("ring-ref"), "");
     rig.hub.put_node(rig.hub.config.backend_path + "/sectors", "8");
-    rig.hub.advance(sec(1)); /* where one is, the other will be */
+    rig.hub.advance(ms(49));
     EXPECT_EQ(rig.front->state(), FrontState::WaitInit);
     rig.hub.put_node(rig.hub.config.backend_path + "/sector-size", "512");
     rig.hub.run();
     EXPECT_EQ(rig.front->state(), FrontState::Connecting);
+}
+
+/* xenbus:states — a backend may write one of the two before InitWait, and the other later. */
+TEST(FrontLife, HalfASizeMayComeWithConnected)
+{
+    for (const char *node : {"sectors", "sector-size"}) {
+        Rig rig;
+        rig.obey("at publish-node name=" + std::string(node) + ": store/node-missing");
+        (void)rig.back->start();
+        ASSERT_TRUE(rig.new_front()) << node << ": " << rig.refusal.what;
+        rig.front->start();
+        rig.hub.advance(ms(100));
+        EXPECT_EQ(rig.front->state(), FrontState::Connected) << node << ": " << rig.front_state();
+        EXPECT_EQ(rig.front->plan().sectors, 8192u);
+    }
 }
 
 TEST(FrontLife, ConnectedDiskWithoutSizeBreaks)

@@ -77,15 +77,15 @@ TEST(Plan, MalformedNumberIsRefused)
                 << node_name(node) << "=\"" << text << '"';
 }
 
-TEST(Plan, MissingSizeIsRefused)
+TEST(Plan, HalfASizeIsNone)
 {
     for (Node node : {Node::Sectors, Node::SectorSize}) {
         NodeSet n = disk();
         n.clear(node);
-        auto plan = negotiate(n, {});
-        ASSERT_FALSE(plan) << node_name(node);
-        EXPECT_EQ(plan.error().kind, ErrorKind::Missing);
-        EXPECT_EQ(plan.error().clause, std::string("blkif:") + node_name(node));
+        Plan p = accept(n);
+        EXPECT_FALSE(p.sized) << node_name(node);
+        EXPECT_EQ(p.sectors, 0u);
+        EXPECT_EQ(p.sector_size, 512u);
     }
 }
 

@@ -149,7 +149,7 @@ constexpr uint64_t kInfoCdrom = 1, kInfoRemovable = 2, kInfoReadonly = 4;
 
 void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    plan.sized = nodes.has(Node::Sectors) || nodes.has(Node::SectorSize);
+    plan.sized = nodes.has(Node::Sectors) && nodes.has(Node::SectorSize);
     if (plan.sized) {
         uint64_t size = nodes.number(Node::SectorSize);
         /* 0, 1536 and 8192 all pass OVMF's "multiple of 512". */

@@ -48,10 +48,9 @@ XenbusState Peer::interpret(XenbusState seen, bool waiting)
 }
 
 /* What the backend offers can be read at InitWait; how large its disk is, then
- * or when it is Connected. One of the two nodes alone: it is writing. Neither
- * of them: they are for later, or it is QEMU's, which shows InitWait first and
- * its nodes after (one that connects in between fails and is not tried again);
- * so they are given a moment. */
+ * or when it is Connected. Without both nodes: one is for later, or the backend is
+ * QEMU's, which shows InitWait first and its nodes after (one that connects in
+ * between fails and is not tried again); so they are given a moment. */
 bool Peer::nodes_complete()
 {
     Offer offer = session_.offer();

@@ -57,7 +57,7 @@ Status Terms::check(const Plan &next) const
 {
     if (!next.sized)
         return Error{ErrorKind::Missing, "blkif:sectors",
-                     "the backend is Connected, but has neither sectors nor sector-size", 0};
+                     "the backend is Connected, but lacks sectors or sector-size", 0};
     /* Who was told these cannot be told otherwise. */
     if (plan_.sized && (next.sector_size != plan_.sector_size || next.units != plan_.units))
         return Error{ErrorKind::Contradiction, "blkif:sector-size",
