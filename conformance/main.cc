@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* blkif-conformance: see docs/conformance.rst. */
+#include "frontends/command.h"
 #include "linux_domain.h"
 #include "loopback_domain.h"
 #include "operator.h"
@@ -476,10 +477,61 @@ int run_on_vbds(const Options &o, const std::vector<const Case *> &cases, const 
     return run_on(all, o, cases, profile);
 }
 
+/* Our own frontend, or what another program saw of one. */
+int run_frontend(const Options &o, const std::vector<const Case *> &cases, const Profile &profile)
+{
+    std::vector<const Scenario *> scenarios;
+    for (const Case *c : cases)
+        if (const Scenario *s = find_scenario(c->id))
+            scenarios.push_back(s);
+    if (o.what == Options::Do::Scenarios) {
+        std::fputs(scenario_lines(scenarios).c_str(), stdout);
+        return 0;
+    }
+    std::string problem;
+    auto before = read_baseline(o, problem);
+    if (!problem.empty())
+        return refuse(problem);
+    Run run{o.subject.empty() ? "frontend:ours" : o.subject,
+            o.version,
+            PVBLK_SUITE_VERSION,
+            now(),
+            "blkif-conformance --frontend --loopback",
+            name_of(o.profile),
+            0,
+            {}};
+    auto ended = [&](CaseResult r) {
+        profile.apply(r);
+        run.results.push_back(std::move(r));
+    };
+    if (o.facts.empty()) {
+        play_our_front(scenarios, ended);
+    } else {
+        auto text = contents(o.facts);
+        if (!text)
+            return refuse(o.facts + " cannot be read: name a file of facts");
+        auto facts = parse_facts(*text, problem);
+        if (!facts)
+            return refuse(o.facts + ": " + problem);
+        for (const Facts &f : *facts)
+            ended(verdict(*find_scenario(f.id), f));
+        for (CaseResult &r : clause_verdicts(*facts))
+            ended(std::move(r));
+    }
+    run.planned = static_cast<uint32_t>(run.results.size());
+    std::string text = report({run}, o, problem);
+    if (!problem.empty())
+        return refuse(problem);
+    int code = put(text, o);
+    put_changes({run}, o, before);
+    return code ? code : exit_code(run);
+}
+
 int start(const Options &o)
 {
     std::vector<std::string> unknown;
-    auto cases = o.what == Options::Do::Report ? all_cases() : select(o.words, unknown);
+    const auto &all = o.frontend ? all_front_cases() : all_cases();
+    auto cases = o.what == Options::Do::Report ? all : select(all, o.words, unknown);
     if (!unknown.empty())
         return refuse("no case is called " + unknown[0] + ": --list shows all");
     if (o.shards > 1) {
@@ -501,8 +553,11 @@ int start(const Options &o)
     case Options::Do::List: return list(cases);
     case Options::Do::Coverage: return coverage(cases);
     case Options::Do::Report: return show_runs(o, profile);
+    case Options::Do::Scenarios:
     case Options::Do::Run: break;
     }
+    if (o.frontend)
+        return run_frontend(o, cases, profile);
     return o.loopback ? run_on_loopback(o, cases, profile) : run_on_vbds(o, cases, profile);
 }
 

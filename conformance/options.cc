@@ -21,6 +21,11 @@ const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif b
   blkif-conformance --coverage             the number of cases for each clause
   blkif-conformance --report FILE...       shows runs that --format jsonl wrote, here or elsewhere
 
+  blkif-conformance --frontend --loopback [CASE...]   our own frontend, against every backend that we can be
+  blkif-conformance --frontend --list [CASE...]       every case of a frontend
+  blkif-conformance --frontend --scenarios [CASE...]  the same as JSON lines, for a program that plays them
+  blkif-conformance --frontend --facts FILE [CASE...] judges what such a program saw (docs/conformance.rst)
+
 The suite WRITES to the disk. It takes only an empty one (all zeros), and puts zeros there at its end.
 
   --vbd N             again for more disks: a read-only one and one of 4096-byte sectors have cases of their own.
@@ -86,6 +91,9 @@ enum : int {
     kProgress,
     kTerse,
     kAfter,
+    kFrontend,
+    kFacts,
+    kScenarios,
 };
 
 constexpr struct option kOptions[] = {
@@ -112,6 +120,9 @@ constexpr struct option kOptions[] = {
     {"progress", no_argument, nullptr, kProgress},
     {"terse", no_argument, nullptr, kTerse},
     {"after", required_argument, nullptr, kAfter},
+    {"frontend", no_argument, nullptr, kFrontend},
+    {"facts", required_argument, nullptr, kFacts},
+    {"scenarios", no_argument, nullptr, kScenarios},
     {"help", no_argument, nullptr, 'h'},
     {nullptr, 0, nullptr, 0},
 };
@@ -197,6 +208,9 @@ std::string take(int option, const std::string &value, Options &o)
     case kProgress: o.progress = true; break;
     case kTerse: o.terse = true; break;
     case kAfter: o.after = value; break;
+    case kFrontend: o.frontend = true; break;
+    case kFacts: o.facts = value; break;
+    case kScenarios: o.what = Options::Do::Scenarios; break;
     case 'o': o.output = value; break;
     case 'q': o.quiet = true; break;
     case 'h': o.what = Options::Do::Help; break;
@@ -208,7 +222,13 @@ std::string take(int option, const std::string &value, Options &o)
 /* "" or why these options do not go together. */
 std::string check(const Options &o)
 {
-    if (o.what == Options::Do::Run && !o.loopback && o.vbds.empty())
+    if (o.frontend && (!o.vbds.empty() || !o.plan.empty() || !o.fail.empty() || o.operator_can))
+        return "--frontend goes with --loopback, --facts, --list or --scenarios alone";
+    if (!o.frontend && (!o.facts.empty() || o.what == Options::Do::Scenarios))
+        return "--facts and --scenarios are for frontends: add --frontend";
+    if (o.frontend && o.what == Options::Do::Run && o.loopback == !o.facts.empty())
+        return "name a subject: --loopback, or --facts and a file";
+    if (!o.frontend && o.what == Options::Do::Run && !o.loopback && o.vbds.empty())
         return "name a subject: --loopback, or --vbd and the number of a vbd";
     if (o.loopback && !o.vbds.empty())
         return "--loopback has disks of its own, and takes no --vbd";

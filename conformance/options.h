@@ -12,13 +12,15 @@ namespace pvblk::conformance
 {
 
 struct Options {
-    enum class Do : uint8_t { Run, List, Coverage, Report, Help };
+    enum class Do : uint8_t { Run, List, Coverage, Report, Scenarios, Help };
     enum class Format : uint8_t { Text, Tap, Junit, Jsonl, Html };
 
     Do what{Do::Run};
     Format format{Format::Text};
     std::string output{}; /* "": standard output */
+    bool frontend{false}; /* the subject is a frontend */
     bool loopback{false};
+    std::string facts{}; /* a file of what came of scenarios; "": they are played here */
     std::vector<std::string> vbds{};  /* numbers, in decimal */
     std::string plan{};               /* a fault plan for our own backend */
     std::string fail{};               /* "grant:7": this call of the suite's own fails; "": none */

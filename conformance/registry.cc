@@ -3,6 +3,7 @@
 #include "registry.h"
 
 #include "cases/cases.h"
+#include "frontends/scenario.h"
 
 #include <algorithm>
 #include <bit>
@@ -81,6 +82,19 @@ const std::vector<const Case *> &all_cases()
     return kAll;
 }
 
+const std::vector<const Case *> &all_front_cases()
+{
+    static const std::vector<const Case *> kAll = [] {
+        std::vector<const Case *> all;
+        for (const Scenario &s : all_scenarios())
+            all.push_back(&s.about);
+        for (const Case &c : clause_cases())
+            all.push_back(&c);
+        return all;
+    }();
+    return kAll;
+}
+
 void describe(CaseResult &r, const Case &c)
 {
     r.clause = c.clause;
@@ -92,8 +106,9 @@ void describe(CaseResult &r, const Case &c)
 const Case *find_case(std::string_view id)
 {
     id = id.substr(0, id.find('~'));
-    auto it = std::ranges::find_if(all_cases(), [&](const Case *c) { return c->id == id; });
-    return it == all_cases().end() ? nullptr : *it;
+    const auto &all = id.starts_with("front/") ? all_front_cases() : all_cases();
+    auto it = std::ranges::find_if(all, [&](const Case *c) { return c->id == id; });
+    return it == all.end() ? nullptr : *it;
 }
 
 namespace
@@ -131,17 +146,17 @@ bool matches(const Case &c, const std::string &word)
 
 } // namespace
 
-std::vector<const Case *> select(const std::vector<std::string> &words,
+std::vector<const Case *> select(const std::vector<const Case *> &all,
+                                 const std::vector<std::string> &words,
                                  std::vector<std::string> &unknown)
 {
     if (words.empty())
-        return all_cases();
+        return all;
     std::vector<const Case *> chosen;
     for (const std::string &word : words)
-        if (std::none_of(all_cases().begin(), all_cases().end(),
-                         [&](const Case *c) { return matches(*c, word); }))
+        if (std::none_of(all.begin(), all.end(), [&](const Case *c) { return matches(*c, word); }))
             unknown.push_back(word);
-    for (const Case *c : all_cases())
+    for (const Case *c : all)
         if (std::any_of(words.begin(), words.end(),
                         [&](const std::string &word) { return matches(*c, word); }))
             chosen.push_back(c);

@@ -16,11 +16,13 @@ enum class Verdict : uint8_t {
     Fail,
     Deviation,    /* fails as the profile says it would */
     Skip,         /* the provider or the backend lacks what the case needs */
-    Wedged,       /* the backend answers nothing any more, not even after a reconnect */
-    Crash,        /* the backend died */
+    Wedged,       /* it answers nothing any more: a backend not even after a reconnect */
+    Crash,        /* the subject died */
+    Corrupt,      /* a frontend handed on a wrong byte where it could have told */
+    Leak,         /* a frontend's grants outlive its connection */
     Inconclusive, /* the suite could not decide: a time-out, or a fault of its own */
 };
-inline constexpr uint32_t kVerdicts = 7;
+inline constexpr uint32_t kVerdicts = 9;
 const char *verdict_name(Verdict v); /* "PASS" */
 
 struct CaseResult {
@@ -47,8 +49,8 @@ struct Run {
     std::vector<CaseResult> results{};
 };
 
-/* Exit codes: 0 all as expected, 1 a case failed, 2 usage, 3 the suite could not
- * decide, 4 a subject died or is wedged, 77 all was skipped. */
+/* Exit codes: 0 all as expected, 1 a case failed (also Corrupt, Leak), 2 usage, 3 the suite could
+ * not decide, 4 a subject died or is wedged, 77 all was skipped. */
 int exit_code(const Run &run);
 
 } // namespace pvblk::conformance

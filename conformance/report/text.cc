@@ -11,8 +11,8 @@ namespace pvblk::conformance
 
 const char *verdict_name(Verdict v)
 {
-    static constexpr const char *kNames[] = {"PASS",   "FAIL",  "DEVIATION",   "SKIP",
-                                             "WEDGED", "CRASH", "INCONCLUSIVE"};
+    static constexpr const char *kNames[] = {
+        "PASS", "FAIL", "DEVIATION", "SKIP", "WEDGED", "CRASH", "CORRUPT", "LEAK", "INCONCLUSIVE"};
     return kNames[static_cast<uint32_t>(v)];
 }
 
@@ -40,7 +40,7 @@ int exit_code(const Run &run)
     auto of = [&n](Verdict v) { return n[static_cast<size_t>(v)]; };
     if (of(Verdict::Crash) || of(Verdict::Wedged))
         return 4;
-    if (of(Verdict::Fail))
+    if (of(Verdict::Fail) || of(Verdict::Corrupt) || of(Verdict::Leak))
         return 1;
     if (of(Verdict::Inconclusive) || run.results.empty() || run.results.size() < run.planned)
         return 3;

@@ -21,6 +21,7 @@ public:
     void open(HookedQueue &queue, RingIndex at);
     void close() { queue_ = nullptr; }
     bool is_open() const { return queue_ != nullptr; }
+    HookedQueue *queue() { return queue_; }
 
     void loaded(SringField field, RingIndex i);
     /* The backend's own index was stored. */

@@ -39,7 +39,8 @@ Watcher::Watcher(BackHooks *next, BackOwner *owner, JudgeListener *listener)
 void Watcher::look()
 {
     for (WatchedRing &r : rings_)
-        r.look();
+        if (r.is_open() && !rests(*r.queue()))
+            r.look();
     if (!back_ || up_ || !used_ || looks_ >= kGraceLooks || ++looks_ < kGraceLooks)
         return;
     uint32_t left = grants_left();
@@ -174,6 +175,13 @@ void Watcher::read_state()
     auto plan = FrontReader(back_->ports().store, back_->config()).plan();
     records_.note(JudgeRule::Nodes, plan && plan.value() == agreed_,
                   "its nodes changed while it was Connected");
+}
+
+/* The frontend takes part in the connection at this moment. */
+bool Watcher::is_here() const
+{
+    XenbusState now = FrontReader(back_->ports().store, back_->config()).state();
+    return now == XenbusState::Connected || now == XenbusState::Initialised;
 }
 
 bool Watcher::has_node(const std::string &name) const
@@ -363,7 +371,9 @@ void Watcher::violation(const Error &error)
 
 void Watcher::refused(const RefusedRequest &request)
 {
-    if (!forged_ || std::strcmp(request.why.clause, "blkif:gref"))
+    /* Who leaves the connection ends the grants of requests that are still under way. */
+    bool is_gref = !std::strcmp(request.why.clause, "blkif:gref");
+    if (!is_gref || (!forged_ && is_here()))
         complain(request.why);
     if (owner_)
         owner_->refused(request);

@@ -68,6 +68,7 @@ private:
     void read_state();
     void check_nodes();
     void complain(const Error &error);
+    bool is_here() const;
     bool has_node(const std::string &name) const;
 
     BackHooks *next_;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What came of one scenario. A machine's driver writes facts as JSON lines; the
+ * player in this process makes them itself. One function judges both.
+ */
+#pragma once
+
+#include "frontends/scenario.h"
+#include "result.h"
+
+#include <map>
+
+namespace pvblk::conformance
+{
+
+/* Of one clause, as the judge in the backend saw it. */
+struct ClauseFacts {
+    uint64_t kept{0}, broken{0};
+    std::string how{}; /* the first time */
+};
+
+struct Facts {
+    std::string id{};
+    std::string skip{};                  /* this subject cannot play it, and why */
+    std::string trouble{};               /* the harness failed: INCONCLUSIVE */
+    bool connected{false};               /* both ends were Connected */
+    uint32_t ok{0}, errors{0}, wrong{0}; /* I/O calls, by how they ended */
+    bool waited{false};  /* some I/O came to its end only when the backend behaved again */
+    bool hung{false};    /* some did not even then */
+    bool answers{true};  /* the frontend's machine still does as it is told */
+    bool gave_up{false}; /* the frontend closed by itself, or never had a disk */
+    std::string died{};  /* the frontend's last words */
+    std::string said{};  /* of an error */
+    bool closed{true};   /* at the end, when it was told to */
+    uint32_t grants_left{0};
+    std::optional<bool> again{};     /* it connected once more, and served */
+    std::optional<uint64_t> fired{}; /* faults that happened */
+    std::map<std::string, ClauseFacts> clauses{};
+    std::chrono::milliseconds took{};
+    std::vector<Happening> happened{};
+};
+
+CaseResult verdict(const Scenario &s, const Facts &f);
+/* A result for each clause, over all scenarios that were played. */
+std::vector<CaseResult> clause_verdicts(const std::vector<Facts> &all);
+
+/* JSON, one object a line. Nothing: `problem` is a sentence. */
+std::optional<std::vector<Facts>> parse_facts(const std::string &text, std::string &problem);
+/* For a driver: all that it needs to play these. */
+std::string scenario_lines(const std::vector<const Scenario *> &scenarios);
+
+} // namespace pvblk::conformance
