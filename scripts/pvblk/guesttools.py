@@ -13,6 +13,8 @@ from . import archive, buildtools, host, paths, stamp, ui
 
 LOG = paths.LOGS / "guest-tools.log"
 BUSYBOX = "usr/bin/busybox"
+# Of tests/guest/contract.sh.
+PATTERN = paths.GUEST_SCRIPTS / "contract" / "pattern.c"
 PROGRAMS = ["usr/sbin/mke2fs", "usr/sbin/resize2fs", "usr/sbin/e2fsck"]
 KEXEC_PROGRAM = "usr/sbin/kexec"
 # Where packages have their libraries, by the name of their architecture.
@@ -106,6 +108,7 @@ def ensure(architecture="amd64"):
     host.ensure(host.GUEST)
     USERLANDS[architecture].ensure(BUSYBOX)
     _ensure_fio(architecture)
+    _ensure_pattern(architecture)
 
 
 def ensure_kexec():
@@ -145,6 +148,23 @@ def _ensure_fio(architecture):
         ui.run(["nice", "make", f"-j{host.processors()}", "fio"], LOG, "fio: building", cwd=work, env=env)
         ui.run(["strip", "-o", fio(architecture), work / "fio"], LOG, "fio: stripping")
         shutil.rmtree(work)
+    mark.write()
+
+
+def pattern(architecture):
+    return paths.GUEST / f"pattern-{architecture}"
+
+
+def _ensure_pattern(architecture):
+    """tests/guest/contract/pattern.c, static."""
+    compiler = _compiler(architecture).split()
+    mark = stamp.Stamp(f"guest-pattern-{architecture}", [stamp.files_digest([PATTERN]), buildtools.compiler_id()],
+                       [pattern(architecture)])
+    if mark.fresh():
+        return
+    mark.clear()
+    ui.run([*compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", pattern(architecture), PATTERN], LOG,
+           f"guest: compiling {PATTERN.name} ({architecture})")
     mark.write()
 
 

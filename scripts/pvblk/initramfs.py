@@ -98,6 +98,13 @@ def linux(script, modules, fio=True, ext4=False, libraries=(), kernel=kernel.CLO
     return image
 
 
+def contract(kernel=kernel.CLOUD):
+    """A guest that keeps the contract of contract.py, with Linux's own blkfront."""
+    image = linux("contract.sh", ["xen_blkfront"], fio=False, kernel=kernel)
+    image.add_file("bin/pattern", guesttools.pattern(kernel.architecture))
+    return image
+
+
 def init_script(modules, before, after):
     """Scripts, then the modules in the order given, then more scripts."""
     def text(names):
