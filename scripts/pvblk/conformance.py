@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`pvblk conformance`: plays the suite on several backends at a time, and shows what came of it side by side."""
+"""`pvblk conformance`: plays the suite on several backends or frontends at a time, and shows the results side by side."""
 
 import json
 import os
@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from . import paths, setup, subjects, ui, userqemu
+from . import frontends, paths, setup, subjects, ui, userqemu
 
 HELP = """\
-./pvblk conformance: the clauses of blkif that a backend breaks (docs/conformance.rst)
+./pvblk conformance: the clauses of blkif that a backend or a frontend breaks (docs/conformance.rst)
 
   ./pvblk conformance                          {default}: side by side
   ./pvblk conformance xen-disk 'ring/**'       one subject, some cases: globs over IDs, level:must, class:hostile,
                                                clause:ring:req-prod, needs:flush
   ./pvblk conformance qemu:/path/to/qemu-system-x86_64 --device my-backend
                                                a QEMU of your own, with the series' emulation of Xen
-  ./pvblk conformance --list                   every case; --coverage: the number of cases for each clause
+  ./pvblk conformance frontend:linux-6.12      a frontend; its cases are called front/...
+  ./pvblk conformance --list                   every case, of frontends with --frontend; --coverage: the number of cases for each clause
 
 Subjects:
 
@@ -39,10 +40,11 @@ RESULTS = paths.BUILD / "conformance"
 UNDECIDED = 3
 # Options of the suite's own, with a value.
 FOR_THE_SUITE = ("--repeat", "--seed", "--shard", "--time-limit")
+SUBJECTS = subjects.ALL | frontends.ALL
 
 
 def help_text():
-    rows = "\n".join(f"  {subject.name:20} {subject.title}" for subject in subjects.ALL.values())
+    rows = "\n".join(f"  {subject.name:20} {subject.title}" for subject in SUBJECTS.values())
     return HELP.format(default=", ".join(subjects.DEFAULT), subjects=rows)
 
 
@@ -62,13 +64,22 @@ class Words:
                 raise ValueError(f"conformance does not take {word}")
             elif word.startswith("qemu:"):
                 qemus.append(word)
-            elif word in subjects.ALL:
-                self.subjects.append(subjects.ALL[word])
+            elif word in SUBJECTS:
+                self.subjects.append(SUBJECTS[word])
+            elif word.startswith("frontend:"):
+                raise ValueError(f"{word} is none of {', '.join(frontends.ALL)}")
             else:
                 self.cases.append(word)
         self.subjects += map(self._qemu, qemus)
         # Whoever names one twice gets it once.
         self.subjects = list(dict.fromkeys(self.subjects)) or [subjects.ALL[name] for name in subjects.DEFAULT]
+        roles = {subject.role for subject in self.subjects}
+        if len(roles) > 1:
+            raise ValueError("backends and frontends have different cases: name them in two commands")
+        # The suite's own word for the cases of frontends.
+        self.role = ["--frontend"] if roles == {"frontend"} else []
+        if self.role and [word for word in self.suite if word.startswith("--") and word != "--shard"]:
+            raise ValueError(f"a frontend plays each scenario once, in one order: leave out {self.suite[0]}")
         if self.device and not qemus:
             raise ValueError("--device is for a QEMU of your own: name it as qemu:PATH")
         if self.gdb and self.subjects != [subjects.LOOPBACK]:
@@ -234,7 +245,7 @@ def check_by_suite(wanted):
     """The cases that the words choose. What the suite refuses, it refuses before a machine is built or boots."""
     cases = [wanted.gdb] if wanted.gdb else wanted.cases
     for profile in wanted.profiles() or [None]:
-        said = suite("--list", *wanted.suite, *(["--profile", profile] if profile else []), *cases, capture_output=True,
+        said = suite(*wanted.role, "--list", *wanted.suite, *(["--profile", profile] if profile else []), *cases, capture_output=True,
                      text=True)
         if said.returncode:
             raise ui.Usage((said.stderr.strip().splitlines() or [f"the suite ended with status {said.returncode}"])[0]

@@ -134,6 +134,7 @@ class Subject:
     steps: tuple = ()
     machines: int = 1  # that share a run of many cases
     part: str = ""  # such as 1/2
+    role = "backend"
 
     @property
     def file_name(self):

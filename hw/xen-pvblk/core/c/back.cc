@@ -364,6 +364,9 @@ void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque)
         pvblk_field f{rule.clause, pvblk_field::PVBLK_FIELD_TEXT, 0, text.c_str()};
         emit(opaque, &f);
     }
+    pvblk_field state{"frontend-state", pvblk_field::PVBLK_FIELD_TEXT, 0,
+                      xenbus_state_name(back->judge->frontend_state())};
+    emit(opaque, &state);
     const std::pair<const char *, uint64_t> numbers[] = {
         {"connections", back->judge->connections()}, {"grants-left", back->judge->grants_left()}};
     for (const auto &[name, value] : numbers) {
