@@ -108,6 +108,8 @@ class Play:
         """A command's answer; None if it hangs for good."""
         patience = SHORT if self.bent else LONG
         said = self._tell("within", patience, *words, seconds=patience)
+        if said == "hung" and self._crashes():
+            raise Lost("its kernel crashed")
         if said == "hung" and self.bent:
             self._behave()
             said = self._tell("late", LONG, seconds=LONG)
@@ -203,6 +205,8 @@ class Play:
         """Whether the guest let the device go."""
         if self.facts.get("hung"):
             return False
+        if self.scenario["act"] in ("grow", "shrink"):
+            self._qmp("block_resize", **{"node-name": "disk", "size": SIZE})
         self._qmp("device_del", id=DEVICE)
         try:
             self.machine.wait_event("DEVICE_DELETED", 10)
@@ -214,13 +218,18 @@ class Play:
             self.facts["gave-up"] = True
         return True
 
-    def _look_for_crash(self):
+    def _console(self):
         with open(self.machine.console, "rb") as console:
             console.seek(self.console_at)
-            text = console.read(1 << 20).decode(errors="replace")
-        bad = [line for line in text.splitlines() if CRASH.search(line)]
+            return console.read(1 << 20).decode(errors="replace")
+
+    def _crashes(self):
+        return [line.strip()[:200] for line in self._console().splitlines() if CRASH.search(line)]
+
+    def _look_for_crash(self):
+        text, bad = self._console(), self._crashes()
         if bad:
-            self.facts["died"] = bad[0].strip()[:200]
+            self.facts["died"] = bad[0]
         if bad or self.facts.get("hung") or self.counts["errors"]:
             told = [line.strip()[:200] for line in text.splitlines() if line.strip()]
             self.facts["happened"] = told[-40:]
