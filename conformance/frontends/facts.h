@@ -46,6 +46,8 @@ std::vector<CaseResult> clause_verdicts(const std::vector<Facts> &all);
 
 /* JSON, one object a line. Nothing: `problem` is a sentence. */
 std::optional<std::vector<Facts>> parse_facts(const std::string &text, std::string &problem);
+/* The same back: a line. */
+std::string facts_line(const Facts &f);
 /* For a driver: all that it needs to play these. */
 std::string scenario_lines(const std::vector<const Scenario *> &scenarios);
 

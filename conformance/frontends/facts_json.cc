@@ -112,6 +112,37 @@ std::optional<std::vector<Facts>> parse_facts(const std::string &text, std::stri
     return all;
 }
 
+std::string facts_line(const Facts &f)
+{
+    Json j{{"id", f.id},
+           {"connected", f.connected},
+           {"ok", f.ok},
+           {"errors", f.errors},
+           {"wrong", f.wrong},
+           {"waited", f.waited},
+           {"hung", f.hung},
+           {"answers", f.answers},
+           {"gave-up", f.gave_up},
+           {"closed", f.closed},
+           {"grants-left", f.grants_left},
+           {"ms", f.took.count()}};
+    for (auto [key, value] : {std::pair{"skip", &f.skip}, std::pair{"trouble", &f.trouble},
+                              std::pair{"died", &f.died}, std::pair{"said", &f.said}})
+        if (!value->empty())
+            j[key] = *value;
+    if (f.again)
+        j["again"] = *f.again;
+    if (f.fired)
+        j["fired"] = *f.fired;
+    for (const auto &[name, c] : f.clauses)
+        j["judgement"][name] = c.broken ? "BROKEN " + std::to_string(c.broken) + " of " +
+                                              std::to_string(c.broken + c.kept) + ": " + c.how
+                                        : "kept " + std::to_string(c.kept);
+    for (const Happening &h : f.happened)
+        j["happened"].push_back(h.what);
+    return j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 std::string scenario_lines(const std::vector<const Scenario *> &scenarios)
 {
     std::string all;
