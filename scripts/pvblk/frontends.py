@@ -112,7 +112,10 @@ class Play:
             raise Lost("its kernel crashed")
         if said == "hung" and self.bent:
             self._behave()
-            said = self._tell("late", LONG, seconds=LONG)
+            said = self._tell("late", SHORT, seconds=SHORT)
+            if said == "hung" and self._crashes():
+                raise Lost("its kernel crashed")
+            said = said if said != "hung" else self._tell("late", LONG, seconds=LONG)
             self.facts["waited"] = said != "hung"
         return None if said == "hung" else said
 
