@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -12,6 +13,20 @@ LinuxFile::~LinuxFile()
 {
     if (fd_ >= 0)
         ::close(fd_);
+}
+
+Result<DomId> read_domid(LinuxStore &store, const std::string &path)
+{
+    auto text = store.read(path);
+    if (!text)
+        return text.error();
+    const std::string &digits = text.value();
+    uint16_t id = 0;
+    auto end = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+    if (end.ec != std::errc() || end.ptr != digits.data() + digits.size())
+        return Error{ErrorKind::Malformed, "xenbus:decimal",
+                     "a node should have the number of a domain", 0};
+    return DomId(id);
 }
 
 Error system_error(ErrorKind kind, const char *clause, const char *what)

@@ -4,30 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <poll.h>
 
 namespace pvblk
 {
-
-namespace
-{
-
-Result<DomId> domid(LinuxStore &store, const std::string &path)
-{
-    auto text = store.read(path);
-    if (!text)
-        return text.error();
-    const std::string &digits = text.value();
-    uint16_t id = 0;
-    auto end = std::from_chars(digits.data(), digits.data() + digits.size(), id);
-    if (end.ec != std::errc() || end.ptr != digits.data() + digits.size())
-        return Error{ErrorKind::Malformed, "xenbus:decimal",
-                     "a node should have the number of a domain", 0};
-    return DomId(id);
-}
-
-} // namespace
 
 Result<std::unique_ptr<LinuxFront>> LinuxFront::create(FrontOwner &owner, LinuxFrontConfig config)
 {
@@ -37,7 +17,7 @@ Result<std::unique_ptr<LinuxFront>> LinuxFront::create(FrontOwner &owner, LinuxF
         return store.error();
     self->store_ = std::move(store.value());
 
-    auto own = domid(*self->store_, "domid");
+    auto own = read_domid(*self->store_, "domid");
     if (!own)
         return own.error();
     config.front.frontend_path = "/local/domain/" + std::to_string(own.value().value) +
@@ -47,7 +27,7 @@ Result<std::unique_ptr<LinuxFront>> LinuxFront::create(FrontOwner &owner, LinuxF
     if (!path && path.error().kind == ErrorKind::Missing)
         return Error{ErrorKind::Missing, "linux:store",
                      "this domain has no block device of that number", config.vdev};
-    auto backend = domid(*self->store_, config.front.frontend_path + "/backend-id");
+    auto backend = read_domid(*self->store_, config.front.frontend_path + "/backend-id");
     if (!path || !backend)
         return path ? backend.error() : path.error();
     config.front.backend_path = path.value();
