@@ -33,10 +33,14 @@ $CC $c "$source/examples/read.c" $libs -o "$root/read-c"
 $CXX $cpp "$source/examples/frontend.cc" "$source/examples/frontend_test.cc" $libs -o "$root/frontend"
 $CXX $cpp "$source/examples/faults.cc" $libs -o "$root/faults"
 $CXX $cpp "$source/examples/vbd.cc" $(pkg-config --cflags --libs pvblk-linux) -o "$root/vbd"
+$CXX $cpp "$source/examples/serve.cc" $(pkg-config --cflags --libs pvblk-linux) -o "$root/serve"
 "$root/read" && "$root/read-c" && "$root/frontend" && "$root/faults"
 # It has no disk to read here, and says why.
 "$root/vbd" 0 2>"$root/vbd.errors" && { echo "vbd reads a disk that there is not"; exit 1; }
 grep -q '^vbd: .*(.*, value [0-9]*)$' "$root/vbd.errors" || { cat "$root/vbd.errors"; exit 1; }
+# Nor has it a frontend to serve.
+"$root/serve" 0 51712 "$root/serve" 2>"$root/serve.errors" && { echo "serve serves no frontend"; exit 1; }
+grep -q '^serve: .*(.*, value [0-9]*)$' "$root/serve.errors" || { cat "$root/serve.errors"; exit 1; }
 
 version=$(pkg-config --modversion pvblk)
 grep -q "^## $version\$" "$source/CHANGELOG.md" || { echo "CHANGELOG.md says nothing of $version"; exit 1; }
