@@ -14,7 +14,8 @@
  * QEMU those below backend/qdisk.
  *
  * A program that dies leaves its nodes, and the frontend waits. The next program
- * that serves the device finds the ring as it was, and goes on.
+ * that serves the device finds the ring as it was, and goes on. It must offer the
+ * same features: the nodes of the first one stay.
  *
  * Errors are sentences that say what to do; Error::value is the errno. Threads:
  * one at a time. The frontend is hostile: it can make nothing here allocate, and

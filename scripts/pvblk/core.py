@@ -17,6 +17,7 @@ NO_PROOF = ["-Dproof=disabled"]
 SIM = "tests/sim/pvblk-sim"
 # Programs that run in a guest.
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
+SERVE = "examples/serve"
 OVMF = ["tests/ovmf/ovmf_io_test", "tests/ovmf/ovmf_defects_test"]
 
 
@@ -34,6 +35,10 @@ def ensure_sim():
 
 def ensure_linux_front():
     build(paths.CORE, NO_PROOF, LINUX_FRONT)
+
+
+def ensure_serve():
+    build(paths.CORE, NO_PROOF, [SERVE])
 
 
 def ensure_sim_asan():

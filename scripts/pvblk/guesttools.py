@@ -15,7 +15,8 @@ LOG = paths.LOGS / "guest-tools.log"
 BUSYBOX = "usr/bin/busybox"
 # Of tests/guest/contract.sh.
 PATTERN = paths.GUEST_SCRIPTS / "contract" / "pattern.c"
-PROGRAMS = ["usr/sbin/mke2fs", "usr/sbin/resize2fs", "usr/sbin/e2fsck"]
+MKE2FS = "usr/sbin/mke2fs"
+PROGRAMS = [MKE2FS, "usr/sbin/resize2fs", "usr/sbin/e2fsck"]
 KEXEC_PROGRAM = "usr/sbin/kexec"
 # Where packages have their libraries, by the name of their architecture.
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "i386": "i386-linux-gnu"}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Domain 0 of a real Xen under TCG: Linux's xen-blkback serves disks to domain 0 itself, for programs that run there.
+"""Domain 0 of a real Xen under TCG, for programs that run there. Linux's xen-blkback serves disks to domain 0 itself.
 
     with realxen.boot("name", xenhost.BOOKWORM, [program]) as machine:
         status, lines = machine.run(program.name, "51712", seconds=60)
 
 A disk (vbd) of domain 0 needs no toolstack: tests/guest/real-xen.sh writes its nodes. xen-blkfront is not loaded, so
-the frontend of each vbd is whatever program connects to it.
+the frontend of each vbd is whatever program connects to it. boot_serving() has the other side: no disks, and xen-blkfront.
 """
 
 import shutil
@@ -16,11 +16,14 @@ from . import guest, guesttools, images, initramfs, paths, ui, xenhost
 
 # Interfaces for programs, their file system, what xenstored needs; then Linux's backend and its disks.
 MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "xen_blkback", "loop", "null_blk"]
+# For a backend that is a program: xen-blkfront, which takes each vbd.
+SERVING_MODULES = ["xen_evtchn", "xen_gntdev", "xen_privcmd", "xenfs", "xen_blkback", "xen_blkfront", "ext4"]
 # From mitigations=off on, for speed: two words saved a tenth of Linux's boot, the next line a third of its instructions.
 # Nothing here uses ciphers, whose self-tests are most of that. Without the kernel's own certificate, no signature of a
-# module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise.
+# module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise, and xen-blkfront makes rings
+# of one page.
 LINUX = ("console=hvc0 earlyprintk=xen quiet panic=-1 nowatchdog null_blk.nr_devices=0 mitigations=off rodata=off "
-         "xen_blkback.max_queues=4 "
+         "xen_blkback.max_queues=4 xen_blkfront.max_ring_page_order=2 "
          "cryptomgr.notests initcall_blacklist=load_system_certificate_list swiotlb=512")
 DAY = 86400
 # The clock counts instructions, and jumps ahead where nothing happens. So a deadline in domain 0 costs no time, and no
@@ -29,6 +32,8 @@ CLOCK = ["-icount", "shift=1,sleep=off"]
 # Of domain 0, without its disks; and what Xen takes, with the copy of Linux that it starts from, and with room for Linux
 # to lie in one piece of 128 MiB.
 DOMAIN0_MIB, XEN_MIB = 144, 208
+# For an image, and for the pages that xen-blkfront allocates for persistent grants.
+SERVING_MIB = 144
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,28 @@ class Domain0(guest.Shell):
 def boot(name, host, programs=(), disks=DISKS, cpus=1):
     """A Domain0, not yet started. `programs` are static ones, and are /bin/NAME in domain 0."""
     image = initramfs.linux("real-xen.sh", MODULES, fio=False, kernel=host.kernel, libraries=["commands.sh"])
+    # Half of a Linux's memory can be files.
+    return _boot(name, host, image, programs, disks, cpus, DOMAIN0_MIB + 2 * sum(disk.mib for disk in disks))
+
+
+def boot_serving(name, host, programs, cpus=1):
+    """The same without disks. `programs` serve them to Linux's xen-blkfront: tests/guest/real-xen-serve.sh has the words."""
+    image = initramfs.linux("real-xen.sh", SERVING_MODULES, fio=False, kernel=host.kernel,
+                            libraries=["commands.sh", "real-xen-serve.sh"])
+    return _boot(name, host, image, programs, (), cpus, DOMAIN0_MIB + SERVING_MIB, [guesttools.MKE2FS])
+
+
+def _boot(name, host, image, programs, disks, cpus, mib, tools=()):
     for place in (host.xenstored, xenhost.XENSTORE):
         image.add_program(place, host.packages)
+    # Their libraries are newer, and take the place of the host's.
+    for place in tools:
+        image.add_program(place, guesttools.USERLANDS[host.kernel.architecture])
     folder = images.folder(name)
     for program in programs:
         image.add(f"bin/{program.name}", _small(program, folder / program.name), executable=True)
     image.add("disks", "".join(f"{disk.number} {disk.mode} {disk.sector_size} {disk.mib}\n" for disk in disks))
-    initrd = image.write(folder / "initrd")
-    # Half of a Linux's memory can be files.
-    return Domain0(name, arguments(host, initrd, cpus, DOMAIN0_MIB + 2 * sum(disk.mib for disk in disks)))
+    return Domain0(name, arguments(host, image.write(folder / "initrd"), cpus, mib))
 
 
 def _small(program, copy):

@@ -68,6 +68,7 @@ STEPS = {
     "core-asan": core.ensure_asan,
     "sim": core.ensure_sim,
     "linux-front": core.ensure_linux_front,
+    "serve": core.ensure_serve,
     "sim-asan": core.ensure_sim_asan,
     "ovmf": core.ensure_ovmf,
     "ovmf-asan": core.ensure_ovmf_asan,

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+# Domain 0 serves itself: examples/serve.cc is the backend of xvda, and Linux's own xen-blkfront the frontend. The host
+# calls these functions.
+
+back=/local/domain/0/backend/pvblk/0/51712
+front=/local/domain/0/device/vbd/51712
+disk=/dev/xvda
+mkfifo /tmp/commands /tmp/answers
+exec 4<>/tmp/commands 5<>/tmp/answers
+
+make_pattern() { head -c 2097152 /dev/urandom >/pattern; }
+make_image() { truncate -s 0 /image && truncate -s 32M /image; }
+
+# As a toolstack does, in one transaction: a new frontend that finds Closed in the backend's state is Closed at once.
+attach() {
+    xenstore write $back/frontend $front $back/frontend-id 0 $back/online 1 $back/state 1 $front/backend $back \
+        $front/backend-id 0 $front/virtual-device 51712 $front/device-type disk $front/state 1
+}
+
+state() { xenstore read "$1/state"; }
+
+answer() {
+    read -r -t 30 line <&5 || line="serve does not answer: $(tail -n 3 /tmp/serve.log)"
+    echo "$line"
+    [ "${line%% *}" = ok ]
+}
+
+tell() { echo "$*" >&4 && answer; }
+
+start() {
+    serve 0 51712 /image "$@" <&4 >&5 2>>/tmp/serve.log 4>&- 5>&- &
+    serve=$!
+    answer
+}
+
+# Its end is an event, too.
+end_serve() {
+    [ "$1" = quit ] && echo quit >&4 || kill "$1" $serve
+    wait $serve
+    [ $? = "$2" ]
+}
+
+# refused TEXT WORDS: serve ends at once, and says TEXT.
+refused() {
+    text=$1
+    shift
+    serve "$@" </dev/null >/tmp/out 2>&1 && return 1
+    cat /tmp/out
+    grep -q "$text" /tmp/out
+}
+
+disk_is_there() { [ -b $disk ] && read -r size </sys/block/xvda/size && [ "$size" = "$1" ]; }
+await_disk() { await "disk_is_there $1"; }
+
+ask_toolstack() { xenstore write $back/online 0 $back/state 5; }
+
+# detach COMMAND: which asks the frontend to close. The nodes of both ends go: what this backend offered is no offer of the
+# next one.
+detach() {
+    "$@" && await '[ "$(state $front)$(state $back)" = 66 ]' && xenstore rm $front && xenstore rm $back &&
+        await "[ ! -e $disk ]"
+}
+
+# pieces SMALLEST OPTION …: copies the first 2 MiB by requests of four sizes.
+pieces() {
+    smallest=$1
+    shift
+    for piece in "$smallest 0 $((16384 / smallest))" "4k 4 12" "64k 1 15" "1M 1 1"; do
+        set -- $piece "$@"
+        size=$1 first=$2 count=$3
+        shift 3
+        dd bs="$size" skip="$first" count="$count" "$@" ${seek:+seek="$first"} 2>/tmp/errors || { cat /tmp/errors; return 1; }
+    done
+}
+
+# Direct I/O. The data is in the image, and reads back.
+verify() {
+    seek=yes pieces "$1" if=/pattern of=$disk oflag=direct && head -c 2097152 /image | cmp - /pattern &&
+        pieces "$1" if=$disk iflag=direct | cmp - /pattern
+}
+
+read_one() { dd if=$disk of=/tmp/one bs=4k count=1 skip=5 iflag=direct; }
+read_right() { read_one && dd if=/pattern bs=4k count=1 skip=5 | cmp - /tmp/one; }
+fails_to_read() { read_one 2>&1 | grep -q "Input/output error"; }
+
+begin_read() {
+    read_right &
+    reader=$!
+}
+read_waits() { sleep 2 && kill -0 $reader; }
+read_ends() { wait $reader; }
+
+# An ext4: what is written is there after a second mount, and a trim frees the image's space.
+use_ext4() {
+    /sbin/mke2fs -q -F -t ext4 $disk && mount -t ext4 $disk /mnt && cp /pattern /mnt/one && umount /mnt &&
+        mount -t ext4 $disk /mnt && cmp /mnt/one /pattern || return 1
+    before=$(stat -c %b /image)
+    rm /mnt/one && sync && fstrim /mnt && after=$(stat -c %b /image) && echo "blocks $before, then $after" &&
+        [ "$((before - after))" -gt 2048 ]
+}
+
+# xen-blkback takes each folder below backend/vbd. Its frontend is nobody's, so that xen-blkfront leaves it alone.
+attach_to_blkback() {
+    xenstore write /local/domain/0/none/state 1 /local/domain/0/backend/vbd/0/51728/frontend /local/domain/0/none \
+        /local/domain/0/backend/vbd/0/51728/frontend-id 0 /local/domain/0/backend/vbd/0/51728/state 1 &&
+        await '[ -e /sys/bus/xen-backend/devices/vbd-0-51728/driver ]'
+}
+
