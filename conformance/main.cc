@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* blkif-conformance: see docs/conformance.rst. */
 #include "frontends/command.h"
+#include "frontends/serve.h"
 #include "linux_domain.h"
 #include "loopback_domain.h"
 #include "operator.h"
@@ -477,6 +478,23 @@ int run_on_vbds(const Options &o, const std::vector<const Case *> &cases, const 
     return run_on(all, o, cases, profile);
 }
 
+/* Nothing: `problem` is a sentence. */
+std::optional<Facts> serve_for(const Options &o, std::string &problem)
+{
+    ServeOptions s{DomId(static_cast<uint16_t>(whole(o.domain))), whole(o.serve), o.image, o.config,
+                   o.plan};
+    if (!o.scenario.empty()) {
+        const Scenario *scenario = find_scenario(o.scenario);
+        if (!scenario) {
+            problem = "no scenario is called " + o.scenario + ": --frontend --list shows all";
+            return std::nullopt;
+        }
+        s.config = scenario->config;
+        s.plan = scenario->plan;
+    }
+    return serve(s, problem);
+}
+
 /* Our own frontend, or what another program saw of one. */
 int run_frontend(const Options &o, const std::vector<const Case *> &cases, const Profile &profile)
 {
@@ -504,7 +522,14 @@ int run_frontend(const Options &o, const std::vector<const Case *> &cases, const
         profile.apply(r);
         run.results.push_back(std::move(r));
     };
-    if (o.facts.empty()) {
+    if (!o.serve.empty()) {
+        auto facts = serve_for(o, problem);
+        if (!facts)
+            return refuse(problem, kHarness);
+        run.command = "blkif-conformance --serve " + o.serve + " --domain " + o.domain;
+        for (CaseResult &r : clause_verdicts({*facts}))
+            ended(std::move(r));
+    } else if (o.facts.empty()) {
         play_our_front(scenarios, ended);
     } else {
         auto text = contents(o.facts);

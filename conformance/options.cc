@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include "operator.h"
+#include "pvblk/xenbus.h"
 
 #include <algorithm>
 #include <cstring>
@@ -24,7 +25,9 @@ const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif b
   blkif-conformance --frontend --loopback [CASE...]   our own frontend, against every backend that we can be
   blkif-conformance --frontend --list [CASE...]       every case of a frontend
   blkif-conformance --frontend --scenarios [CASE...]  the same as JSON lines, for a program that plays them
-  blkif-conformance --frontend --facts FILE [CASE...] judges what such a program saw (docs/conformance.rst)
+  blkif-conformance --frontend --facts FILE [CASE...] judges what such a program saw
+  blkif-conformance --serve 51712 --domain 7          a judging backend on a Xen host, for vbd 51712 of domain 7
+                                                      (docs/conformance-frontends.rst)
 
 The suite WRITES to the disk. It takes only an empty one (all zeros), and puts zeros there at its end.
 
@@ -45,6 +48,9 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
                       XenStore), grant, channel or event. The suite must not blame the backend for it
   --operator WORDS    a helper reads standard output, answers on standard input, and can do these for the suite:
                       hold,resize,restart,quiet,maps or some of them (docs/conformance.rst)
+  --image FILE        with --serve: the disk, which is written; else 4 MiB of memory
+  --config WORDS      with --serve: what the backend offers, as properties: flush=off,max-queues=1
+  --scenario ID       with --serve: the properties and the plan of a scenario
   --gdb               wait for a debugger before the first case
   --progress          name each case on standard error when it begins
   --terse             JSON lines without the text of each case, for a slow line: --report adds it
@@ -94,6 +100,11 @@ enum : int {
     kFrontend,
     kFacts,
     kScenarios,
+    kServe,
+    kDomain,
+    kImage,
+    kConfig,
+    kScenario,
 };
 
 constexpr struct option kOptions[] = {
@@ -123,6 +134,11 @@ constexpr struct option kOptions[] = {
     {"frontend", no_argument, nullptr, kFrontend},
     {"facts", required_argument, nullptr, kFacts},
     {"scenarios", no_argument, nullptr, kScenarios},
+    {"serve", required_argument, nullptr, kServe},
+    {"domain", required_argument, nullptr, kDomain},
+    {"image", required_argument, nullptr, kImage},
+    {"config", required_argument, nullptr, kConfig},
+    {"scenario", required_argument, nullptr, kScenario},
     {"help", no_argument, nullptr, 'h'},
     {nullptr, 0, nullptr, 0},
 };
@@ -211,6 +227,16 @@ std::string take(int option, const std::string &value, Options &o)
     case kFrontend: o.frontend = true; break;
     case kFacts: o.facts = value; break;
     case kScenarios: o.what = Options::Do::Scenarios; break;
+    case kServe:
+        if (!n)
+            return "--serve " + value + " is not the number of a vbd: xvda is 51712";
+        o.serve = value;
+        o.frontend = true;
+        break;
+    case kDomain: o.domain = value; break;
+    case kImage: o.image = value; break;
+    case kConfig: o.config = value; break;
+    case kScenario: o.scenario = value; break;
     case 'o': o.output = value; break;
     case 'q': o.quiet = true; break;
     case 'h': o.what = Options::Do::Help; break;
@@ -219,20 +245,36 @@ std::string take(int option, const std::string &value, Options &o)
     return "";
 }
 
+std::string check_serve(const Options &o)
+{
+    bool words = !o.domain.empty() || !o.image.empty() || !o.config.empty() || !o.scenario.empty();
+    if (o.serve.empty())
+        return words ? "--domain, --image, --config and --scenario are for --serve" : "";
+    if (o.domain.size() > 5 || !parse_decimal(o.domain) || *parse_decimal(o.domain) > 0x7fef)
+        return "--serve needs --domain and the number of the frontend's domain: `xl list` has it";
+    if (!o.scenario.empty() && (!o.config.empty() || !o.plan.empty()))
+        return "--scenario has properties and a plan of its own: leave out --config and --plan";
+    return "";
+}
+
 /* "" or why these options do not go together. */
 std::string check(const Options &o)
 {
-    if (o.frontend && (!o.vbds.empty() || !o.plan.empty() || !o.fail.empty() || o.operator_can))
+    if (std::string problem = check_serve(o); !problem.empty())
+        return problem;
+    if (o.frontend && (!o.vbds.empty() || (!o.plan.empty() && o.serve.empty()) || !o.fail.empty() ||
+                       o.operator_can))
         return "--frontend goes with --loopback, --facts, --list or --scenarios alone";
     if (!o.frontend && (!o.facts.empty() || o.what == Options::Do::Scenarios))
         return "--facts and --scenarios are for frontends: add --frontend";
-    if (o.frontend && o.what == Options::Do::Run && o.loopback == !o.facts.empty())
-        return "name a subject: --loopback, or --facts and a file";
+    if (o.frontend && o.what == Options::Do::Run &&
+        o.loopback + !o.facts.empty() + !o.serve.empty() != 1)
+        return "name one subject: --loopback, --facts and a file, or --serve and a vbd";
     if (!o.frontend && o.what == Options::Do::Run && !o.loopback && o.vbds.empty())
         return "name a subject: --loopback, or --vbd and the number of a vbd";
     if (o.loopback && !o.vbds.empty())
         return "--loopback has disks of its own, and takes no --vbd";
-    if (!o.plan.empty() && !o.loopback)
+    if (!o.plan.empty() && !o.loopback && o.serve.empty())
         return "--plan is for --loopback: only our own backend obeys it";
     if (!o.fail.empty() && !o.loopback)
         return "--fail is for --loopback: Xen cannot be made to fail";

@@ -20,6 +20,8 @@ struct Options {
     std::string output{}; /* "": standard output */
     bool frontend{false}; /* the subject is a frontend */
     bool loopback{false};
+    std::string serve{}; /* the number of a vbd; "": nothing is served */
+    std::string domain{}, image{}, config{}, scenario{};
     std::string facts{}; /* a file of what came of scenarios; "": they are played here */
     std::vector<std::string> vbds{};  /* numbers, in decimal */
     std::string plan{};               /* a fault plan for our own backend */

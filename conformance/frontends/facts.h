@@ -6,6 +6,7 @@
 #pragma once
 
 #include "frontends/scenario.h"
+#include "pvblk/judge.h"
 #include "result.h"
 
 #include <map>
@@ -39,6 +40,9 @@ struct Facts {
     std::chrono::milliseconds took{};
     std::vector<Happening> happened{};
 };
+
+/* What the judge has recorded so far. */
+void note(Facts &f, const BackJudge &judge);
 
 CaseResult verdict(const Scenario &s, const Facts &f);
 /* A result for each clause, over all scenarios that were played. */

@@ -2,6 +2,7 @@
 /* The I/O of a scenario, and what is noted of it. */
 #include "frontends/player.h"
 
+#include "frontends/config.h"
 #include "pvblk/fault.h"
 #include "pvblk/judge.h"
 
@@ -39,62 +40,6 @@ const std::vector<std::byte> &first_content()
     return kAll;
 }
 
-uint32_t number(const std::string &text)
-{
-    return static_cast<uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
-}
-
-/* A property of xen-pvblk-backend. False: the loopback has none of that name. */
-bool set(BackConfig &c, const std::string &name, const std::string &value)
-{
-    bool on = value == "on";
-    if (name == "flush")
-        c.flush = on;
-    else if (name == "barrier")
-        c.barrier = on;
-    else if (name == "discard")
-        c.discard = on;
-    else if (name == "discard-secure")
-        c.discard_secure = on;
-    else if (name == "persistent")
-        c.persistent = on;
-    else if (name == "max-persistent")
-        c.max_persistent = number(value);
-    else if (name == "max-indirect-segments")
-        c.max_indirect_segments = number(value);
-    else if (name == "max-queues")
-        c.max_queues = number(value);
-    else if (name == "max-ring-page-order")
-        c.max_ring_page_order = number(value);
-    else if (name == "logical_block_size")
-        c.sector_size = number(value);
-    else if (name == "physical_block_size")
-        c.physical_sector_size = number(value);
-    else if (name == "read-only")
-        c.read_only = on;
-    else if (name == "cdrom")
-        c.cdrom = c.read_only = on;
-    else if (name == "removable")
-        c.removable = on;
-    else
-        return false;
-    return true;
-}
-
-/* "" or the property that is not known. */
-std::string read_config(const std::string &text, BackConfig &c)
-{
-    for (size_t at = 0; at < text.size();) {
-        size_t end = std::min(text.find(',', at), text.size());
-        std::string word = text.substr(at, end - at);
-        size_t equals = word.find('=');
-        if (equals == std::string::npos || !set(c, word.substr(0, equals), word.substr(equals + 1)))
-            return word;
-        at = end + 1;
-    }
-    return "";
-}
-
 HubConfig hub_config(const FrontPolicy &policy)
 {
     HubConfig h;
@@ -121,7 +66,6 @@ private:
     bool idle();
     bool finish_storage();
     void act();
-    void note_judgement();
     void comes_back();
     void make_back();
 
@@ -263,17 +207,6 @@ void Player::act()
     hub_.run();
 }
 
-void Player::note_judgement()
-{
-    for (const JudgeRuleInfo &rule : judge_rules()) {
-        const JudgeRecord &r = judge_.record(rule.rule);
-        if (r.kept || r.broken)
-            facts_.clauses[rule.clause] = {
-                r.kept, r.broken,
-                r.broken ? std::string(r.first) + " (value " + std::to_string(r.value) + ")" : ""};
-    }
-}
-
 /* An honest backend, and the frontend once more. */
 void Player::comes_back()
 {
@@ -339,7 +272,7 @@ Facts Player::play()
     }
     if (!facts_.fired)
         facts_.fired = faults_.plan().fired();
-    note_judgement();
+    note(facts_, judge_);
     bool well = facts_.died.empty() && !facts_.hung;
     front_.reset();
     if (well)

@@ -2,7 +2,6 @@
 /* From facts to verdicts. */
 #include "frontends/facts.h"
 
-#include "pvblk/judge.h"
 #include "registry.h"
 
 namespace pvblk::conformance
@@ -69,6 +68,19 @@ void judge(const Scenario &s, const Facts &f, CaseResult &r)
 }
 
 } // namespace
+
+void note(Facts &f, const BackJudge &judge)
+{
+    for (const JudgeRuleInfo &rule : judge_rules()) {
+        const JudgeRecord &r = judge.record(rule.rule);
+        if (!r.kept && !r.broken)
+            continue;
+        ClauseFacts c{r.kept, r.broken, ""};
+        if (r.broken)
+            c.how = std::string(r.first) + " (value " + std::to_string(r.value) + ")";
+        f.clauses[rule.clause] = c;
+    }
+}
 
 CaseResult verdict(const Scenario &s, const Facts &f)
 {

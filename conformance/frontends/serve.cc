@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* See serve.h. */
+#include "frontends/serve.h"
+
+#include "frontends/config.h"
+#include "pvblk/fault.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace pvblk::conformance
+{
+
+namespace
+{
+
+constexpr uint64_t kSectors = 8192; /* of a disk in memory: 4 MiB */
+constexpr int kLookMs = 1000;       /* the judge wants a look about once a second */
+
+volatile std::sig_atomic_t stopped = 0;
+
+void stop(int)
+{
+    stopped = 1;
+}
+
+Result<std::unique_ptr<LinuxStorage>> open_disk(const ServeOptions &o, bool read_only)
+{
+    if (!o.image.empty())
+        return LinuxStorage::open(o.image, read_only);
+    auto disk = std::make_unique<LinuxStorage>(LinuxFile(memfd_create("disk", MFD_CLOEXEC)));
+    if (Status sized = disk->resize(kSectors); !sized)
+        return sized.error();
+    return disk;
+}
+
+/* The lines of standard input; a line that is too long is none. */
+class Commands
+{
+public:
+    /* -1: there is nobody any more. */
+    int fd() const { return fd_; }
+    std::optional<std::string> take()
+    {
+        pollfd news{fd_, POLLIN, 0};
+        while (text_.find('\n') == text_.npos && fd_ >= 0 && ::poll(&news, 1, 0) > 0) {
+            char bytes[4096];
+            ssize_t n = ::read(fd_, bytes, sizeof bytes);
+            if (n <= 0 || text_.size() > 2 * FaultPlan::kMaxBytes)
+                fd_ = -1;
+            else
+                text_.append(bytes, static_cast<size_t>(n));
+        }
+        size_t end = text_.find('\n');
+        if (end == text_.npos)
+            return std::nullopt;
+        std::string line = text_.substr(0, end);
+        text_.erase(0, end + 1);
+        return line;
+    }
+
+private:
+    int fd_{STDIN_FILENO};
+    std::string text_{};
+};
+
+class Server
+{
+public:
+    /* A sentence: it cannot be. */
+    std::string prepare(const ServeOptions &o);
+    /* The same, if Xen failed. */
+    std::string run();
+    Facts facts();
+
+private:
+    std::string obey(const std::string &line);
+    std::string tell() const;
+
+    BackFaults faults_{};
+    BackJudge judge_{faults_.hooks()};
+    std::unique_ptr<LinuxStorage> disk_{};
+    std::unique_ptr<LinuxBack> back_{};
+};
+
+std::string Server::prepare(const ServeOptions &o)
+{
+    LinuxBackConfig config;
+    config.frontend = o.domain;
+    config.vdev = o.vdev;
+    if (std::string bad = read_config(o.config, config.back); !bad.empty())
+        return bad + " is no property of a backend here: docs/backend.rst has them";
+    auto plan = FaultPlan::parse(o.plan);
+    if (!plan)
+        return "--plan: " + plan.error().what;
+    auto disk = open_disk(o, config.back.read_only);
+    if (!disk)
+        return (o.image.empty() ? "memory" : o.image) + ": " + disk.error().what;
+    disk_ = std::move(disk.value());
+    auto back = LinuxBack::create(*disk_, config, judge_.owner(), judge_.hooks());
+    if (!back)
+        return back.error().what;
+    back_ = std::move(back.value());
+    faults_.obey(std::move(plan.value()));
+    if (Status started = back_->back().start(); !started)
+        return sentence(started.error());
+    return "";
+}
+
+std::string Server::tell() const
+{
+    const BackPlan &plan = back_->back().plan();
+    const BackCounters c = back_->back().counters();
+    std::string text = "ok";
+    for (auto [name, value] :
+         {std::pair{"connections", judge_.connections()},
+          std::pair{"queues", uint64_t{plan.queues}},
+          std::pair{"ring-pages", uint64_t{plan.ring_pages}},
+          std::pair{"persistent", uint64_t{plan.persistent}}, std::pair{"requests", c.requests},
+          std::pair{"responses", c.responses}, std::pair{"refused", c.refused},
+          std::pair{"indirect", c.indirect}, std::pair{"faults", faults_.plan().fired()}})
+        text += std::string(" ") + name + "=" + std::to_string(value);
+    return text + " frontend=" + xenbus_state_name(judge_.frontend_state());
+}
+
+std::string Server::obey(const std::string &line)
+{
+    std::string word = line.substr(0, line.find(' '));
+    std::string rest = line.substr(std::min(word.size() + 1, line.size()));
+    if (word == "faults") {
+        std::replace(rest.begin(), rest.end(), ';', '\n');
+        auto plan = FaultPlan::parse(rest);
+        if (!plan)
+            return "error " + plan.error().what;
+        faults_.obey(std::move(plan.value()));
+    } else if (word == "resize") {
+        auto sectors = parse_decimal(rest);
+        if (!sectors)
+            return "error resize needs a number of 512-byte sectors";
+        if (Status done = disk_->resize(*sectors); !done)
+            return "error " + sentence(done.error());
+        back_->back().resized();
+    } else if (word == "close") {
+        back_->back().close();
+    } else if (word == "counters") {
+        return tell();
+    } else {
+        return "error the commands are faults, resize, close, counters and quit";
+    }
+    return "ok";
+}
+
+std::string Server::run()
+{
+    std::fputs("ok ready\n", stderr);
+    for (Commands commands; !stopped;) {
+        /* Without anybody to command, a signal ends it. */
+        if (Status turned = back_->turn(kLookMs, commands.fd()); !turned && !stopped)
+            return sentence(turned.error());
+        judge_.look();
+        while (auto line = commands.take()) {
+            if (*line == "quit")
+                return "";
+            std::fprintf(stderr, "%s\n", obey(*line).c_str());
+        }
+    }
+    return "";
+}
+
+Facts Server::facts()
+{
+    Facts f;
+    f.connected = judge_.connections() != 0;
+    f.grants_left = judge_.grants_left();
+    note(f, judge_);
+    return f;
+}
+
+} // namespace
+
+std::optional<Facts> serve(const ServeOptions &options, std::string &problem)
+{
+    Server server;
+    for (int s : {SIGINT, SIGTERM})
+        std::signal(s, stop);
+    problem = server.prepare(options);
+    if (problem.empty())
+        problem = server.run();
+    if (!problem.empty())
+        return std::nullopt;
+    return server.facts();
+}
+
+} // namespace pvblk::conformance
