@@ -24,6 +24,7 @@ SUITES = [
           "flushes and leaves", "ovmf-io"),
     suite("ovmf/defects", paths.OVMF, "ovmf", "... each defect known of it shows, and our backend takes no harm",
           "ovmf-defects"),
+    suite("ovmf/in-process", paths.OVMF, "ovmf", "... and it is a frontend for the conformance suite", "ovmf-in_process"),
     suite("ovmf-asan", paths.OVMF_ASAN, "ovmf-asan",
           "... all of it under AddressSanitizer and UndefinedBehaviorSanitizer"),
     suite("proof/relacy", paths.PROOF, "proof", "no interleaving of the ring's templates loses a wake-up or races, in "

@@ -18,7 +18,7 @@ SIM = "tests/sim/pvblk-sim"
 # Programs that run in a guest.
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 SERVE = "examples/serve"
-OVMF = ["tests/ovmf/ovmf_io_test", "tests/ovmf/ovmf_defects_test"]
+OVMF = [f"tests/ovmf/ovmf_{name}_test" for name in ("io", "defects", "in_process")]
 
 
 def ensure():

@@ -6,34 +6,14 @@
  * and docs/clients.rst has a line to change. What would overwrite memory blindly
  * runs in a child process, or into memory of the test's own.
  */
-#include "world.h"
-
-#include <csignal>
+#include "ovmf/world.h"
+#include "support/dies.h"
+#include "support/driver_checks.h"
 
 namespace
 {
 
 using namespace pvblk;
-
-/* For EXPECT_EXIT: the signal, or the sanitizer that was faster, and says so. */
-#ifdef __SANITIZE_ADDRESS__
-auto dies_of(int)
-{
-    return [](int status) { return status != 0; };
-}
-constexpr const char *kLastWords = "AddressSanitizer|runtime error";
-#else
-auto dies_of(int signal)
-{
-    return testing::KilledBySignal(signal);
-}
-constexpr const char *kLastWords = "";
-#endif
-
-bool has(const std::string &text, const std::string &words)
-{
-    return text.find(words) != std::string::npos;
-}
 
 /* ---- starting ------------------------------------------------------------------- */
 
@@ -78,11 +58,11 @@ TEST(KnownOvmfDefect, DriverFreesARingThatIsMapped)
     w.tidy = false;
     ASSERT_EQ(w.start(), "Success");
     EXPECT_EQ(w.stop(), "Success");
-    EXPECT_EQ(w.front_states, "45");
+    EXPECT_EQ(w.driver.front_states, "45");
     EXPECT_TRUE(w.said("error while waiting for closing backend state"));
     EXPECT_EQ(w.hub.grants.mapped(), 1u);
-    EXPECT_EQ(w.grants_stuck, 1u);
-    EXPECT_EQ(w.freed_while_granted, 1u);
+    EXPECT_EQ(w.driver.grants_stuck, 1u);
+    EXPECT_EQ(w.driver.freed_while_granted, 1u);
 }
 
 /* Of XsTransactionEnd()'s errors only EAGAIN is looked at. Nothing was written,
@@ -91,7 +71,7 @@ TEST(KnownOvmfDefect, DriverTakesAFailedTransactionForDone)
 {
     World w;
     w.tidy = false;
-    w.transaction_ends = {WORLD_FAILED};
+    w.driver.transaction_ends = {WORLD_FAILED};
     EXPECT_TRUE(has(w.start(), "waiting backend state 4, current: 2"));
     EXPECT_EQ(w.front_node("ring-ref"), "");
     EXPECT_EQ(w.store.seen, "2");
@@ -111,7 +91,7 @@ TEST(KnownOvmfDefect, DriverLeavesAFailedStartConnected)
     EXPECT_EQ(w.front_node("state"), "4");
     EXPECT_EQ(w.front_node("ring-ref"), "");
     EXPECT_EQ(w.back->state(), XenbusState::Connected);
-    EXPECT_EQ(w.freed_while_granted, 1u);
+    EXPECT_EQ(w.driver.freed_while_granted, 1u);
 
     w.hub.put_node(w.hub.config.backend_path + "/sector-size", "512");
     EXPECT_EQ(w.start(), "Success");
@@ -119,23 +99,13 @@ TEST(KnownOvmfDefect, DriverLeavesAFailedStartConnected)
     EXPECT_TRUE(has(w.read(0, 512, w.buffer(512)), "hung: polls the ring"));
 }
 
-/* The way out for a toolstack, or for a driver that knows better: Initialising
- * makes our backend let go, without Closing and Closed before it. */
+/* The way out for a toolstack, or for a driver that knows better. */
 TEST(OvmfStart, InitialisingFreesTheBackendOfAFailedStart)
 {
     WorldSetup s;
     s.bent_nodes["sector-size"] = "100";
     World w(s);
-    w.tidy = false;
-    EXPECT_EQ(w.start(), "Device Error");
-    w.store.nodes.clear();
-    w.hub.put_node(w.hub.config.frontend_path + "/state", "1");
-    w.hub.run();
-    EXPECT_EQ(w.back->state(), XenbusState::InitWait);
-    EXPECT_EQ(w.hub.grants.mapped(), 0u);
-    EXPECT_EQ(w.start(), "Success");
-    EXPECT_EQ(w.read(0, 512, w.buffer(512)), "Success");
-    EXPECT_EQ(w.stop(), "Success");
+    check_initialising_frees_the_backend(w);
 }
 
 /* ---- what the backend's nodes may say --------------------------------------------- */
@@ -234,19 +204,13 @@ TEST(KnownOvmfDefect, DriverCannotUseADriveWithoutParams)
     World w(s);
     EXPECT_EQ(w.start(), "Device Error");
     EXPECT_TRUE(w.said("Failed to read params"));
-    EXPECT_EQ(w.front_states, "");
+    EXPECT_EQ(w.driver.front_states, "");
 }
 
-/* The size is read once: a disk that grows in use stays as it was. */
 TEST(KnownOvmfDefect, DriverMissesAResize)
 {
     World w;
-    ASSERT_EQ(w.start(), "Success");
-    w.hub.storage.data.resize(w.hub.storage.data.size() * 2);
-    w.back->resized();
-    w.hub.run();
-    EXPECT_EQ(w.back_node("sectors"), "16384");
-    EXPECT_EQ(w.disk().last_block, 8191u);
+    check_resize_is_missed(w);
 }
 
 /* ---- requests and responses ----------------------------------------------------------- */
@@ -369,8 +333,8 @@ TEST(KnownOvmfDefect, DriverReusesAPageThatIsMapped)
     w.back_grants.keep = true;
     std::byte *data = w.buffer(512, 1); /* copied through a page of the driver's own */
     EXPECT_EQ(w.read(0, 512, data), "Success");
-    EXPECT_EQ(w.grants_stuck, 1u);
-    EXPECT_EQ(w.freed_while_granted, 1u);
+    EXPECT_EQ(w.driver.grants_stuck, 1u);
+    EXPECT_EQ(w.driver.freed_while_granted, 1u);
     w.back_grants.keep = false;
     EXPECT_EQ(w.stop(), "Success");
 }
@@ -385,48 +349,22 @@ TEST(KnownOvmfDefect, DriverWritesWhereTheIdPoints)
     ASSERT_EQ(w.start(), "Success");
     std::vector<uint64_t> victim(64, 0x5a5a5a5a5a5a5a5a);
     const auto before = victim;
-    w.back_events.before = [&w, &victim] {
-        WireResponse rsp = w.ring().get_response(RingIndex(0));
-        rsp.op = Op::FlushDiskcache; /* of a read, the victim's grants would be ended */
-        rsp.id = RequestId(reinterpret_cast<uintptr_t>(victim.data()));
-        w.ring().put_response(RingIndex(0), rsp);
-    };
+    /* Of a read, the victim's grants would be ended. */
+    replace_first_response(w, Op::FlushDiskcache, reinterpret_cast<uintptr_t>(victim.data()));
     EXPECT_TRUE(has(w.read(0, 512, w.buffer(512)), "hung: polls the ring"));
     EXPECT_NE(victim, before);
 }
 
 TEST(KnownOvmfDefect, DriverCrashesOnABadId)
 {
-    auto crash = [] {
-        World w;
-        w.tidy = false;
-        (void)w.start();
-        w.back_events.before = [&w] {
-            WireResponse rsp = w.ring().get_response(RingIndex(0));
-            rsp.id = RequestId(rsp.id.value | uint64_t{1} << 63); /* not canonical */
-            w.ring().put_response(RingIndex(0), rsp);
-        };
-        (void)w.read(0, 512, w.buffer(512));
-    };
-    EXPECT_EXIT(crash(), dies_of(SIGSEGV), kLastWords);
+    World w;
+    check_crash_on_a_bad_id(w);
 }
 
-/* rsp_prod is believed. Here it goes once round the ring: the read is answered
- * twice, and its grant is ended twice, which puts one entry on XenBusDxe's free
- * list two times. The next response would make it go through 2^32 of them, with
- * pointers to stack frames that are gone: that is left out. */
 TEST(KnownOvmfDefect, DriverFollowsAProducerThatJumps)
 {
     World w;
-    w.tidy = false;
-    ASSERT_EQ(w.start(), "Success");
-    w.back_events.before = [&w] {
-        for (uint32_t i = 1; i < 32; i++)
-            w.ring().put_response(RingIndex(i), {RequestId(0), Op::FlushDiskcache, 0});
-        w.ring().store(SringField::RspProd, RingIndex(33));
-    };
-    EXPECT_EQ(w.read(0, 512, w.buffer(512)), "Success");
-    EXPECT_EQ(w.hub.oracle.bad_revokes, 1u);
+    check_jumping_producer_is_followed(w);
 }
 
 } // namespace

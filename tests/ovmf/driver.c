@@ -6,6 +6,7 @@
 #include "uefi.h"
 
 #include <BlockFront.h> /* OvmfPkg/XenPvBlkDxe */
+#include <Library/PrintLib.h>
 
 EFI_STATUS EFIAPI XenPvBlkDxeDriverEntryPoint(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
@@ -67,50 +68,88 @@ static EFI_STATUS do_flush(void *args)
     return uefi_block_io->FlushBlocks(uefi_block_io);
 }
 
-struct OvmfOutcome ovmf_start(void)
+struct Job {
+    EFI_STATUS (*call)(void *);
+    void *args;
+};
+
+/* EFI_STATUS in EDK2's words. */
+static void do_job(void *args, char *text)
 {
-    return uefi_run(do_start, NULL);
+    const struct Job *job = args;
+
+    AsciiSPrint(text, DRIVER_TEXT_SIZE, "%r", job->call(job->args));
 }
 
-struct OvmfOutcome ovmf_stop(void)
+static struct DriverOutcome run(EFI_STATUS (*call)(void *), void *args)
 {
-    return uefi_run(do_stop, NULL);
+    struct Job job = {call, args};
+
+    return driver_run(do_job, &job);
 }
 
-struct OvmfOutcome ovmf_read(uint64_t lba, size_t bytes, void *buffer)
+static struct DriverOutcome start(void)
+{
+    return run(do_start, NULL);
+}
+
+static struct DriverOutcome stop(void)
+{
+    return run(do_stop, NULL);
+}
+
+static struct DriverOutcome read(uint64_t lba, size_t bytes, void *buffer)
 {
     struct Transfer t = {lba, bytes, buffer};
 
-    return uefi_run(do_read, &t);
+    return run(do_read, &t);
 }
 
-struct OvmfOutcome ovmf_write(uint64_t lba, size_t bytes, void *buffer)
+static struct DriverOutcome write(uint64_t lba, size_t bytes, void *buffer)
 {
     struct Transfer t = {lba, bytes, buffer};
 
-    return uefi_run(do_write, &t);
+    return run(do_write, &t);
 }
 
-struct OvmfOutcome ovmf_flush(void)
+static struct DriverOutcome flush(void)
 {
-    return uefi_run(do_flush, NULL);
+    return run(do_flush, NULL);
 }
 
 struct OvmfDisk ovmf_disk(void)
 {
-    struct OvmfDisk disk = {0};
+    struct OvmfDisk all = {0};
 
     if (!uefi_block_io)
-        return disk;
+        return all;
     const EFI_BLOCK_IO_MEDIA *media = uefi_block_io->Media;
     const XEN_BLOCK_FRONT_DEVICE *dev = BASE_CR(uefi_block_io, XEN_BLOCK_FRONT_DEVICE, BlockIo);
-    disk.last_block = media->LastBlock;
-    disk.block_size = media->BlockSize;
-    disk.io_align = media->IoAlign;
-    disk.read_only = media->ReadOnly;
-    disk.removable = media->RemovableMedia;
-    disk.cdrom = dev->MediaInfo.CdRom;
-    disk.barrier = dev->MediaInfo.FeatureBarrier;
-    disk.flush = dev->MediaInfo.FeatureFlushCache;
-    return disk;
+    all.last_block = media->LastBlock;
+    all.block_size = media->BlockSize;
+    all.io_align = media->IoAlign;
+    all.read_only = media->ReadOnly;
+    all.removable = media->RemovableMedia;
+    all.cdrom = dev->MediaInfo.CdRom;
+    all.barrier = dev->MediaInfo.FeatureBarrier;
+    all.flush = dev->MediaInfo.FeatureFlushCache;
+    return all;
 }
+
+static struct DriverDisk disk(void)
+{
+    struct OvmfDisk media = ovmf_disk();
+
+    return (struct DriverDisk){media.block_size ? media.last_block + 1 : 0, media.block_size,
+                               media.read_only};
+}
+
+const struct DriverCalls ovmf_calls = {
+    .start = start,
+    .disk = disk,
+    .read = read,
+    .write = write,
+    .flush = flush,
+    .stop = stop,
+    .forget = uefi_forget,
+};

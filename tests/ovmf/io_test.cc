@@ -3,7 +3,8 @@
  * OVMF's block frontend does with our backend what a frontend is for. Serves
  * blkif.h "STATE DIAGRAMS", struct blkif_request; UEFI 2.10, 13.9 (block I/O).
  */
-#include "world.h"
+#include "ovmf/world.h"
+#include "support/driver_checks.h"
 
 namespace
 {
@@ -19,7 +20,7 @@ TEST(OvmfStart, FrontendThatSkipsInitialisedIsConnected)
 {
     World w;
     ASSERT_EQ(w.start(), "Success");
-    EXPECT_EQ(w.front_states, "4");
+    EXPECT_EQ(w.driver.front_states, "4");
     EXPECT_EQ(w.store.seen, "24");
     OvmfDisk d = w.disk();
     EXPECT_EQ(d.last_block, 8191u);
@@ -36,7 +37,7 @@ TEST(OvmfStop, HandOverLeavesNothingBehind)
     ASSERT_EQ(w.start(), "Success");
     EXPECT_EQ(w.hub.grants.mapped(), 1u);
     EXPECT_EQ(w.stop(), "Success");
-    EXPECT_EQ(w.front_states, "4561");
+    EXPECT_EQ(w.driver.front_states, "4561");
     EXPECT_EQ(w.store.seen, "24562");
     EXPECT_EQ(w.hub.grants.mapped(), 0u);
     EXPECT_EQ(w.hub.grants.in_use(), 0u);
@@ -47,17 +48,7 @@ TEST(OvmfStop, HandOverLeavesNothingBehind)
 TEST(OvmfStart, BackendCanBeStartedAgain)
 {
     World w;
-    std::byte *data = w.buffer(kPageSize);
-    for (uint32_t round = 0; round < 3; round++) {
-        ASSERT_EQ(w.start(), "Success") << round;
-        fill_pattern(data, kPageSize, round);
-        EXPECT_EQ(w.write(8 * round, kPageSize, data), "Success");
-        EXPECT_EQ(w.stop(), "Success") << round;
-        EXPECT_TRUE(has_pattern(w.sector(8 * round), kPageSize, round));
-    }
-    EXPECT_EQ(w.store.seen, "24562"
-                            "4562"
-                            "4562");
+    check_each_start_works(w);
 }
 
 TEST(OvmfStart, MissingBackendFailsTheStart)
@@ -70,23 +61,13 @@ TEST(OvmfStart, MissingBackendFailsTheStart)
 TEST(OvmfStart, TransactionThatCollidedIsTriedAgain)
 {
     World w;
-    w.transaction_ends = {WORLD_AGAIN, WORLD_AGAIN};
-    EXPECT_EQ(w.start(), "Success");
-    EXPECT_EQ(w.transactions, 3u);
-    EXPECT_EQ(w.front_states, "4");
+    check_transaction_is_tried_again(w);
 }
 
-/* Hot unplug: the driver has no ear for it, and serves on; the stop is clean. */
 TEST(OvmfStop, BackendThatWantsToLeaveIsStoppedCleanly)
 {
     World w;
-    ASSERT_EQ(w.start(), "Success");
-    w.back->close();
-    w.hub.run();
-    EXPECT_EQ(w.back_node("state"), "5");
-    EXPECT_EQ(w.read(0, 512, w.buffer(512)), "Success");
-    EXPECT_EQ(w.stop(), "Success");
-    EXPECT_EQ(w.front_states, "4561");
+    check_leaving_backend(w);
 }
 
 /* ---- data ---------------------------------------------------------------------- */
@@ -98,57 +79,26 @@ TEST(OvmfIo, DataIsRightForEachSizeAndPlace)
     WorldSetup s;
     s.hub.guest_pages = 2048;
     World w(s);
-    ASSERT_EQ(w.start(), "Success");
-    uint32_t seed = 0;
-    for (size_t bytes : {size_t{512}, size_t{4096}, size_t{4608}, kElevenPages - 4096, kElevenPages,
-                         kElevenPages + 512, size_t{131072}})
-        for (size_t skip : {0, 512, 3584, 1, 100, 4095}) {
-            SCOPED_TRACE(testing::Message() << bytes << " bytes at " << skip);
-            uint64_t lba = 1 + seed * 3;
-            std::byte *from = w.buffer(bytes, skip), *to = w.buffer(bytes + 1, skip);
-            fill_pattern(from, bytes, ++seed);
-            to[bytes] = std::byte{0x5a};
-            ASSERT_EQ(w.write(lba, bytes, from), "Success");
-            EXPECT_TRUE(has_pattern(w.sector(lba), bytes, seed));
-            ASSERT_EQ(w.read(lba, bytes, to), "Success");
-            EXPECT_TRUE(has_pattern(to, bytes, seed));
-            EXPECT_EQ(to[bytes], std::byte{0x5a}) << "read beyond the buffer";
-        }
+    check_each_size_and_place(w, kElevenPages);
 }
 
 /* blkif.h: BLKIF_MAX_SEGMENTS_PER_REQUEST. Eleven pages are one request; off a
  * page's start the driver takes ten pages' worth, which is eleven segments. */
 TEST(OvmfIo, RequestsAreFilledAndNotOverfilled)
 {
-    struct Case {
-        size_t bytes, skip;
-        uint32_t requests, grants;
-    };
-    for (const Case &c : {Case{kElevenPages, 0, 1, 11}, Case{kElevenPages + 512, 0, 2, 12},
-                          Case{kElevenPages - 4096, 512, 1, 11}, Case{kElevenPages, 512, 2, 13},
-                          Case{512, 3584, 1, 1}, Case{1024, 3584, 1, 2}}) {
-        SCOPED_TRACE(testing::Message() << c.bytes << " bytes at " << c.skip);
+    for (const ReadCost &c :
+         {ReadCost{kElevenPages, 0, 1, 11}, ReadCost{kElevenPages + 512, 0, 2, 12},
+          ReadCost{kElevenPages - 4096, 512, 1, 11}, ReadCost{kElevenPages, 512, 2, 13},
+          ReadCost{512, 3584, 1, 1}, ReadCost{1024, 3584, 1, 2}}) {
         World w;
-        ASSERT_EQ(w.start(), "Success");
-        w.grants_made = 0;
-        EXPECT_EQ(w.read(0, c.bytes, w.buffer(c.bytes, c.skip)), "Success");
-        EXPECT_EQ(w.pushed(), c.requests);
-        EXPECT_EQ(w.grants_made, c.grants);
+        check_read_cost(w, c);
     }
 }
 
-/* 32 slots: every one is used several times over. */
 TEST(OvmfIo, RingGoesRound)
 {
     World w;
-    ASSERT_EQ(w.start(), "Success");
-    std::byte *data = w.buffer(512);
-    for (uint32_t i = 0; i < 150; i++) {
-        fill_pattern(w.sector(i), 512, i);
-        ASSERT_EQ(w.read(i, 512, data), "Success") << i;
-        ASSERT_TRUE(has_pattern(data, 512, i)) << i;
-    }
-    EXPECT_EQ(w.pushed(), 150u);
+    check_ring_goes_round(w);
 }
 
 TEST(OvmfIo, FlushReachesTheDisk)
@@ -198,14 +148,8 @@ TEST(OvmfDisk, SectorsOf4096BytesAreAddressedIn512)
     ASSERT_EQ(w.start(), "Success");
     EXPECT_EQ(w.disk().block_size, 4096u);
     EXPECT_EQ(w.disk().last_block, 1023u);
-    size_t bytes = 12 * kPageSize;
-    std::byte *from = w.buffer(bytes), *to = w.buffer(bytes);
-    fill_pattern(from, bytes, 1);
-    EXPECT_EQ(w.write(1012, bytes, from), "Success");
-    EXPECT_TRUE(has_pattern(w.sector(1012 * 8), bytes, 1));
-    EXPECT_EQ(w.read(1012, bytes, to), "Success");
-    EXPECT_TRUE(has_pattern(to, bytes, 1));
-    EXPECT_EQ(w.read(1, 512, to), "Bad Buffer Size");
+    check_write_and_read(w, 1012, 12 * kPageSize, 4096);
+    EXPECT_EQ(w.read(1, 512, w.buffer(512)), "Bad Buffer Size");
 }
 
 TEST(OvmfDisk, ReadOnlyDiskIsNeitherWrittenNorFlushed)
@@ -242,7 +186,7 @@ TEST(OvmfDisk, EmptyDriveDoesNotStart)
         World w(cdrom_setup(params));
         EXPECT_EQ(w.start(), "Device Error");
         EXPECT_TRUE(w.said("Empty cdrom"));
-        EXPECT_EQ(w.front_states, "");
+        EXPECT_EQ(w.driver.front_states, "");
     }
 }
 

@@ -17,34 +17,13 @@
 #include <Protocol/ComponentName.h>
 #include <Protocol/ComponentName2.h>
 
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
 EFI_DRIVER_BINDING_PROTOCOL *uefi_binding;
 EFI_BLOCK_IO_PROTOCOL *uefi_block_io;
 
-/* ---- calls that may not come back ------------------------------------------ */
-
-static jmp_buf left;
-static struct OvmfOutcome reason;
-static char last_line[160];
 static bool asserts = true;
-
-struct OvmfOutcome uefi_run(EFI_STATUS (*job)(void *), void *args)
-{
-    last_line[0] = 0;
-    if (setjmp(left) == 0)
-        AsciiSPrint(reason.text, sizeof reason.text, "%r", job(args));
-    return reason;
-}
-
-void uefi_leave(const char *kind, const char *why)
-{
-    AsciiSPrint(reason.text, sizeof reason.text, "%a: %a%a%a", kind, why,
-                last_line[0] ? "; last line: " : "", last_line);
-    longjmp(left, 1);
-}
 
 void ovmf_set_asserts(bool on)
 {
@@ -65,14 +44,15 @@ BOOLEAN EFIAPI DebugPrintLevelEnabled(CONST UINTN level)
 
 VOID EFIAPI DebugPrint(UINTN level, CONST CHAR8 *format, ...)
 {
+    char line[160];
     VA_LIST args;
 
     (void)level;
     VA_START(args, format);
-    AsciiVSPrint(last_line, sizeof last_line, format, args);
+    AsciiVSPrint(line, sizeof line, format, args);
     VA_END(args);
-    last_line[strcspn(last_line, "\n")] = 0;
-    world_log(last_line);
+    line[strcspn(line, "\n")] = 0;
+    driver_said(line);
 }
 
 BOOLEAN EFIAPI DebugAssertEnabled(VOID)
@@ -85,9 +65,8 @@ VOID EFIAPI DebugAssert(CONST CHAR8 *file, UINTN line, CONST CHAR8 *condition)
     char why[160];
     const char *name = strrchr(file, '/');
 
-    last_line[0] = 0;
     AsciiSPrint(why, sizeof why, "%a:%d %a", name ? name + 1 : file, line, condition);
-    uefi_leave("assert", why);
+    driver_died(why);
 }
 
 /* ---- BaseLib, BaseMemoryLib -------------------------------------------------- */
@@ -96,7 +75,7 @@ VOID EFIAPI MemoryFence(VOID)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!world_poll())
-        uefi_leave("hung", "polls the ring");
+        driver_hung("polls the ring");
 }
 
 VOID *EFIAPI CopyMem(VOID *to, CONST VOID *from, UINTN bytes)
@@ -155,7 +134,7 @@ VOID EFIAPI FreePool(VOID *at)
         free(gone);
         return;
     }
-    uefi_leave("assert", "FreePool of what is no pool");
+    driver_died("FreePool of what is no pool");
 }
 
 VOID *EFIAPI AllocatePages(UINTN pages)
@@ -221,7 +200,7 @@ static EFI_STATUS EFIAPI open_protocol(EFI_HANDLE handle, EFI_GUID *guid, VOID *
         return uefi_block_io ? EFI_SUCCESS : EFI_UNSUPPORTED;
     }
     if (attributes == EFI_OPEN_PROTOCOL_BY_DRIVER && xenbus_users++)
-        uefi_leave("assert", "XenBus is opened twice");
+        driver_died("XenBus is opened twice");
     *interface = xenbus_protocol();
     return EFI_SUCCESS;
 }
@@ -265,7 +244,7 @@ static EFI_BOOT_SERVICES services = {
 };
 EFI_BOOT_SERVICES *gBS = &services;
 
-size_t ovmf_forget(void)
+size_t uefi_forget(void)
 {
     size_t n = 0;
 

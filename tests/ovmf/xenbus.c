@@ -9,6 +9,7 @@
 
 #include <IndustryStandard/Xen/io/xenbus.h>
 #include <Library/BaseLib.h>
+#include <Library/DebugLib.h>
 #include <Library/MemoryAllocationLib.h>
 #include <Library/PrintLib.h>
 
@@ -25,10 +26,18 @@ static XENSTORE_STATUS status_of(enum WorldStatus status)
     }
 }
 
+static const CHAR8 *joined(const CHAR8 *dir, const CHAR8 *node)
+{
+    static char path[VALUE_MAX];
+
+    AsciiSPrint(path, sizeof path, "%a/%a", dir, node);
+    return path;
+}
+
 static XENSTORE_STATUS read_node(const CHAR8 *dir, const CHAR8 *node, VOID **result)
 {
     char text[VALUE_MAX];
-    enum WorldStatus status = world_read(dir, node, text, sizeof text);
+    enum WorldStatus status = world_read(joined(dir, node), text, sizeof text);
 
     if (status == WORLD_OK)
         *result = AllocateCopyPool(AsciiStrSize(text), text);
@@ -62,14 +71,14 @@ static XENSTORE_STATUS EFIAPI xs_printf(XENBUS_PROTOCOL *bus,
     VA_START(args, format);
     AsciiVSPrint(value, sizeof value, format, args);
     VA_END(args);
-    return status_of(world_write(dir, node, value));
+    return status_of(world_write(joined(dir, node), value));
 }
 
 static XENSTORE_STATUS EFIAPI xs_remove(XENBUS_PROTOCOL *bus,
                                         CONST XENSTORE_TRANSACTION *transaction, CONST CHAR8 *node)
 {
     (void)transaction;
-    return status_of(world_remove(bus->Node, node));
+    return status_of(world_remove(joined(bus->Node, node)));
 }
 
 static XENSTORE_STATUS EFIAPI transaction_start(XENBUS_PROTOCOL *bus,
@@ -94,7 +103,7 @@ static XENSTORE_STATUS EFIAPI set_state(XENBUS_PROTOCOL *bus,
                                         CONST XENSTORE_TRANSACTION *transaction, XenBusState state)
 {
     char text[VALUE_MAX];
-    enum WorldStatus status = world_read(bus->Node, "state", text, sizeof text);
+    enum WorldStatus status = world_read(joined(bus->Node, "state"), text, sizeof text);
 
     if (status != WORLD_OK || AsciiStrDecimalToUintn(text) == (UINTN)state)
         return status_of(status);
@@ -107,6 +116,7 @@ static EFI_STATUS EFIAPI grant_access(XENBUS_PROTOCOL *bus, domid_t domain, UINT
     (void)bus;
     (void)domain;
     *ref = world_grant(frame, readonly);
+    ASSERT(*ref != 0);
     return EFI_SUCCESS;
 }
 
@@ -140,14 +150,14 @@ static UINT32 EFIAPI event_close(XENBUS_PROTOCOL *bus, evtchn_port_t port)
 static XENSTORE_STATUS EFIAPI register_watch(XENBUS_PROTOCOL *bus, CONST CHAR8 *node, VOID **token)
 {
     *token = bus;
-    return status_of(world_watch(bus->Node, node));
+    return status_of(world_watch(joined(bus->Node, node)));
 }
 
 static XENSTORE_STATUS EFIAPI register_watch_backend(XENBUS_PROTOCOL *bus, CONST CHAR8 *node,
                                                      VOID **token)
 {
     *token = bus;
-    return status_of(world_watch(bus->Backend, node));
+    return status_of(world_watch(joined(bus->Backend, node)));
 }
 
 static VOID EFIAPI unregister_watch(XENBUS_PROTOCOL *bus, VOID *token)
@@ -162,7 +172,7 @@ static XENSTORE_STATUS EFIAPI wait_for_watch(XENBUS_PROTOCOL *bus, VOID *token)
     (void)bus;
     (void)token;
     if (!world_wait())
-        uefi_leave("hung", "waits for a watch that will not fire");
+        driver_hung("waits for a watch that will not fire");
     return XENSTORE_STATUS_SUCCESS;
 }
 
