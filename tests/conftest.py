@@ -8,8 +8,8 @@ import pytest
 from pvblk import lock, paths, setup, testnames, ui
 
 # The quick ones first.
-GROUPS = ("style", "command", "unit", "unit-asan", "examples", "library", "ovmf", "ovmf-asan", "coverage", "proof",
-          "sim", "fuzz", "conformance", "qos", "qtest", "upstream", "guest", "xen", "real-xen", "gdb")
+GROUPS = ("style", "command", "unit", "unit-asan", "examples", "library", "ovmf", "ovmf-asan", "uboot",
+          "uboot-asan", "coverage", "proof", "sim", "fuzz", "conformance", "qos", "qtest", "upstream", "guest", "xen", "real-xen", "gdb")
 
 
 def pytest_configure(config):

@@ -27,6 +27,14 @@ SUITES = [
     suite("ovmf/in-process", paths.OVMF, "ovmf", "... and it is a frontend for the conformance suite", "ovmf-in_process"),
     suite("ovmf-asan", paths.OVMF_ASAN, "ovmf-asan",
           "... all of it under AddressSanitizer and UndefinedBehaviorSanitizer"),
+    suite("uboot/io", paths.UBOOT, "uboot", "U-Boot's own block frontend, unchanged, connects to our backend, reads, "
+          "writes and leaves", "uboot-io"),
+    suite("uboot/defects", paths.UBOOT, "uboot", "... each defect known of it shows, and our backend takes no harm",
+          "uboot-defects"),
+    suite("uboot/in-process", paths.UBOOT, "uboot", "... and it is a frontend for the conformance suite",
+          "uboot-in_process"),
+    suite("uboot-asan", paths.UBOOT_ASAN, "uboot-asan",
+          "... all of it under AddressSanitizer and UndefinedBehaviorSanitizer"),
     suite("proof/relacy", paths.PROOF, "proof", "no interleaving of the ring's templates loses a wake-up or races, in "
           "C++'s memory model", "relacy"),
     suite("proof/spin", paths.PROOF, "proof", "with reconnects at any time, every request ends, and none is completed "
@@ -58,7 +66,7 @@ SUITES = [
 def test_meson(builddir, chosen, test, text):
     passed, said = core.run_tests(builddir, *chosen)
     # Proofs, the simulator and fuzzers say what they have seen; GoogleTest's programs only that all is well.
-    print(f"{passed} programs passed" if chosen[0] in ("unit", "ovmf") or test == "fuzz/seeds" else said)
+    print(f"{passed} programs passed" if chosen[0] in ("unit", "ovmf", "uboot") or test == "fuzz/seeds" else said)
 
 
 @pytest.mark.claim("coverage", "the unit tests cover at least as much of the core as tests/coverage.toml says")

@@ -6,8 +6,8 @@ import shutil
 from . import paths, ui
 
 BUILT = ("qemu-src", "qemu-src.orig", "qemu-src.part", "qemu", "firmware", "firmware.work", "kernel", "kernel.work",
-         "guest", "core", "core-asan", "core-cov", "edk2-src", "ovmf", "ovmf-asan", "proof", "fuzz", "fuzz-seeds",
-         "qemu-asan", "pytest", ".machine.lock", "logs", "stamps", "tools", "qemu-src.choice")
+         "guest", "core", "core-asan", "core-cov", "edk2-src", "ovmf", "ovmf-asan", "u-boot-src", "uboot", "uboot-asan",
+         "proof", "fuzz", "fuzz-seeds", "qemu-asan", "pytest", ".machine.lock", "logs", "stamps", "tools", "qemu-src.choice")
 DOWNLOADED = ("dl",)
 
 

@@ -3,7 +3,7 @@
 
 import json
 
-from . import buildtools, edk2, host, paths, stamp, ui
+from . import buildtools, edk2, host, paths, stamp, uboot, ui
 
 # -O1: instrumented code takes twice as long to compile at -O2, and finds the same. -g1 has the lines that a report names,
 # and takes a third off.
@@ -18,7 +18,9 @@ SIM = "tests/sim/pvblk-sim"
 # Programs that run in a guest.
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 SERVE = "examples/serve"
-OVMF = [f"tests/ovmf/ovmf_{name}_test" for name in ("io", "defects", "in_process")]
+DRIVER_TESTS = ("io", "defects", "in_process")
+OVMF = [f"tests/ovmf/ovmf_{name}_test" for name in DRIVER_TESTS]
+UBOOT = [f"tests/uboot/uboot_{name}_test" for name in DRIVER_TESTS]
 
 
 def ensure():
@@ -53,6 +55,16 @@ def ensure_ovmf():
 def ensure_ovmf_asan():
     edk2.ensure()
     build(paths.OVMF_ASAN, [*SANITIZERS, f"-Dedk2={paths.EDK2_SOURCE}"], OVMF)
+
+
+def ensure_uboot():
+    uboot.ensure()
+    build(paths.UBOOT, [*NO_PROOF, f"-Duboot={paths.UBOOT_SOURCE}"], UBOOT)
+
+
+def ensure_uboot_asan():
+    uboot.ensure()
+    build(paths.UBOOT_ASAN, [*SANITIZERS, f"-Duboot={paths.UBOOT_SOURCE}"], UBOOT)
 
 
 def ensure_proof():

@@ -72,6 +72,8 @@ STEPS = {
     "sim-asan": core.ensure_sim_asan,
     "ovmf": core.ensure_ovmf,
     "ovmf-asan": core.ensure_ovmf_asan,
+    "uboot": core.ensure_uboot,
+    "uboot-asan": core.ensure_uboot_asan,
     "coverage": coverage.ensure,
     "reports": lambda: host.ensure(host.REPORTS),
     "proof": core.ensure_proof,
