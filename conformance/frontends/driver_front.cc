@@ -54,8 +54,10 @@ Ended DriverFront::write(uint64_t sector, std::span<const std::byte> from)
     return give_back(at, from.size(), ended(calls_.write(sector, from.size(), at)));
 }
 
-Ended DriverFront::flush()
+std::optional<Ended> DriverFront::flush()
 {
+    if (!calls_.flush)
+        return std::nullopt;
     return ended(calls_.flush());
 }
 

@@ -14,7 +14,10 @@ namespace pvblk::conformance
 class DriverFront final : public InProcess
 {
 public:
-    DriverFront(LoopbackHub &hub, const DriverCalls &calls) : world_(hub), calls_(calls) {}
+    DriverFront(LoopbackHub &hub, const DriverCalls &calls) : world_(hub), calls_(calls)
+    {
+        world_.idle = [this] { return idle && idle(); };
+    }
     ~DriverFront() override { calls_.forget(); }
 
     Ended start() override;
@@ -25,7 +28,7 @@ public:
     }
     Ended read(uint64_t sector, std::span<std::byte> to) override;
     Ended write(uint64_t sector, std::span<const std::byte> from) override;
-    Ended flush() override;
+    std::optional<Ended> flush() override;
     Ended stop() override;
 
 private:

@@ -56,7 +56,7 @@ struct DriverCalls {
     struct DriverDisk (*disk)(void); /* all zero unless started */
     struct DriverOutcome (*read)(uint64_t block, size_t bytes, void *buffer);
     struct DriverOutcome (*write)(uint64_t block, size_t bytes, void *buffer);
-    struct DriverOutcome (*flush)(void);
+    struct DriverOutcome (*flush)(void); /* NULL: it cannot */
     struct DriverOutcome (*stop)(void);
     /* Frees what the driver did not, and forgets it; how many pieces that were. */
     size_t (*forget)(void);

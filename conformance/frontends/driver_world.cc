@@ -143,7 +143,7 @@ WorldStatus DriverWorld::watch(const std::string &path)
 bool DriverWorld::wait()
 {
     for (uint32_t i = 0; i < kWaitSteps && !watch_events_; i++)
-        if (!hub.run_one())
+        if (!hub.run_one() && !(idle && idle()))
             return false;
     if (!watch_events_)
         return false;
@@ -196,7 +196,7 @@ bool DriverWorld::poll()
     if (idle_polls_ < kIdlePolls)
         return true;
     idle_polls_ = 0;
-    return false;
+    return idle && idle();
 }
 
 void *DriverWorld::take_pages(size_t n)

@@ -15,6 +15,7 @@
 #include "proto/wire.h"
 #include "pvblk/loopback.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,9 @@ public:
      * are no more. */
     std::byte *take_buffer(size_t bytes);
     void give_buffer(std::byte *at, size_t bytes);
+
+    /* Asked where the driver waits and nothing is left to deliver, as InProcess::idle. */
+    std::function<bool()> idle{};
 
     LoopbackHub &hub;
     uint32_t grants_made{0};

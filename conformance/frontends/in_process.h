@@ -57,8 +57,8 @@ public:
     virtual FrontDisk disk() const = 0;
     virtual Ended read(uint64_t sector, std::span<std::byte> to) = 0;
     virtual Ended write(uint64_t sector, std::span<const std::byte> from) = 0;
-    virtual Ended flush() = 0;
-    /* Nothing: it does not discard this disk. */
+    /* Nothing: it has no flush, or does not discard this disk. */
+    virtual std::optional<Ended> flush() = 0;
     virtual std::optional<Ended> discard(uint64_t /* sector */, uint64_t /* sectors */)
     {
         return std::nullopt;

@@ -47,7 +47,7 @@ public:
     FrontDisk disk() const override;
     Ended read(uint64_t sector, std::span<std::byte> to) override;
     Ended write(uint64_t sector, std::span<const std::byte> from) override;
-    Ended flush() override;
+    std::optional<Ended> flush() override;
     std::optional<Ended> discard(uint64_t sector, uint64_t sectors) override;
     Ended stop() override;
 
@@ -191,7 +191,7 @@ Ended OurFront::write(uint64_t sector, std::span<const std::byte> from)
     return transfer(IoKind::Write, sector, from.size());
 }
 
-Ended OurFront::flush()
+std::optional<Ended> OurFront::flush()
 {
     Piece p;
     p.req.kind = IoKind::Flush;

@@ -174,7 +174,8 @@ void Player::use(uint32_t round)
         if (going())
             call(front_->write(sector, data), config_.read_only);
         if (going() && !config_.read_only)
-            call(front_->flush());
+            if (auto ended = front_->flush())
+                call(*ended);
         if (!going())
             return;
         uint32_t errors = facts_.errors;

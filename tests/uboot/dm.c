@@ -255,11 +255,6 @@ static struct DriverOutcome call_write(uint64_t block, size_t bytes, void *buffe
     return driver_run(do_transfer, &t);
 }
 
-static struct DriverOutcome call_flush(void)
-{
-    return (struct DriverOutcome){"U-Boot's block devices cannot flush"};
-}
-
 static struct DriverOutcome call_stop(void)
 {
     return driver_run(do_stop, NULL);
@@ -285,7 +280,6 @@ const struct DriverCalls uboot_calls = {
     .disk = call_disk,
     .read = call_read,
     .write = call_write,
-    .flush = call_flush,
     .stop = call_stop,
     .forget = forget,
 };

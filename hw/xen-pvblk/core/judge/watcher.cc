@@ -101,9 +101,20 @@ bool Watcher::publish_node(std::string_view name, const std::optional<std::strin
 bool Watcher::set_state(XenbusState before)
 {
     /* All nodes are written that the frontend reads when it sees this state. */
-    if (back_->state() == XenbusState::Connected)
+    if (back_->state() == XenbusState::Connected) {
         offers_.read();
+        note_use(); /* some frontends are Connected from the start */
+    }
     return next_ && next_->set_state(before);
+}
+
+/* Both ends are Connected. */
+void Watcher::note_use()
+{
+    if (up_ && front_ == XenbusState::Connected) {
+        connections_ += !used_;
+        used_ = true;
+    }
 }
 
 bool Watcher::connect()
@@ -170,8 +181,7 @@ void Watcher::read_state()
         records_.listener()->frontend_state(front_);
     if (!up_ || front_ != XenbusState::Connected || back_->state() != XenbusState::Connected)
         return;
-    connections_ += !used_;
-    used_ = true;
+    note_use();
     auto plan = FrontReader(back_->ports().store, back_->config()).plan();
     records_.note(JudgeRule::Nodes, plan && plan.value() == agreed_,
                   "its nodes changed while it was Connected");

@@ -65,6 +65,7 @@ private:
     /* Before and after the next hooks may store indices. */
     void check_own();
     void stored();
+    void note_use();
     void read_state();
     void check_nodes();
     void complain(const Error &error);
