@@ -45,8 +45,9 @@ std::vector<std::string> verdicts(toml::node_view<const toml::node> said)
             all.push_back(one.value_or(std::string()));
     else
         all.push_back(said.value_or(std::string()));
+    static constexpr std::string_view kKnown[] = {"FAIL", "WEDGED", "CRASH", "CORRUPT", "LEAK"};
     for (const std::string &one : all)
-        if (one != "FAIL" && one != "WEDGED" && one != "CRASH")
+        if (std::ranges::find(kKnown, one) == std::end(kKnown))
             return {};
     return all;
 }
@@ -141,7 +142,8 @@ std::optional<Profile> Profile::parse(const std::string &text, std::string &prob
                 e.sometimes = (*entry)["sometimes"].value_or(false);
             }
             if (e.verdicts.empty()) {
-                problem = at(one) + "verdict is FAIL, WEDGED or CRASH, or a list of them";
+                problem =
+                    at(one) + "verdict is FAIL, WEDGED, CRASH, CORRUPT or LEAK, or a list of them";
                 return std::nullopt;
             }
             if (e.pattern.empty() || e.note.empty() || (key == "deviation" && e.id.empty())) {
@@ -159,10 +161,10 @@ std::string Profile::unknown_cases() const
 {
     for (const auto *list : {&deviations_, &skips_})
         for (const Entry &e : *list) {
-            bool known = false;
-            for (const Case *c : all_cases())
-                known |= covers(e.pattern.substr(0, e.pattern.find('~')), c->id);
-            if (!known)
+            std::string pattern = e.pattern.substr(0, e.pattern.find('~'));
+            auto covered = [&pattern](const Case *c) { return covers(pattern, c->id); };
+            if (std::ranges::none_of(all_cases(), covered) &&
+                std::ranges::none_of(all_front_cases(), covered))
                 return e.pattern;
         }
     return "";

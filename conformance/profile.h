@@ -10,7 +10,7 @@
  *     case = "request/op/7-unknown"  # a glob over IDs
  *     note = "an unknown operation is answered ERROR"
  *     seen = "ERROR"              # optional: another answer is a FAIL
- *     verdict = "CRASH"           # optional: FAIL without it, or WEDGED, or a list
+ *     verdict = "CRASH"           # optional: FAIL without it, WEDGED, CORRUPT, LEAK, or a list
  *     sometimes = true            # optional: it may pass as well
  *     [[skip]]
  *     case = "persistent/reuse/again"

@@ -19,6 +19,7 @@ SIM = "tests/sim/pvblk-sim"
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 SERVE = "examples/serve"
 DRIVER_TESTS = ("io", "defects", "in_process")
+PLAYERS = {"ovmf": "tests/ovmf/ovmf-frontend", "uboot": "tests/uboot/uboot-frontend"}
 OVMF = [f"tests/ovmf/ovmf_{name}_test" for name in DRIVER_TESTS]
 UBOOT = [f"tests/uboot/uboot_{name}_test" for name in DRIVER_TESTS]
 
@@ -49,7 +50,7 @@ def ensure_sim_asan():
 
 def ensure_ovmf():
     edk2.ensure()
-    build(paths.OVMF, [*NO_PROOF, f"-Dedk2={paths.EDK2_SOURCE}"], OVMF)
+    build(paths.OVMF, [*NO_PROOF, f"-Dedk2={paths.EDK2_SOURCE}"], [*OVMF, PLAYERS["ovmf"]])
 
 
 def ensure_ovmf_asan():
@@ -59,7 +60,7 @@ def ensure_ovmf_asan():
 
 def ensure_uboot():
     uboot.ensure()
-    build(paths.UBOOT, [*NO_PROOF, f"-Duboot={paths.UBOOT_SOURCE}"], UBOOT)
+    build(paths.UBOOT, [*NO_PROOF, f"-Duboot={paths.UBOOT_SOURCE}"], [*UBOOT, PLAYERS["uboot"]])
 
 
 def ensure_uboot_asan():

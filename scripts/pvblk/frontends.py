@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from . import contract, guest, guesttools, images, initramfs, kernel, ui, xenguest
+from . import contract, driverfront, guest, guesttools, images, initramfs, kernel, ui, xenguest
 from .subjects import Journal, Subject, program
 
 VBD, DISK, DEVICE = 51728, "xvdb", "judged"
@@ -319,4 +319,4 @@ LINUXES = (LinuxFrontend("frontend:linux-6.12", "Linux 6.12's xen-blkfront, in D
                          ("guest-kernels", *NEEDS), which=kernel.DEBIAN12),
            LinuxFrontend("frontend:linux-6.1-pae", "Linux 6.1's xen-blkfront, with 32 bits", "",
                          ("guest-kernels", *NEEDS), which=kernel.DEBIAN12_PAE))
-ALL = {subject.name: subject for subject in (OURS, *LINUXES)}
+ALL = {subject.name: subject for subject in (OURS, *driverfront.ALL, *LINUXES)}

@@ -47,7 +47,7 @@ BAD = [
     (("--loopback", "--profile", "{file}"), 2, "line 2", "a = 1\n= 2\n"),
     (("--loopback", "--profile", "{file}"), 2, "names no/such/case", PROFILE.replace("request/op/*", "no/such/case")),
     (("--loopback", "--profile", "{file}"), 2, "needs a case and a note", "[[deviation]]\nid = 'X'\n"),
-    (("--loopback", "--profile", "{file}"), 2, "FAIL, WEDGED or CRASH", PROFILE + "verdict = ['FAIL', 'PASS']\n"),
+    (("--loopback", "--profile", "{file}"), 2, "FAIL, WEDGED, CRASH, CORRUPT or LEAK", PROFILE + "verdict = ['FAIL', 'PASS']\n"),
     (("--loopback", "--profile", "/"), 2, "cannot be read", ""),
     (("--loopback", "--profile", "{file}"), 2, "do two extend each other", 'extends = "file"\n'),
     (("--report", "/no/such/file"), 2, "cannot be read", ""),
