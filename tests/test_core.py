@@ -20,20 +20,20 @@ SUITES = [
     suite("library", paths.CORE, "core", "what is installed is enough: each header compiles alone, programs build by "
           "pkg-config, and a project has it as a subproject"),
     suite("conformance/loopback", paths.CORE, "core", "our backend passes every case of the conformance suite", "loopback"),
-    suite("ovmf/io", paths.OVMF, "ovmf", "OVMF's own block frontend, unchanged, connects to our backend, reads, writes, "
+    suite("ovmf/io", paths.DRIVERS, "drivers", "OVMF's own block frontend, unchanged, connects to our backend, reads, writes, "
           "flushes and leaves", "ovmf-io"),
-    suite("ovmf/defects", paths.OVMF, "ovmf", "... each defect known of it shows, and our backend takes no harm",
+    suite("ovmf/defects", paths.DRIVERS, "drivers", "... each defect known of it shows, and our backend takes no harm",
           "ovmf-defects"),
-    suite("ovmf/in-process", paths.OVMF, "ovmf", "... and it is a frontend for the conformance suite", "ovmf-in_process"),
-    suite("ovmf-asan", paths.OVMF_ASAN, "ovmf-asan",
+    suite("ovmf/in-process", paths.DRIVERS, "drivers", "... and it is a frontend for the conformance suite", "ovmf-in_process"),
+    suite("ovmf-asan", paths.DRIVERS_ASAN, "drivers-asan",
           "... all of it under AddressSanitizer and UndefinedBehaviorSanitizer"),
-    suite("uboot/io", paths.UBOOT, "uboot", "U-Boot's own block frontend, unchanged, connects to our backend, reads, "
+    suite("uboot/io", paths.DRIVERS, "drivers", "U-Boot's own block frontend, unchanged, connects to our backend, reads, "
           "writes and leaves", "uboot-io"),
-    suite("uboot/defects", paths.UBOOT, "uboot", "... each defect known of it shows, and our backend takes no harm",
+    suite("uboot/defects", paths.DRIVERS, "drivers", "... each defect known of it shows, and our backend takes no harm",
           "uboot-defects"),
-    suite("uboot/in-process", paths.UBOOT, "uboot", "... and it is a frontend for the conformance suite",
+    suite("uboot/in-process", paths.DRIVERS, "drivers", "... and it is a frontend for the conformance suite",
           "uboot-in_process"),
-    suite("uboot-asan", paths.UBOOT_ASAN, "uboot-asan",
+    suite("uboot-asan", paths.DRIVERS_ASAN, "drivers-asan",
           "... all of it under AddressSanitizer and UndefinedBehaviorSanitizer"),
     suite("proof/relacy", paths.PROOF, "proof", "no interleaving of the ring's templates loses a wake-up or races, in "
           "C++'s memory model", "relacy"),

@@ -6,7 +6,7 @@ import shutil
 from . import paths, ui
 
 BUILT = ("qemu-src", "qemu-src.orig", "qemu-src.part", "qemu", "firmware", "firmware.work", "kernel", "kernel.work",
-         "guest", "core", "core-asan", "core-cov", "edk2-src", "ovmf", "ovmf-asan", "u-boot-src", "uboot", "uboot-asan",
+         "guest", "core", "core-asan", "core-cov", "edk2-src", "u-boot-src", "drivers", "drivers-asan",
          "proof", "fuzz", "fuzz-seeds", "qemu-asan", "pytest", ".machine.lock", "logs", "stamps", "tools", "qemu-src.choice")
 DOWNLOADED = ("dl",)
 

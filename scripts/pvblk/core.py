@@ -18,10 +18,8 @@ SIM = "tests/sim/pvblk-sim"
 # Programs that run in a guest.
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 SERVE = "examples/serve"
-DRIVER_TESTS = ("io", "defects", "in_process")
+DRIVER_TESTS = [f"tests/{driver}/{driver}_{name}_test" for driver in ("ovmf", "uboot") for name in ("io", "defects", "in_process")]
 PLAYERS = {"ovmf": "tests/ovmf/ovmf-frontend", "uboot": "tests/uboot/uboot-frontend"}
-OVMF = [f"tests/ovmf/ovmf_{name}_test" for name in DRIVER_TESTS]
-UBOOT = [f"tests/uboot/uboot_{name}_test" for name in DRIVER_TESTS]
 
 
 def ensure():
@@ -48,24 +46,19 @@ def ensure_sim_asan():
     build(paths.CORE_ASAN, SANITIZERS, [SIM])
 
 
-def ensure_ovmf():
+def _drivers():
+    """Options for the source of other people's drivers: one build has them all, for each is little beside the library."""
     edk2.ensure()
-    build(paths.OVMF, [*NO_PROOF, f"-Dedk2={paths.EDK2_SOURCE}"], [*OVMF, PLAYERS["ovmf"]])
-
-
-def ensure_ovmf_asan():
-    edk2.ensure()
-    build(paths.OVMF_ASAN, [*SANITIZERS, f"-Dedk2={paths.EDK2_SOURCE}"], OVMF)
-
-
-def ensure_uboot():
     uboot.ensure()
-    build(paths.UBOOT, [*NO_PROOF, f"-Duboot={paths.UBOOT_SOURCE}"], [*UBOOT, PLAYERS["uboot"]])
+    return [f"-Dedk2={paths.EDK2_SOURCE}", f"-Duboot={paths.UBOOT_SOURCE}"]
 
 
-def ensure_uboot_asan():
-    uboot.ensure()
-    build(paths.UBOOT_ASAN, [*SANITIZERS, f"-Duboot={paths.UBOOT_SOURCE}"], UBOOT)
+def ensure_drivers():
+    build(paths.DRIVERS, [*NO_PROOF, *_drivers()], [*DRIVER_TESTS, *PLAYERS.values()])
+
+
+def ensure_drivers_asan():
+    build(paths.DRIVERS_ASAN, [*SANITIZERS, *_drivers()], DRIVER_TESTS)
 
 
 def ensure_proof():

@@ -34,7 +34,7 @@ class DriverFrontend(Subject):
         return judged(self, facts, images.folder(f"conformance-{self.file_name}"), Journal())
 
 
-ALL = (DriverFrontend("frontend:ovmf", "OVMF's XenPvBlkDxe, in process", "frontend-ovmf.toml", ("ovmf", "core"),
-                      player=paths.OVMF / core.PLAYERS["ovmf"], source=paths.EDK2_SOURCE),
-       DriverFrontend("frontend:uboot", "U-Boot's pvblock.c, in process", "frontend-uboot.toml", ("uboot", "core"),
-                      player=paths.UBOOT / core.PLAYERS["uboot"], source=paths.UBOOT_SOURCE))
+ALL = (DriverFrontend("frontend:ovmf", "OVMF's XenPvBlkDxe, in process", "frontend-ovmf.toml", ("drivers", "core"),
+                      player=paths.DRIVERS / core.PLAYERS["ovmf"], source=paths.EDK2_SOURCE),
+       DriverFrontend("frontend:uboot", "U-Boot's pvblock.c, in process", "frontend-uboot.toml", ("drivers", "core"),
+                      player=paths.DRIVERS / core.PLAYERS["uboot"], source=paths.UBOOT_SOURCE))
