@@ -13,6 +13,13 @@ void FrontReader::refuse(const Error &error)
         error_ = error;
 }
 
+/* By the node's own clause, unless it could not be read. */
+void FrontReader::refuse_ring(const Error &error)
+{
+    if (!error_ || error_->kind != ErrorKind::Io)
+        error_ = error;
+}
+
 /* The part that fits. An unreadable node is not a missing one: no default applies. */
 std::optional<std::string_view> FrontReader::text(const std::string &name, std::span<char> buffer)
 {
@@ -117,8 +124,8 @@ RingNodes FrontReader::ring(const std::string &dir, uint32_t pages)
     for (uint32_t i = 0; i < pages && !error_; i++) {
         auto ref = ring_ref(dir, i, pages);
         if (!ref || *ref > UINT32_MAX)
-            error_ = Error{ErrorKind::Malformed, "blkif:ring-ref",
-                           "the frontend's ring-ref is not a grant reference", i};
+            refuse_ring({ErrorKind::Malformed, "blkif:ring-ref",
+                         "the frontend's ring-ref is not a grant reference", i});
         else
             ring.refs[i] = GrantRef(static_cast<uint32_t>(*ref));
     }
@@ -126,8 +133,8 @@ RingNodes FrontReader::ring(const std::string &dir, uint32_t pages)
         return ring;
     auto port = number(dir + "event-channel");
     if (!port || *port > UINT32_MAX)
-        error_ = Error{ErrorKind::Malformed, "blkif:event-channel",
-                       "the frontend's event-channel is not a port", 0};
+        refuse_ring({ErrorKind::Malformed, "blkif:event-channel",
+                     "the frontend's event-channel is not a port", 0});
     else
         ring.port = Port(static_cast<uint32_t>(*port));
     return ring;

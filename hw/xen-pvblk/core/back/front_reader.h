@@ -36,6 +36,7 @@ private:
     std::optional<uint64_t> ring_ref(const std::string &dir, uint32_t page, uint32_t pages);
     std::optional<std::string_view> text(const std::string &name, std::span<char> buffer);
     void refuse(const Error &error);
+    void refuse_ring(const Error &error);
 
     Store &store_;
     const BackConfig &config_;

@@ -43,7 +43,8 @@ Status BackQueue::start(Abi abi, const RingNodes &nodes, bool persistent)
     tell_hooks();
     if (auto s = ports_.events.bind(index_, nodes.port); !s) {
         end(false);
-        return s;
+        return Error{s.error().kind, "blkif:event-channel",
+                     "the frontend's event-channel cannot be bound", nodes.port.value};
     }
     return Ok{};
 }
