@@ -4,8 +4,10 @@
  * what no plan does: a backend that waits for the test. Hooks of their own do
  * that; the backend knows nothing of it.
  *
+ * A judge may watch its frontend.
+ *
  * With PVBLK_HONEST it stands on the backend's library alone. There is no plan
- * then, and nothing to link it with.
+ * then, and no judge, and nothing to link them with.
  */
 #pragma once
 
@@ -15,8 +17,10 @@
 #include "fault/bender.h"
 #endif
 #include "pvblk/fault.h"
+#include "pvblk/judge.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 namespace pvblk
@@ -127,15 +131,36 @@ private:
 };
 
 /* So that the hooks are there before the backend, and after it. */
-struct TestHooksOwner {
+class TestHooksOwner
+{
+protected:
+    TestHooksOwner(BackOwner *owner, [[maybe_unused]] bool judged) : told_(owner)
+    {
+#ifndef PVBLK_HONEST
+        if (!judged)
+            return;
+        judge_ = std::make_unique<BackJudge>(&hooks_, owner);
+        asked_ = judge_->hooks();
+        told_ = judge_->owner();
+#endif
+    }
+
     TestHooks hooks_{};
+#ifndef PVBLK_HONEST
+    std::unique_ptr<BackJudge> judge_{};
+#endif
+    BackHooks *asked_{&hooks_};
+    BackOwner *told_;
 };
 
 class TestBack final : private TestHooksOwner, public BlockBack
 {
 public:
-    TestBack(BackPorts ports, const BackConfig &config)
-        : BlockBack(ports, config, &hooks_), store_(ports.store), path_(config.backend_path)
+    TestBack(BackPorts ports, const BackConfig &config, bool judged = false)
+        : TestHooksOwner(ports.owner, judged),
+          BlockBack({ports.store, ports.grants, ports.events, ports.storage, told_}, config,
+                    asked_),
+          store_(ports.store), path_(config.backend_path)
     {
     }
 
@@ -174,6 +199,9 @@ public:
     const FaultPlan &faults() const;
     uint64_t faults_fired() const;
 
+    /* Of one that is judged. */
+    BackJudge &judge();
+
 private:
     static bool of_first(const TestHooks::Held &h) { return h.queue->index() == 0; }
     const TestHooks::Held &nth(size_t i) const
@@ -201,6 +229,11 @@ inline const FaultPlan &TestBack::faults() const
 inline uint64_t TestBack::faults_fired() const
 {
     return faults().fired();
+}
+
+inline BackJudge &TestBack::judge()
+{
+    return *judge_;
 }
 #endif
 

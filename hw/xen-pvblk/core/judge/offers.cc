@@ -3,69 +3,90 @@
 #include "judge/offers.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace pvblk
 {
 
-/* A frontend cannot tell an unreadable number from a missing one for sure. */
-uint64_t Offers::number(const char *name, uint64_t otherwise) const
+void Offers::attach(HookedBack &back)
 {
-    char text[24];
-    auto length = back_->ports().store.read(back_->config().backend_path + "/" + name, text);
-    if (!length || length.value() > sizeof text)
-        return otherwise;
-    return parse_decimal({text, length.value()}).value_or(otherwise);
+    back_ = &back;
+    nodes_.attach(back.ports().store, back.config().backend_path);
+}
+
+void Offers::begin()
+{
+    seen_ = {};
+    read();
 }
 
 void Offers::read()
 {
-    flush_ = is("feature-flush-cache");
-    barrier_ = is("feature-barrier");
-    discard_ = is("feature-discard");
-    secure_ = is("discard-secure");
-    persistent_ = is("feature-persistent");
-    indirect_ = number("feature-max-indirect-segments", 0);
+    seen_.flush |= is("feature-flush-cache");
+    seen_.barrier |= is("feature-barrier");
+    seen_.discard |= is("feature-discard");
+    seen_.secure |= is("discard-secure");
+    seen_.indirect = std::max(seen_.indirect, nodes_.number("feature-max-indirect-segments", 0));
+    seen_.sectors = std::max(seen_.sectors, nodes_.number("sectors", UINT64_MAX));
 }
 
-bool Offers::offers(Op op) const
+bool Offers::offers(Op op)
 {
     switch (op) {
-    case Op::FlushDiskcache: return flush_ || is("feature-flush-cache");
-    case Op::WriteBarrier: return barrier_ || is("feature-barrier");
-    case Op::Discard: return discard_ || is("feature-discard");
-    case Op::Indirect: return indirect_ || number("feature-max-indirect-segments", 0);
+    case Op::FlushDiskcache: return seen_.flush || is("feature-flush-cache");
+    case Op::WriteBarrier: return seen_.barrier || is("feature-barrier");
+    case Op::Discard: return seen_.discard || is("feature-discard");
+    case Op::Indirect: return seen_.indirect || nodes_.number("feature-max-indirect-segments", 0);
     default: return true;
     }
 }
 
-bool Offers::offers_secure_discard() const
+bool Offers::offers_secure_discard()
 {
-    return secure_ || is("discard-secure");
+    return seen_.secure || is("discard-secure");
 }
 
-bool Offers::back_up(JudgeRule rule, uint64_t value) const
+/* The most that the two nodes allow. */
+uint64_t Offers::ring_pages()
+{
+    uint64_t order = std::min<uint64_t>(nodes_.number("max-ring-page-order", 0), 31);
+    return std::max(uint64_t{1} << order, nodes_.number("max-ring-pages", 1));
+}
+
+bool Offers::back_up(JudgeRule rule, const Error &error)
 {
     const BackConfig &c = back_->config();
-    auto pages = [&] {
-        return std::max(uint64_t{1} << std::min<uint64_t>(number("max-ring-page-order", 0), 31),
-                        number("max-ring-pages", 1));
+    uint64_t value = error.value;
+    auto says = [this](const char *name, uint64_t truth) {
+        return nodes_.number(name, UINT64_MAX) == truth;
     };
     switch (rule) {
-    case JudgeRule::NumQueues: return value == 0 || value > number("multi-queue-max-queues", 1);
-    case JudgeRule::RingPageOrder: return value > 31 || uint64_t{1} << value > pages();
-    case JudgeRule::NumRingPages: return value == 0 || value > pages() || value <= 16;
-    case JudgeRule::IndirectLimit: return value > number("feature-max-indirect-segments", 0);
-    case JudgeRule::Flush: return !is("feature-flush-cache");
-    case JudgeRule::Barrier: return !is("feature-barrier");
-    case JudgeRule::Discard: return !is("feature-discard");
-    case JudgeRule::SecureDiscard: return !is("discard-secure");
-    case JudgeRule::Indirect: return number("feature-max-indirect-segments", 0) == 0;
+    /* It could not be read. */
+    case JudgeRule::FrontendNode: return error.kind != ErrorKind::Io;
+    case JudgeRule::NumQueues:
+        return value == 0 || value > nodes_.number("multi-queue-max-queues", 1);
+    case JudgeRule::RingPageOrder: return value > 31 || uint64_t{1} << value > ring_pages();
+    case JudgeRule::NumRingPages:
+        return error.kind == ErrorKind::Contradiction || !std::has_single_bit(value) ||
+               value > ring_pages();
+    /* WatchedRing has compared the request with the nodes already. */
+    case JudgeRule::IndirectLimit:
+    case JudgeRule::Flush:
+    case JudgeRule::Barrier:
+    case JudgeRule::Discard:
+    case JudgeRule::SecureDiscard:
+    case JudgeRule::Indirect: return false;
     case JudgeRule::Range:
-        return number("sectors", 0) == back_->ports().storage.sectors() / (c.unit() / kSectorSize);
+        read(); /* the size may have changed since the frontend read it */
+        return seen_.sectors <= back_->ports().storage.sectors() / (c.unit() / kSectorSize);
+    case JudgeRule::FirstLast: return c.unit() == kSectorSize || says("sector-size", c.sector_size);
     case JudgeRule::SegmentAlignment:
-    case JudgeRule::FirstLast:
-    case JudgeRule::SectorNumber: return number("sector-size", 0) == c.sector_size;
-    case JudgeRule::ReadOnly: return number("info", 0) & 4;
+    case JudgeRule::SectorNumber: return says("sector-size", c.sector_size);
+    case JudgeRule::DiscardSector:
+        return says("discard-granularity",
+                    c.discard_granularity ? c.discard_granularity : c.sector_size) &&
+               says("discard-alignment", c.discard_alignment);
+    case JudgeRule::ReadOnly: return nodes_.number("info", 0) & 4;
     default: return true;
     }
 }

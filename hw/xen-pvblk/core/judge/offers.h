@@ -2,11 +2,13 @@
 /*
  * Layer `judge`: what the backend's nodes say, which is what a frontend may
  * believe. A fault plan may have bent them, so they need not be what the backend
- * does.
+ * does. An offer counts until the connection ends, also if its node goes: the
+ * frontend may have read it before.
  */
 #pragma once
 
 #include "back/hooks.h"
+#include "judge/node_text.h"
 #include "pvblk/judge.h"
 
 namespace pvblk
@@ -15,28 +17,32 @@ namespace pvblk
 class Offers
 {
 public:
-    void attach(HookedBack *back) { back_ = back; }
+    void attach(HookedBack &back);
 
+    /* A new connection. */
+    void begin();
     /* The nodes as they are now. */
     void read();
-    /* Whether the nodes offer it: as they were at read(), or as they are now. */
-    bool offers(Op op) const;
-    bool offers_secure_discard() const;
+    /* Whether a node offers it, or has offered it. */
+    bool offers(Op op);
+    bool offers_secure_discard();
     /* 0: indirect requests were not offered. */
-    uint64_t indirect_limit() const { return indirect_; }
-    bool persistent() const { return persistent_; }
+    uint64_t indirect_limit() const { return seen_.indirect; }
 
     /* False: the backend refused by a rule that its nodes do not state like this. A
      * frontend that believed them is not to blame. */
-    bool back_up(JudgeRule rule, uint64_t value) const;
+    bool back_up(JudgeRule rule, const Error &error);
 
 private:
-    uint64_t number(const char *name, uint64_t otherwise) const;
-    bool is(const char *name) const { return number(name, 0) == 1; }
+    bool is(const char *name) { return nodes_.number(name, 0) == 1; }
+    uint64_t ring_pages();
 
     HookedBack *back_{nullptr};
-    bool flush_{false}, barrier_{false}, discard_{false}, secure_{false}, persistent_{false};
-    uint64_t indirect_{0};
+    NodeText nodes_{};
+    struct Seen {
+        bool flush{false}, barrier{false}, discard{false}, secure{false};
+        uint64_t indirect{0}, sectors{0}; /* the largest */
+    } seen_{};
 };
 
 } // namespace pvblk

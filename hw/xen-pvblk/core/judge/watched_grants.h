@@ -20,19 +20,25 @@ class WatchedGrants
 public:
     explicit WatchedGrants(JudgeRecords &records);
 
-    /* A new connection. `most`: different grants of data that its requests can have at a
-     * time; 0: no limit is known. */
+    /* A new connection. */
     void begin();
+    /* `most`: different grants of data that its requests can have at a time. */
     void agree(bool persistent, uint64_t most);
-    void mapped(BackGrants &grants, GrantRef ref, bool data, bool readonly);
-    /* How many the backend could still map. */
+    /* At `page`. A write's data is mapped `readonly`. */
+    void mapped(BackGrants &grants, GrantRef ref, std::byte *page, bool data, bool readonly);
+    /* How many the backend could still map. A grant of the same reference for another
+     * page is a later one, perhaps of another device: the domain has one table. */
     uint32_t left(BackGrants &grants) const;
 
 private:
-    bool add(GrantRef ref);
+    struct Slot {
+        std::byte *page{nullptr}; /* null: free */
+        GrantRef ref{};
+    };
+    bool add(GrantRef ref, std::byte *page);
 
     JudgeRecords &records_;
-    std::vector<uint32_t> slots_; /* open addressing; kFree: none */
+    std::vector<Slot> slots_; /* open addressing */
     uint32_t used_{0}, data_{0};
     uint32_t probes_{0}; /* for writing, so far */
     bool persistent_{false};

@@ -3,6 +3,7 @@
 #include "judge/watched_ring.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pvblk
 {
@@ -13,6 +14,8 @@ namespace
 /* Requests that a frontend may have made before it saw that their kind is not
  * supported any more. */
 constexpr uint32_t kUnderWay = 2;
+/* Looks in a row that have to miss an event: it may be on its way. */
+constexpr uint32_t kLooks = 2;
 
 } // namespace
 
@@ -22,59 +25,117 @@ void WatchedRing::open(HookedQueue &queue, RingIndex at)
     taken_ = at;
     in_flight_.clear();
     in_flight_.reserve(queue.area().entries());
-    lost_ = {};
-    untold_.reset();
-    stored();
+    losses_ = {};
+    arming_ = asleep_ = rests_ = false;
+    untold_looks_ = 0;
+    check_new();
+    /* A frontend that never sets it asks for nothing. */
+    strange_event_ = load(SringField::RspEvent);
+    strange_prod_.reset();
+}
+
+void WatchedRing::check_new()
+{
+    RingIndex last = std::exchange(rsp_prod_, load(SringField::RspProd));
+    req_event_ = load(SringField::ReqEvent);
+    forged_ = forged_ && rsp_prod_ == last; /* it is the same ring */
     /* Where requests were sent, the others have moved, too: another backend served them. */
-    if (queue.area().load(SringField::ReqProd) != RingIndex(0))
+    if (load(SringField::ReqProd) != RingIndex(0))
         return;
-    records_.note(JudgeRule::RingInit, rsp_prod_ == RingIndex(0), "rsp_prod does not begin at 0",
-                  rsp_prod_.value);
+    bool fresh = rsp_prod_ == RingIndex(0);
+    forged_ |= !fresh;
+    /* A late answer to an earlier frontend comes to the ring made in the same pages. */
+    if (fresh || rsp_prod_ != last)
+        records_.note(JudgeRule::RingInit, fresh, "rsp_prod does not begin at 0", rsp_prod_.value);
     records_.note(JudgeRule::RingInit, req_event_ == RingIndex(1), "req_event does not begin at 1",
                   req_event_.value);
 }
 
-void WatchedRing::stored(SringField field)
+/* ---- indices ------------------------------------------------------------------------- */
+
+void WatchedRing::stored(SringField field, RingIndex i)
 {
-    RingIndex i = queue_->area().load(field);
-    if (field == SringField::RspProd)
-        rsp_prod_ = i;
-    if (field == SringField::ReqEvent)
-        req_event_ = i;
+    if (field == SringField::ReqEvent) {
+        req_event_ = load(field);
+        arming_ = true;
+        return;
+    }
+    rsp_prod_ = load(field);
+    forged_ |= rsp_prod_ != i;
+    for (Loss &l : losses_)
+        if (l.said && !std::exchange(l.shown, true))
+            l.from = load(SringField::ReqProd);
 }
 
-void WatchedRing::stored()
+/* A breach counts once, not as often as somebody looks. */
+void WatchedRing::check_own(SringField field, RingIndex &own, const char *how)
 {
-    if (!queue_)
-        return;
-    stored(SringField::RspProd);
-    stored(SringField::ReqEvent);
-}
-
-void WatchedRing::check_own()
-{
-    if (!queue_)
-        return;
-    const SharedRing &area = queue_->area();
-    records_.note(JudgeRule::OwnIndex, area.load(SringField::RspProd) == rsp_prod_,
-                  "rsp_prod was changed");
-    records_.note(JudgeRule::OwnIndex, area.load(SringField::ReqEvent) == req_event_,
-                  "req_event was changed");
+    RingIndex i = load(field);
+    records_.note(JudgeRule::OwnIndex, i == own, how, i.value);
+    own = i;
 }
 
 void WatchedRing::loaded(SringField field, RingIndex i)
 {
-    if (field == SringField::ReqProd)
-        check_own();
-    if (field != SringField::RspEvent)
+    if (field == SringField::RspEvent)
+        return check_event(i);
+    if (field != SringField::ReqProd)
         return;
-    /* It may lie behind, too. */
+    check_own(SringField::RspProd, rsp_prod_, "rsp_prod was changed");
+    check_own(SringField::ReqEvent, req_event_, "req_event was changed");
+    if (std::exchange(arming_, false))
+        asleep_ = i == taken_;
+    else if (i != taken_ && std::exchange(asleep_, false))
+        records_.kept(JudgeRule::ReqEvent); /* it was woken */
+}
+
+/* It may lie behind, too. */
+void WatchedRing::check_event(RingIndex i)
+{
+    if (forged_ || i == strange_event_ || i != before_.rsp_event)
+        return;
     uint32_t ahead = i - rsp_prod_;
-    uint32_t most = queue_->area().load(SringField::ReqProd) - rsp_prod_ + 1;
+    uint32_t most = load(SringField::ReqProd) - rsp_prod_ + 1;
     bool far = ahead > most && ahead < UINT32_MAX / 2;
     records_.note(JudgeRule::Batch, !far, "rsp_event asks for a response beyond its requests",
                   i.value);
 }
+
+/* Changes with any request that waits. The frontend does not change those. */
+uint64_t WatchedRing::untaken() const
+{
+    uint64_t sum = 0;
+    uint32_t waiting = load(SringField::ReqProd) - taken_;
+    for (uint32_t i = 0; i < waiting && waiting <= queue_->area().entries(); i++) {
+        WireRequest r = queue_->area().get_request(taken_ + i);
+        for (uint64_t part : {r.id.value, uint64_t(r.op), r.sector, uint64_t(r.nr_segments)})
+            sum = sum * 31 + part;
+    }
+    return sum;
+}
+
+void WatchedRing::yield()
+{
+    if (queue_)
+        before_ = {load(SringField::RspProd), load(SringField::RspEvent), load(SringField::ReqProd),
+                   untaken()};
+}
+
+void WatchedRing::resume()
+{
+    if (!queue_)
+        return;
+    if (RingIndex now = load(SringField::RspProd); now != before_.rsp_prod)
+        rsp_prod_ = now;
+    if (RingIndex now = load(SringField::RspEvent); now != before_.rsp_event)
+        strange_event_ = now;
+    if (RingIndex now = load(SringField::ReqProd); now != before_.req_prod)
+        strange_prod_ = now;
+    else
+        forged_ |= untaken() != before_.untaken;
+}
+
+/* ---- requests ------------------------------------------------------------------------ */
 
 WatchedRing::Feature WatchedRing::feature(Op op)
 {
@@ -86,7 +147,7 @@ WatchedRing::Feature WatchedRing::feature(Op op)
     }
 }
 
-void WatchedRing::check_offered(const Offers &offers, const WireRequest &wire)
+void WatchedRing::check_offered(Offers &offers, const WireRequest &wire)
 {
     auto rule = [](Op op) {
         return op == Op::WriteBarrier     ? JudgeRule::Barrier
@@ -113,55 +174,87 @@ void WatchedRing::check_id(RequestId id)
 {
     bool twice = std::find(in_flight_.begin(), in_flight_.end(), id.value) != in_flight_.end();
     records_.note(JudgeRule::Id, !twice, "two requests in flight have one id", id.value);
+}
+
+void WatchedRing::check_loss(Op op)
+{
+    Feature f = feature(op);
+    /* taken_ is this request's index. */
+    if (f == None || !losses_[f].shown || taken_ - losses_[f].from > INT32_MAX)
+        return;
+    records_.note(JudgeRule::FeatureLoss, ++losses_[f].since <= kUnderWay,
+                  "it goes on to send an operation that was answered as not supported",
+                  static_cast<uint64_t>(op));
+}
+
+void WatchedRing::take(Offers &offers, const WireRequest &wire, uint16_t handle)
+{
+    untold_looks_ = 0;
+    if (!forged_) {
+        records_.kept(JudgeRule::ReqProd);
+        check_id(wire.id);
+        check_offered(offers, wire);
+        check_loss(wire.op);
+        if (wire.op == Op::Read || wire.op == Op::Write || wire.op == Op::Indirect)
+            records_.note(JudgeRule::Handle, wire.handle == handle,
+                          "a request has the handle of another device", wire.handle);
+    }
+    taken_ = taken_ + 1;
     /* Requests whose answer a fault plan swallows stay here; the oldest one goes. */
     if (in_flight_.size() == queue_->area().entries())
         in_flight_.erase(in_flight_.begin());
-    in_flight_.push_back(id.value);
+    in_flight_.push_back(wire.id.value);
 }
 
-void WatchedRing::take(const Offers &offers, const WireRequest &wire, uint16_t handle)
+void WatchedRing::passed(const WireRequest &wire)
 {
-    taken_ = taken_ + 1;
-    untold_.reset();
-    records_.kept(JudgeRule::ReqProd);
-    check_id(wire.id);
-    check_offered(offers, wire);
-    if (wire.op == Op::Read || wire.op == Op::Write || wire.op == Op::Indirect)
-        records_.note(JudgeRule::Handle, wire.handle == handle,
-                      "a request has the handle of another device", wire.handle);
-    if (Feature f = feature(wire.op); f != None && lost_[f].lost)
-        records_.note(JudgeRule::FeatureLoss, ++lost_[f].since <= kUnderWay,
-                      "it goes on to send an operation that was answered as not supported",
-                      static_cast<uint64_t>(wire.op));
-}
-
-void WatchedRing::answered(const WireRequest &wire, int16_t status)
-{
-    auto at = std::find(in_flight_.begin(), in_flight_.end(), wire.id.value);
-    if (at != in_flight_.end())
-        in_flight_.erase(at);
-    if (Feature f = feature(wire.op);
-        f != None && status == static_cast<int16_t>(RspStatus::EOpNotSupp))
-        lost_[f].lost = true;
-}
-
-/* An event is due if the requests pass req_event. One that came would have made the
- * backend take them. */
-void WatchedRing::look()
-{
-    if (!queue_ || !in_flight_.empty())
+    using R = JudgeRule;
+    auto kept = [this](std::initializer_list<R> rules) {
+        for (R rule : rules)
+            records_.kept(rule);
+    };
+    kept({R::Op, R::ReadOnly});
+    if (wire.op == Op::FlushDiskcache)
+        return kept({R::FlushData});
+    if (wire.op == Op::WriteBarrier && wire.nr_segments == 0)
         return;
-    RingIndex prod = queue_->area().load(SringField::ReqProd);
-    uint32_t waiting = prod - taken_;
-    bool due = waiting && waiting <= queue_->area().entries() && prod - req_event_ < waiting;
-    if (!due) {
-        untold_.reset();
+    kept({R::Range});
+    if (wire.op == Op::Discard) {
+        kept({R::DiscardCount});
+        if (wire.nr_segments & kDiscardSecure)
+            kept({R::DiscardSector});
         return;
     }
-    if (untold_ == taken_)
+    kept({R::FirstLast, R::SegmentAlignment, R::SectorNumber});
+    kept({wire.op == Op::Indirect ? R::IndirectOp : R::MaxSegments});
+}
+
+void WatchedRing::shown(const WireResponse &rsp)
+{
+    auto at = std::find(in_flight_.begin(), in_flight_.end(), rsp.id.value);
+    if (at != in_flight_.end())
+        in_flight_.erase(at);
+    if (Feature f = feature(rsp.op);
+        f != None && rsp.status == static_cast<int16_t>(RspStatus::EOpNotSupp))
+        losses_[f].said = true;
+}
+
+/* ---- events -------------------------------------------------------------------------- */
+
+/* An event is due if the requests pass req_event while the backend sleeps. One that
+ * came would have woken it. */
+void WatchedRing::look()
+{
+    if (!queue_)
+        return;
+    RingIndex prod = load(SringField::ReqProd);
+    uint32_t waiting = prod - taken_;
+    bool due = asleep_ && !rests_ && !forged_ && prod != strange_prod_ && waiting &&
+               waiting <= queue_->area().entries() && prod - req_event_ < waiting;
+    untold_looks_ = due ? untold_looks_ + 1 : 0;
+    if (untold_looks_ == kLooks)
         records_.broken(JudgeRule::ReqEvent, "requests passed req_event, and no event came",
                         waiting);
-    untold_ = taken_;
 }
 
 } // namespace pvblk

@@ -20,26 +20,41 @@ public:
 
     void open(HookedQueue &queue, RingIndex at);
     void close() { queue_ = nullptr; }
-    bool is_open() const { return queue_ != nullptr; }
-    HookedQueue *queue() { return queue_; }
 
     void loaded(SringField field, RingIndex i);
-    /* The backend's own index was stored. */
-    void stored(SringField field);
-    /* A fault plan may store any: check those of the backend before, and read them after. */
-    void check_own();
-    void stored();
-    void take(const Offers &offers, const WireRequest &wire, uint16_t handle);
-    void answered(const WireRequest &wire, int16_t status);
-    /* Nothing happens any more. */
+    /* The backend meant to store `i`; a fault plan may have stored another index. */
+    void stored(SringField field, RingIndex i);
+    /* Before and after a call in which a fault plan may write to the shared area. */
+    void yield();
+    void resume();
+
+    void take(Offers &offers, const WireRequest &wire, uint16_t handle);
+    /* The backend found nothing wrong with it. */
+    void passed(const WireRequest &wire);
+    /* A response is in the ring. */
+    void shown(const WireResponse &rsp);
+    /* Whether the backend takes no request, although the frontend sent an event. */
+    void rests(bool on) { rests_ = on; }
+
+    /* Nothing happens any more; no ring is busy. */
     void look();
+    bool is_busy() const { return queue_ && !in_flight_.empty(); }
+    /* A fault plan has shown a false producer, or has overwritten requests; or the ring
+     * began with answers. From then on it may hold anything. */
+    bool is_forged() const { return forged_; }
 
 private:
     /* Operations that a backend may stop supporting. */
     enum Feature : uint8_t { Barrier, Flush, Discard, kFeatures, None = kFeatures };
     static Feature feature(Op op);
-    void check_offered(const Offers &offers, const WireRequest &wire);
+    RingIndex load(SringField field) const { return queue_->area().load(field); }
+    void check_new();
+    void check_own(SringField field, RingIndex &own, const char *how);
+    void check_event(RingIndex i);
+    void check_offered(Offers &offers, const WireRequest &wire);
     void check_id(RequestId id);
+    void check_loss(Op op);
+    uint64_t untaken() const;
 
     JudgeRecords &records_;
     HookedQueue *queue_{nullptr};
@@ -47,13 +62,29 @@ private:
     RingIndex taken_{};                  /* the index of the next request */
     std::vector<uint64_t> in_flight_{};  /* ids; as many as the ring has entries, at most */
     /* Requests of a kind since the backend said that it does not support it. */
-    struct Lost {
-        bool lost{false};
+    struct Loss {
+        bool said{false}, shown{false};
+        RingIndex from{}; /* requests before it were there already */
         uint32_t since{0};
     };
-    std::array<Lost, kFeatures> lost_{};
-    /* The last look saw requests that nobody told of, from this index on. */
-    std::optional<RingIndex> untold_{};
+    std::array<Loss, kFeatures> losses_{};
+
+    /* ---- the backend's sleep */
+    bool arming_{false}; /* it stored req_event; its last look follows */
+    bool asleep_{false}; /* that look saw no request */
+    bool rests_{false};
+    uint32_t untold_looks_{0}; /* that saw requests without their event */
+
+    /* ---- a fault plan's work */
+    struct Shared {
+        RingIndex rsp_prod{}, rsp_event{}, req_prod{};
+        uint64_t untaken{0};
+    };
+    Shared before_{};
+    /* Values that the frontend did not write. */
+    RingIndex strange_event_{};
+    std::optional<RingIndex> strange_prod_{};
+    bool forged_{false};
 };
 
 } // namespace pvblk

@@ -5,8 +5,8 @@
 #include "back/front_reader.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace pvblk
 {
@@ -38,10 +38,13 @@ Watcher::Watcher(BackHooks *next, BackOwner *owner, JudgeListener *listener)
 
 void Watcher::look()
 {
-    for (WatchedRing &r : rings_)
-        if (r.is_open() && !rests(*r.queue()))
+    /* A ring may wait for another ring's barrier. */
+    if (std::none_of(rings_.begin(), rings_.end(), [](auto &r) { return r.is_busy(); }))
+        for (WatchedRing &r : rings_)
             r.look();
-    if (!back_ || up_ || !used_ || looks_ >= kGraceLooks || ++looks_ < kGraceLooks)
+    /* Only a frontend that closed has to let go of them. */
+    if (!back_ || up_ || !used_ || front_ != XenbusState::Closed || looks_ == kGraceLooks ||
+        ++looks_ < kGraceLooks)
         return;
     uint32_t left = grants_left();
     records_.note(JudgeRule::GrantLifetime, left == 0,
@@ -58,7 +61,8 @@ uint32_t Watcher::grants_left()
 void Watcher::attached(HookedBack &back)
 {
     back_ = &back;
-    offers_.attach(&back);
+    offers_.attach(back);
+    nodes_.attach(back.ports().store, back.config().frontend_path);
     handle_ = handle_of(back.config().frontend_path);
     if (next_)
         next_->attached(back);
@@ -72,25 +76,24 @@ void Watcher::ended()
     back_ = nullptr;
 }
 
+template <class Call>
+auto Watcher::yield(Call call)
+{
+    for (WatchedRing &r : rings_)
+        r.yield();
+    auto result = call();
+    for (WatchedRing &r : rings_)
+        r.resume();
+    return result;
+}
+
 void Watcher::later()
 {
-    if (!next_)
-        return;
-    check_own();
-    next_->later();
-    stored();
-}
-
-void Watcher::check_own()
-{
-    for (WatchedRing &r : rings_)
-        r.check_own();
-}
-
-void Watcher::stored()
-{
-    for (WatchedRing &r : rings_)
-        r.stored();
+    if (next_)
+        yield([this] {
+            next_->later();
+            return true;
+        });
 }
 
 bool Watcher::publish_node(std::string_view name, const std::optional<std::string> &honest)
@@ -103,23 +106,19 @@ bool Watcher::set_state(XenbusState before)
     /* All nodes are written that the frontend reads when it sees this state. */
     if (back_->state() == XenbusState::Connected) {
         offers_.read();
-        note_use(); /* some frontends are Connected from the start */
+        agree();
+        note_use();
     }
     return next_ && next_->set_state(before);
 }
 
-/* Both ends are Connected. */
-void Watcher::note_use()
-{
-    if (up_ && front_ == XenbusState::Connected) {
-        connections_ += !used_;
-        used_ = true;
-    }
-}
-
 bool Watcher::connect()
 {
-    return next_ && next_->connect();
+    if (next_ && next_->connect())
+        return true;
+    grants_.begin();
+    used_ = false;
+    return false;
 }
 
 void Watcher::connected()
@@ -127,7 +126,7 @@ void Watcher::connected()
     up_ = true;
     used_ = false;
     looks_ = 0;
-    offers_.read();
+    offers_.begin();
     check_nodes();
     if (next_)
         next_->connected();
@@ -155,49 +154,52 @@ bool Watcher::tick(std::string_view what)
 {
     if (what == "store")
         read_state();
-    if (!next_)
-        return false;
-    check_own();
-    bool ignored = next_->tick(what);
-    stored();
-    return ignored;
+    return next_ && yield([&] { return next_->tick(what); });
 }
 
 /* ---- the frontend's nodes ---------------------------------------------------------- */
 
 void Watcher::read_state()
 {
-    char text[8];
-    auto length = back_->ports().store.read(back_->config().frontend_path + "/state", text);
+    char buffer[24];
+    auto text = nodes_.text("state", buffer);
     XenbusState before = front_;
     front_ = XenbusState::Unknown;
-    if (length) {
-        auto state = parse_xenbus_state({text, std::min(length.value(), sizeof text)});
+    if (text) {
+        auto state = parse_xenbus_state(*text);
         records_.note(JudgeRule::State, state.ok(), "the state is no number from 0 to 8");
         if (state)
             front_ = state.value();
     }
     if (front_ != before && records_.listener())
         records_.listener()->frontend_state(front_);
-    if (!up_ || front_ != XenbusState::Connected || back_->state() != XenbusState::Connected)
-        return;
     note_use();
+    if (!up_ || !used_ || front_ != XenbusState::Connected)
+        return;
+    auto plan = front_plan();
+    if (plan && agreed_)
+        records_.note(JudgeRule::Nodes, *plan == *agreed_,
+                      "its nodes changed while it was Connected");
+}
+
+void Watcher::note_use()
+{
+    bool both = front_ == XenbusState::Connected && back_->state() == XenbusState::Connected;
+    if (up_ && both)
+        connections_ += !std::exchange(used_, true);
+}
+
+/* Equal to no other if a node is wrong. None: they cannot be read. */
+std::optional<BackPlan> Watcher::front_plan()
+{
     auto plan = FrontReader(back_->ports().store, back_->config()).plan();
-    records_.note(JudgeRule::Nodes, plan && plan.value() == agreed_,
-                  "its nodes changed while it was Connected");
-}
-
-/* The frontend takes part in the connection at this moment. */
-bool Watcher::is_here() const
-{
-    XenbusState now = FrontReader(back_->ports().store, back_->config()).state();
-    return now == XenbusState::Connected || now == XenbusState::Initialised;
-}
-
-bool Watcher::has_node(const std::string &name) const
-{
-    char text[1];
-    return back_->ports().store.read(back_->config().frontend_path + "/" + name, text).ok();
+    if (plan)
+        return plan.value();
+    if (plan.error().kind == ErrorKind::Io)
+        return std::nullopt;
+    BackPlan wrong;
+    wrong.queues = 0;
+    return wrong;
 }
 
 /* Of a frontend whose nodes the backend took. */
@@ -207,23 +209,34 @@ void Watcher::check_nodes()
     for (R rule : {R::FrontendNode, R::EventChannel, R::RingRef, R::Protocol, R::RingPageOrder,
                    R::NumRingPages, R::NumQueues})
         records_.kept(rule);
-    auto plan = FrontReader(back_->ports().store, back_->config()).plan();
-    if (!plan)
-        return; /* it changed just now; read_state() compares */
-    agreed_ = plan.value();
-    records_.note(R::LargeSectorSize, !has_node("feature-large-sector-size"),
+    agreed_ = front_plan();
+    /* By the text of 2019, which counts in sector-size, it should. */
+    records_.note(R::LargeSectorSize,
+                  back_->config().units == SectorUnits::Device ||
+                      !nodes_.exists("feature-large-sector-size"),
                   "feature-large-sector-size is written");
-    if (agreed_.queues > 1)
-        records_.note(R::MultiQueue, !has_node("ring-ref") && !has_node("event-channel"),
+    if (!agreed_)
+        return;
+    if (agreed_->queues > 1)
+        records_.note(R::MultiQueue, !nodes_.exists("ring-ref") && !nodes_.exists("event-channel"),
                       "ring-ref or event-channel is at the top, beside several queues");
-    else if (agreed_.ring_pages > 1)
-        records_.note(R::RingRefs, !has_node("ring-ref"),
-                      "ring-ref is there, beside the ring-refs of several pages");
-    uint64_t segments = std::max<uint64_t>(kMaxDirectSegments, offers_.indirect_limit());
-    uint64_t lists = indirect_pages(
-        static_cast<uint32_t>(std::min<uint64_t>(offers_.indirect_limit(), kMaxIndirectSegments)));
-    uint64_t requests = uint64_t{agreed_.queues} * ring_entries(agreed_.abi, agreed_.ring_pages);
-    grants_.agree(agreed_.persistent, requests * (segments + lists));
+    for (uint32_t i = 0; i < agreed_->queues && agreed_->ring_pages > 1; i++) {
+        std::string queue = agreed_->queues > 1 ? "queue-" + std::to_string(i) + "/" : "";
+        records_.note(R::RingRefs, !nodes_.exists(queue + "ring-ref"),
+                      "ring-ref is there, beside the ring-refs of several pages", i);
+    }
+}
+
+/* A frontend may keep its grants also where the backend does not. */
+void Watcher::agree()
+{
+    if (!agreed_)
+        return;
+    uint64_t limit = std::min<uint64_t>(offers_.indirect_limit(), kMaxIndirectSegments);
+    uint64_t segments = std::max<uint64_t>(kMaxDirectSegments, limit);
+    uint64_t requests = uint64_t{agreed_->queues} * ring_entries(agreed_->abi, agreed_->ring_pages);
+    grants_.agree(nodes_.number("feature-persistent", 0) == 1,
+                  requests * (segments + indirect_pages(static_cast<uint32_t>(limit))));
 }
 
 /* ---- a ring's ------------------------------------------------------------------------ */
@@ -244,7 +257,9 @@ void Watcher::closed(HookedQueue &queue)
 
 bool Watcher::rests(HookedQueue &queue)
 {
-    return next_ && next_->rests(queue);
+    bool rests = next_ && next_->rests(queue);
+    ring(queue).rests(rests);
+    return rests;
 }
 
 bool Watcher::take(HookedQueue &queue, const WireRequest &wire)
@@ -272,9 +287,6 @@ HookStep Watcher::before_work(const HookedRequest &r)
 std::optional<Result<std::byte *>> Watcher::map(HookedQueue &queue, const PageUse &use,
                                                 GrantRef ref, bool readonly)
 {
-    bool is_ring = use.name == "ring";
-    if (is_ring && !up_ && queue.index() == 0 && !ring(queue).is_open())
-        grants_.begin();
     forged_ = false;
     if (next_)
         if (auto bent = next_->map(queue, use, ref, readonly)) {
@@ -284,7 +296,7 @@ std::optional<Result<std::byte *>> Watcher::map(HookedQueue &queue, const PageUs
     BackGrants &grants = back_->ports().grants;
     auto page = grants.map(ref, readonly);
     if (page)
-        grants_.mapped(grants, ref, use.name == "data", readonly);
+        grants_.mapped(grants, ref, page.value(), use.name == "data", readonly);
     return page;
 }
 
@@ -295,7 +307,12 @@ RspStatus Watcher::map_failed(HookedQueue &queue)
 
 HookStep Watcher::data(const HookedRequest &r, StorageRequest &req)
 {
-    return next_ ? next_->data(r, req) : HookStep{};
+    /* A barrier with data comes once more, for the data. */
+    bool last = req.op != StorageOp::Flush || r.wire.op != Op::WriteBarrier || !r.wire.nr_segments;
+    HookStep step = next_ ? next_->data(r, req) : HookStep{};
+    if (last && step.what != HookStep::Keep && !ring(r.queue).is_forged())
+        ring(r.queue).passed(r.wire);
+    return step;
 }
 
 HookStep Watcher::moved(const HookedRequest &r)
@@ -311,14 +328,14 @@ bool Watcher::unmap(HookedQueue &queue, const PageUse &use, const Mapping &mappi
 
 bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireResponse &rsp)
 {
-    ring(queue).answered(wire, rsp.status);
     if (JudgeListener *l = records_.listener())
         l->response(queue.index(), rsp.id, rsp.op, rsp.status);
-    return next_ && next_->respond(queue, wire, rsp);
+    return next_ && yield([&] { return next_->respond(queue, wire, rsp); });
 }
 
 bool Watcher::put_response(HookedQueue &queue, const WireResponse &rsp)
 {
+    ring(queue).shown(rsp);
     return next_ && next_->put_response(queue, rsp);
 }
 
@@ -326,7 +343,7 @@ bool Watcher::store(HookedQueue &queue, SringField field, RingIndex i)
 {
     if (!next_ || !next_->store(queue, field, i))
         queue.area().store(field, i);
-    ring(queue).stored(field);
+    ring(queue).stored(field, i);
     return true;
 }
 
@@ -339,26 +356,26 @@ void Watcher::loaded(HookedQueue &queue, SringField field, RingIndex i)
 
 std::optional<bool> Watcher::publish(HookedQueue &queue)
 {
-    if (!next_)
-        return std::nullopt;
-    ring(queue).check_own();
-    auto told = next_->publish(queue);
-    ring(queue).stored();
+    ring(queue).yield();
+    auto told = next_ ? next_->publish(queue) : std::nullopt;
+    if (told)
+        ring(queue).resume();
     return told;
 }
 
 bool Watcher::notify(HookedQueue &queue)
 {
-    return next_ && next_->notify(queue);
+    bool done = next_ && next_->notify(queue);
+    sent_ = !done;
+    return done;
 }
 
 void Watcher::flushed(HookedQueue &queue)
 {
-    if (!next_)
-        return;
-    ring(queue).check_own();
-    next_->flushed(queue);
-    ring(queue).stored();
+    if (std::exchange(sent_, false))
+        records_.kept(JudgeRule::EventReceived);
+    if (next_)
+        next_->flushed(queue);
 }
 
 /* ---- what the backend complains of ----------------------------------------------------- */
@@ -366,14 +383,39 @@ void Watcher::flushed(HookedQueue &queue)
 void Watcher::complain(const Error &error)
 {
     for (const JudgeRuleInfo &rule : judge_rules())
-        if (!std::strcmp(rule.clause, error.clause) && offers_.back_up(rule.rule, error.value))
+        if (!std::strcmp(rule.clause, error.clause) && offers_.back_up(rule.rule, error))
             return records_.broken(rule.rule, error.what, error.value);
+}
+
+/* The frontend takes part in the connection, or is about to. */
+bool Watcher::is_there()
+{
+    char buffer[24];
+    auto state = parse_xenbus_state(nodes_.text("state", buffer).value_or(""));
+    return state &&
+           (state.value() == XenbusState::Initialised || state.value() == XenbusState::Connected);
+}
+
+/* By a fault, or because the frontend has left. */
+bool Watcher::is_excused(const Error &error)
+{
+    auto is = [&error](const char *clause) { return !std::strcmp(error.clause, clause); };
+    if (is("blkif:ring-ref"))
+        return forged_;
+    if (is("blkif:gref"))
+        return forged_ || !is_there();
+    if (is("evtchn:send"))
+        return !is_there();
+    if (is("ring:req-prod"))
+        return error.kind == ErrorKind::NoSpace ||
+               std::any_of(rings_.begin(), rings_.end(), [](auto &r) { return r.is_forged(); });
+    return false;
 }
 
 void Watcher::violation(const Error &error)
 {
-    /* A ring has too many requests also where a fault plan answers some twice. */
-    if (!forged_ && error.kind != ErrorKind::NoSpace)
+    sent_ = false;
+    if (!is_excused(error))
         complain(error);
     if (owner_)
         owner_->violation(error);
@@ -381,9 +423,7 @@ void Watcher::violation(const Error &error)
 
 void Watcher::refused(const RefusedRequest &request)
 {
-    /* Who leaves the connection ends the grants of requests that are still under way. */
-    bool is_gref = !std::strcmp(request.why.clause, "blkif:gref");
-    if (!is_gref || (!forged_ && is_here()))
+    if (!rings_[request.queue].is_forged() && !is_excused(request.why))
         complain(request.why);
     if (owner_)
         owner_->refused(request);

@@ -62,20 +62,23 @@ public:
 
 private:
     WatchedRing &ring(HookedQueue &queue) { return rings_[queue.index()]; }
-    /* Before and after the next hooks may store indices. */
-    void check_own();
-    void stored();
-    void note_use();
+    /* Runs the next hooks where a fault plan may write to the rings. */
+    template <class Call>
+    auto yield(Call call);
     void read_state();
+    void note_use();
     void check_nodes();
+    void agree();
+    std::optional<BackPlan> front_plan();
     void complain(const Error &error);
-    bool is_here() const;
-    bool has_node(const std::string &name) const;
+    bool is_excused(const Error &error);
+    bool is_there();
 
     BackHooks *next_;
     BackOwner *owner_;
     JudgeRecords records_;
     HookedBack *back_{nullptr};
+    NodeText nodes_{}; /* the frontend's */
     Offers offers_{};
     WatchedGrants grants_;
     std::vector<WatchedRing> rings_{}; /* kMaxQueues */
@@ -84,9 +87,10 @@ private:
     bool up_{false};     /* the backend has rings */
     bool used_{false};   /* ... and was Connected with the frontend */
     bool forged_{false}; /* the last mapping failed by a fault */
+    bool sent_{false};   /* the last event, as far as is known */
     uint32_t looks_{0};  /* since the last connection ended */
     uint64_t connections_{0};
-    BackPlan agreed_{}; /* the frontend's nodes, when it connected */
+    std::optional<BackPlan> agreed_{}; /* the frontend's nodes, when it connected */
     uint16_t handle_{0};
 };
 
