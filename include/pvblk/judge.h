@@ -12,7 +12,8 @@
  *
  * If a fault plan lies about a node, the frontend is judged by the lie: it may
  * believe what the backend says. A request that fails because of a fault is
- * nobody's breach.
+ * nobody's breach. After a plan has shown a false producer or overwritten a
+ * request, no request of that ring is judged until the next connection.
  *
  * The clauses are those of docs/protocol.rst. The table below has the ones that
  * a backend can see.
@@ -138,7 +139,9 @@ public:
      * looks in a row have to see the same thing. Not from inside another call. */
     void look();
     /* Grants of the last connection that the backend could still map. 0 while a
-     * connection is up. A frontend may end its grants soon after it is Closed. */
+     * connection is up. A frontend may end its grants soon after it is Closed. The
+     * ports have to map a page at the same address each time: a grant that
+     * leads elsewhere is a later one. */
     uint32_t grants_left();
 
     const JudgeRecord &record(JudgeRule rule) const;

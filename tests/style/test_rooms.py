@@ -16,7 +16,7 @@ DESIGN = paths.ROOT / "docs" / "design.rst"
 CORE = paths.ROOT / "hw" / "xen-pvblk" / "core"
 PROVIDERS = paths.ROOT / "providers"
 INCLUDE = paths.ROOT / "include"
-FOLDERS = ("proto", "front", "back", "fault", "virtio", "c", "loopback", "linux")
+FOLDERS = ("proto", "front", "back", "fault", "judge", "virtio", "c", "loopback", "linux")
 
 
 @dataclass

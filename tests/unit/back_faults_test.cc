@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -1307,6 +1308,81 @@ TEST(BackInCServing, RefusalArrivesWithItsClause)
     auto id = [](const WireRequest &r) { return std::to_string(r.id.value); };
     EXPECT_EQ(told, (std::vector<std::string>{"0 " + id(far) + " 0 -1 blkif:range 9000",
                                               "1 " + id(strange) + " 99 -2 blkif:op 99"}));
+}
+
+/* c/back.h, pvblk_back_judgement() — none without a judge. */
+TEST(BackInCServing, JudgementHasAFieldForEachClauseSeen)
+{
+    using Fields = std::map<std::string, std::string>;
+    for (bool wanted : {true, false}) {
+        Rig rig;
+        rig.oracle_matters = false;
+        RigFront f(rig);
+        rig.back->vanish();
+        pvblk_back_config config;
+        pvblk_back_defaults(&config);
+        EXPECT_FALSE(config.judge);
+        config.judge = wanted;
+        config.frontend_path = rig.hub.config.frontend_path.c_str();
+        config.backend_path = rig.hub.config.backend_path.c_str();
+        pvblk_back_ops ops = connected_ops();
+        static std::set<pvblk_back_seen_kind> seen;
+        static std::string broken;
+        seen.clear();
+        broken.clear();
+        ops.seen = [](void *, const pvblk_back_seen *w) {
+            seen.insert(w->kind);
+            if (w->kind == PVBLK_BACK_SEEN_BROKEN)
+                broken = std::string(w->clause) + " " + w->text + " " + std::to_string(w->value);
+        };
+        char why[256];
+        pvblk_back *back = pvblk_back_new(&config, &ops, &rig.hub, why, sizeof why);
+        rig.hub.back.event = [back](uint32_t queue) { pvblk_back_event(back, queue); };
+        pvblk_back_publish(back);
+        for (const char *state : {"3", "4"}) {
+            f.node("state", state);
+            pvblk_back_store_changed(back);
+        }
+        EXPECT_EQ(f.ask(f.request(Op::Read, 9000)), kError);
+        Fields fields;
+        auto judgement = [&] {
+            fields.clear();
+            pvblk_back_look(back);
+            pvblk_back_judgement(
+                back,
+                [](void *o, const pvblk_field *field) {
+                    (*static_cast<Fields *>(o))[field->name] =
+                        field->kind == pvblk_field::PVBLK_FIELD_TEXT
+                            ? field->text
+                            : std::to_string(field->number);
+                },
+                &fields);
+        };
+        judgement();
+        if (wanted) {
+            EXPECT_EQ(fields["blkif:range"],
+                      "BROKEN 1 of 1: a request begins beyond the end of the "
+                      "disk (value 9000)");
+            EXPECT_EQ(fields["blkif:protocol"], "kept 1");
+            EXPECT_EQ(fields["connections"], "1");
+            EXPECT_EQ(fields["grants-left"], "0");
+            EXPECT_EQ(fields.count("blkif:gref"), 1u);
+            EXPECT_EQ(fields.count("blkif:read-only"), 0u) << "nobody tried";
+            EXPECT_EQ(seen.size(), 4u);
+            EXPECT_EQ(broken, "blkif:range a request begins beyond the end of the disk 9000");
+            for (const char *state : {"5", "6"}) {
+                f.node("state", state);
+                pvblk_back_store_changed(back);
+            }
+            judgement();
+            EXPECT_EQ(fields["grants-left"], "1") << "the ring's";
+        } else {
+            EXPECT_TRUE(fields.empty());
+            EXPECT_TRUE(seen.empty());
+        }
+        rig.hub.detach_back();
+        pvblk_back_free(back);
+    }
 }
 
 /* ---- the end of a plan ---------------------------------------------------------------- */
