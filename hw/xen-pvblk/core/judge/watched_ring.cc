@@ -102,11 +102,11 @@ void WatchedRing::check_event(RingIndex i)
 }
 
 /* Changes with any request that waits. The frontend does not change those. */
-uint64_t WatchedRing::untaken() const
+uint64_t WatchedRing::untaken(uint32_t most) const
 {
     uint64_t sum = 0;
     uint32_t waiting = load(SringField::ReqProd) - taken_;
-    for (uint32_t i = 0; i < waiting && waiting <= queue_->area().entries(); i++) {
+    for (uint32_t i = 0; i < std::min(waiting, most) && waiting <= queue_->area().entries(); i++) {
         WireRequest r = queue_->area().get_request(taken_ + i);
         for (uint64_t part : {r.id.value, uint64_t(r.op), r.sector, uint64_t(r.nr_segments)})
             sum = sum * 31 + part;
@@ -114,11 +114,11 @@ uint64_t WatchedRing::untaken() const
     return sum;
 }
 
-void WatchedRing::yield()
+void WatchedRing::yield(uint32_t requests)
 {
     if (queue_)
         before_ = {load(SringField::RspProd), load(SringField::RspEvent), load(SringField::ReqProd),
-                   untaken()};
+                   requests, untaken(requests)};
 }
 
 void WatchedRing::resume()
@@ -132,7 +132,7 @@ void WatchedRing::resume()
     if (RingIndex now = load(SringField::ReqProd); now != before_.req_prod)
         strange_prod_ = now;
     else
-        forged_ |= untaken() != before_.untaken;
+        forged_ |= untaken(before_.requests) != before_.untaken;
 }
 
 /* ---- requests ------------------------------------------------------------------------ */

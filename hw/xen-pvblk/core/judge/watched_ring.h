@@ -24,8 +24,10 @@ public:
     void loaded(SringField field, RingIndex i);
     /* The backend meant to store `i`; a fault plan may have stored another index. */
     void stored(SringField field, RingIndex i);
-    /* Before and after a call in which a fault plan may write to the shared area. */
-    void yield();
+    /* Before and after a call in which a fault plan may write to the shared area:
+     * indices, and the first requests that wait. Responses come to be in a row, so
+     * those that reach the requests meet the first one. */
+    void yield(uint32_t requests = 1);
     void resume();
 
     void take(Offers &offers, const WireRequest &wire, uint16_t handle);
@@ -54,7 +56,7 @@ private:
     void check_offered(Offers &offers, const WireRequest &wire);
     void check_id(RequestId id);
     void check_loss(Op op);
-    uint64_t untaken() const;
+    uint64_t untaken(uint32_t most) const;
 
     JudgeRecords &records_;
     HookedQueue *queue_{nullptr};
@@ -78,7 +80,8 @@ private:
     /* ---- a fault plan's work */
     struct Shared {
         RingIndex rsp_prod{}, rsp_event{}, req_prod{};
-        uint64_t untaken{0};
+        uint32_t requests{0};
+        uint64_t untaken{0}; /* of so many requests */
     };
     Shared before_{};
     /* Values that the frontend did not write. */

@@ -76,24 +76,16 @@ void Watcher::ended()
     back_ = nullptr;
 }
 
-template <class Call>
-auto Watcher::yield(Call call)
-{
-    for (WatchedRing &r : rings_)
-        r.yield();
-    auto result = call();
-    for (WatchedRing &r : rings_)
-        r.resume();
-    return result;
-}
-
+/* A plan may rewrite any old response, and with it the request that came to its place. */
 void Watcher::later()
 {
-    if (next_)
-        yield([this] {
-            next_->later();
-            return true;
-        });
+    if (!next_)
+        return;
+    for (WatchedRing &r : rings_)
+        r.yield(UINT32_MAX);
+    next_->later();
+    for (WatchedRing &r : rings_)
+        r.resume();
 }
 
 bool Watcher::publish_node(std::string_view name, const std::optional<std::string> &honest)
@@ -154,7 +146,14 @@ bool Watcher::tick(std::string_view what)
 {
     if (what == "store")
         read_state();
-    return next_ && yield([&] { return next_->tick(what); });
+    if (!next_)
+        return false;
+    for (WatchedRing &r : rings_)
+        r.yield();
+    bool ignored = next_->tick(what);
+    for (WatchedRing &r : rings_)
+        r.resume();
+    return ignored;
 }
 
 /* ---- the frontend's nodes ---------------------------------------------------------- */
@@ -330,7 +329,12 @@ bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireRes
 {
     if (JudgeListener *l = records_.listener())
         l->response(queue.index(), rsp.id, rsp.op, rsp.status);
-    return next_ && yield([&] { return next_->respond(queue, wire, rsp); });
+    if (!next_)
+        return false;
+    ring(queue).yield();
+    bool done = next_->respond(queue, wire, rsp);
+    ring(queue).resume();
+    return done;
 }
 
 bool Watcher::put_response(HookedQueue &queue, const WireResponse &rsp)

@@ -62,9 +62,6 @@ public:
 
 private:
     WatchedRing &ring(HookedQueue &queue) { return rings_[queue.index()]; }
-    /* Runs the next hooks where a fault plan may write to the rings. */
-    template <class Call>
-    auto yield(Call call);
     void read_state();
     void note_use();
     void check_nodes();
