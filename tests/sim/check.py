@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The simulator is itself under test: a seed is always the same run, and each oracle can fail.
 
-    check.py again PVBLK_SIM       the same seeds are the same runs, in one process or in several
+    check.py again PVBLK_SIM       the same seeds are the same runs, in one process or in several, and the same plans
     check.py canaries PVBLK_SIM    each oracle finds the lie that is meant for it
 """
 
@@ -41,6 +41,9 @@ def again(program):
     # The hash is put together from those of the processes.
     if sums[0].rpartition(";")[0] != sums[2].rpartition(";")[0]:
         sys.exit("runs depend on their processes")
+    plans = [play(program, "--plan", seed) for seed in (7, 7, 8)]
+    if plans[0] != plans[1] or plans[0] == plans[2] or not plans[0][1].startswith(("seed ", "at ")):
+        sys.exit(f"a seed's plan is not its own: {plans}")
 
 
 def canaries(program):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulator's command line: many seeds, and what they met. See scene.h. */
+#include "plan_maker.h"
 #include "scene.h"
 
 #include "support/counting_new.h"
@@ -23,7 +24,7 @@ struct Words {
     uint64_t first{0}, seeds{1000};
     uint32_t jobs{1};
     Canary canary{Canary::None};
-    bool fresh{false}, show{false}, all{false};
+    bool fresh{false}, show{false}, all{false}, plan{false};
 };
 
 constexpr const char *kHelp =
@@ -34,6 +35,7 @@ constexpr const char *kHelp =
     "  --seed S       this one alone\n"
     "  --fresh        begin at a random seed, which is printed\n"
     "  --show         each step, on stdout\n"
+    "  --plan S       no run: print the fault plan that this seed makes\n"
     "  --jobs N       processes (1)\n"
     "  --all          the seeds have to meet everything that can be met: all\n"
     "                 faults, all rare states, each cell of the table\n"
@@ -64,6 +66,8 @@ std::optional<Words> read_words(int argc, char **argv)
             w.first = number();
         else if (word == "--seed")
             w.first = number(), w.seeds = 1;
+        else if (word == "--plan")
+            w.first = number(), w.plan = true;
         else if (word == "--jobs")
             w.jobs = static_cast<uint32_t>(std::max(number(), 1ull));
         else if (word == "--canary") {
@@ -179,6 +183,11 @@ int main(int argc, char **argv)
     if (!words) {
         std::fputs(kHelp, argc == 2 && !std::strcmp(argv[1], "--help") ? stdout : stderr);
         return argc == 2 && !std::strcmp(argv[1], "--help") ? 0 : 2;
+    }
+    if (words->plan) {
+        Random random(words->first);
+        std::fputs(make_plan(random).c_str(), stdout);
+        return 0;
     }
     auto number = [](uint64_t n) { return static_cast<unsigned long long>(n); };
     if (words->fresh) /* now, as a crash says nothing */
