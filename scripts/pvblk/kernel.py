@@ -47,17 +47,46 @@ class Kernel:
         if any(name.startswith("virtio_") for name in wanted):
             # No symbol of it is used, but devices are found by it.
             wanted.insert(0, "virtio_pci")
-        return list(dict.fromkeys(file for name in wanted for file in self._with_dependencies(name)))
+        return _load_order(self.folder, next(self.modules.iterdir()).name, wanted,
+                           f"Correct the name, or add its folder to KEPT in {paths.shown(__file__)}")
 
-    def _with_dependencies(self, name):
-        version = next(self.modules.iterdir()).name
-        # This machine's own settings are not the guest's.
-        answer = subprocess.run(["/sbin/modprobe", "--dirname", self.folder, "--set-version", version, "--config",
-                                 "/dev/null", "--show-depends", name], capture_output=True, text=True)
-        if answer.returncode:
-            raise ui.Problem(f"{self.package}: {answer.stderr.strip()}. Correct the name, or add its folder to KEPT in "
-                             + paths.shown(__file__))
-        return [Path(line.split()[1]) for line in answer.stdout.splitlines() if line.startswith("insmod ")]
+
+def _load_order(folder, version, wanted, advice):
+    return list(dict.fromkeys(file for name in wanted for file in _with_dependencies(folder, version, name, advice)))
+
+
+def _with_dependencies(folder, version, name, advice):
+    # This machine's own settings are not the guest's.
+    answer = subprocess.run(["/sbin/modprobe", "--dirname", folder, "--set-version", version, "--config", "/dev/null",
+                             "--show-depends", name], capture_output=True, text=True)
+    if answer.returncode:
+        raise ui.Problem(f"kernel {version}: {answer.stderr.strip()}. {advice}")
+    return [Path(line.split()[1]) for line in answer.stdout.splitlines() if line.startswith("insmod ")]
+
+
+class Foreign:
+    """A bzImage of the user's, with the modules that are installed for it; without those, all is built in."""
+
+    def __init__(self, image):
+        self.image = image
+        with open(image, "rb") as file:
+            head = file.read(0x238)
+            file.seek(int.from_bytes(head[0x20E:0x210], "little") + 0x200)
+            self.version = file.read(256).partition(b"\0")[0].decode(errors="replace").partition(" ")[0]
+        self.architecture = "amd64" if head[0x236] & 1 else "i386"
+        trees = [folder for folder in (image.parent, Path("/")) if (folder / "lib" / "modules" / self.version).is_dir()]
+        self.folder = trees[0] if self.version and trees else None
+
+    def load_order(self, wanted):
+        if not self.folder:
+            return []
+        return _load_order(self.folder, self.version, wanted, "Build the kernel with it, or give an initrd of your own")
+
+
+def is_linux(path):
+    """A bzImage says so at 0x202."""
+    with open(path, "rb") as file:
+        return file.read(0x206)[0x202:] == b"HdrS"
 
 
 CLOUD = Kernel("cloud", "Debian 13's cloud kernel", "linux-image-cloud-amd64", "amd64", archive.SUITES)
