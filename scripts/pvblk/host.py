@@ -28,6 +28,8 @@ STYLE = ["clang-format-19", "reuse"]
 REPORTS = ["perl", "jq", "libxml2-utils", "python3-junitparser", "chromium"]
 CHECK = ["e2fsprogs"]
 GRUB = ["e2fsprogs", "dosfstools", "mtools"]
+# For a disk that a PC boots from.
+GRUB_DISK = ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "dosfstools", "mtools"]
 
 _updated = False
 

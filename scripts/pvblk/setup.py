@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from . import core, coverage, firmware, freestanding, grub, guesttools, host, kernel, nested, qemu, qtest, ui, \
-    unmended, xenhost
+from . import core, coverage, firmware, freestanding, grub, grubdisk, guesttools, host, kernel, nested, qemu, qtest, \
+    uefi, ui, unmended, xenhost
 
 # None for a step that is done, what it failed with for others.
 _outcome = {}
@@ -87,6 +87,8 @@ STEPS = {
     "real-xen": _real_xen,
     "freestanding": _freestanding,
     "firmware": firmware.ensure,
+    "uefi": uefi.ensure,
+    "grub-disk": grubdisk.ensure,
     "debugger": lambda: host.ensure(host.DEBUGGER),
 }
 
