@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from . import clean, conformance, core, coverage, demo, fuzz, lock, paths, qemusource, realxen, runqemu, setup, sim, \
-    tests, ui, xenhost
+    tests, tryguest, ui, xenhost
 
 HELP = """\
 xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk. No Xen and no KVM needed.
@@ -25,6 +25,8 @@ More:
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
   ./pvblk conformance              the clauses of blkif that backends break: QEMU's, ours, Linux's, yours, side by side;
                                    ./pvblk conformance --help has the rest
+  ./pvblk try --kernel vmlinuz     your kernel or image as a Xen guest, on a backend that judges its frontend;
+                                   ./pvblk try --help has the rest
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
   ./pvblk coverage --update        measure the unit tests' coverage of the core, and write it to tests/coverage.toml
   ./pvblk sim --seeds 1000000      the simulator for more seeds than the tests have, with a count of what happened
@@ -122,6 +124,11 @@ def command_conformance(words):
         return conformance.command(words)
 
 
+def command_try(words):
+    with lock.build_folder() as all_is_built:
+        return tryguest.command(words, all_is_built)
+
+
 def command_fuzz(words):
     minutes = take_option(words, "--minutes") or "1"
     if not words or words[0] not in fuzz.TARGETS:
@@ -178,8 +185,8 @@ def command_clean(words):
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
-            "coverage": command_coverage, "conformance": command_conformance, "fuzz": command_fuzz, "sim": command_sim,
-            "qemu": command_qemu, "real-xen": command_real_xen, "clean": command_clean}
+            "coverage": command_coverage, "conformance": command_conformance, "try": command_try, "fuzz": command_fuzz,
+            "sim": command_sim, "qemu": command_qemu, "real-xen": command_real_xen, "clean": command_clean}
 
 
 def interrupt(number, frame):
@@ -195,7 +202,7 @@ def main(words):
         return 0 if words else 2
     if words[0] not in COMMANDS:
         return usage(f"{words[0]} is not a command")
-    if words[0] not in ("qemu", "sim", "real-xen", "conformance") and ("--help" in words or "-h" in words):
+    if words[0] not in ("qemu", "sim", "real-xen", "conformance", "try") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0
     try:
