@@ -27,6 +27,12 @@ std::array<uint32_t, kVerdicts> count(const Run &run)
     return n;
 }
 
+/* The subject lives, and did wrong. */
+bool is_failure(Verdict v)
+{
+    return v == Verdict::Fail || v == Verdict::Corrupt || v == Verdict::Leak;
+}
+
 bool good(Verdict v)
 {
     return v == Verdict::Pass || v == Verdict::Deviation || v == Verdict::Skip;
@@ -182,7 +188,7 @@ std::string outcome(const CaseResult &r)
         return "";
     if (r.verdict == Verdict::Skip)
         return "      <skipped message=\"" + xml(r.why) + "\"/>\n";
-    const char *kind = r.verdict == Verdict::Fail ? "failure" : "error";
+    const char *kind = is_failure(r.verdict) ? "failure" : "error";
     std::string text;
     for (const Happening &h : r.happened)
         text += xml(std::to_string(h.at.count()) + " us: " + h.what) + "\n";
@@ -203,7 +209,8 @@ std::string junit(const Run &run)
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
     out += "  <testsuite name=\"blkif-conformance " + xml(run.subject) + "\" tests=\"" +
            std::to_string(run.results.size()) + "\" failures=\"" +
-           std::to_string(of(Verdict::Fail)) + "\" errors=\"" +
+           std::to_string(of(Verdict::Fail) + of(Verdict::Corrupt) + of(Verdict::Leak)) +
+           "\" errors=\"" +
            std::to_string(of(Verdict::Wedged) + of(Verdict::Crash) + of(Verdict::Inconclusive)) +
            "\" skipped=\"" + std::to_string(of(Verdict::Skip)) + "\" time=\"" + seconds(total) +
            "\" timestamp=\"" + xml(run.date.substr(0, 19)) + "\">\n";

@@ -362,7 +362,7 @@ def matrix(files):
         row = [results.get(id) for _, results in runs]
         if any(result and result["verdict"] not in ("PASS", "SKIP") for result in row):
             yield f"{id:43} " + "".join(f"{cell(result):{width}}" for result, width in zip(row, widths))
-    for verdict in ("PASS", "FAIL", "DEVIATION", "SKIP", "WEDGED", "CRASH", "INCONCLUSIVE"):
+    for verdict in ("PASS", "FAIL", "DEVIATION", "SKIP", "WEDGED", "CRASH", "CORRUPT", "LEAK", "INCONCLUSIVE"):
         counts = [sum(result["verdict"] == verdict for result in results.values()) for _, results in runs]
         if any(counts):
             yield f"{verdict:44}" + "".join(f"{count:<{width}}" for count, width in zip(counts, widths))

@@ -16,9 +16,10 @@ HEAD = {"format": "blkif-conformance/1", "subject": "xen-disk", "version": "10.0
         "date": "2026-11-29T20:00:00Z", "command": "blkif-conformance --vbd 51712", "planned": 0}
 KEYS = ("id", "verdict", "clause", "level", "class", "what", "expected", "seen", "why", "deviation", "ms", "happened")
 # Verdict -> the program's exit code for a run with nothing else.
-CODES = {"PASS": 0, "FAIL": 1, "DEVIATION": 0, "SKIP": 77, "WEDGED": 4, "CRASH": 4, "INCONCLUSIVE": 3}
+CODES = {"PASS": 0, "FAIL": 1, "DEVIATION": 0, "SKIP": 77, "WEDGED": 4, "CRASH": 4, "CORRUPT": 1, "LEAK": 1,
+         "INCONCLUSIVE": 3}
 JUNIT = {"PASS": [], "FAIL": ["Failure"], "DEVIATION": [], "SKIP": ["Skipped"], "WEDGED": ["Error"], "CRASH": ["Error"],
-         "INCONCLUSIVE": ["Error"]}
+         "CORRUPT": ["Failure"], "LEAK": ["Failure"], "INCONCLUSIVE": ["Error"]}
 # Each ends, or opens, something in one of the formats.
 HOSTILE = ["\"'`\\", "]]>", "</script><script>alert(1)</script>", "<!-- <script>", "<img src=x onerror=alert(1)>",
            "a\nnot ok 9 - b\n", "# SKIP x", "\x00\x01\x1b[31m\x7f", "\ufffe\uffff\u2028\u2029\u202e", "&amp;&#0;",
@@ -301,13 +302,13 @@ def test_page(chromium, page):
     cells = chromium.value("[...document.querySelectorAll('tr.case')].map(r => [...r.querySelectorAll('.v')]"
                            ".map(v => v.textContent))")
     assert cells == [[verdict, other] for verdict, other in zip(CODES, [
-        "PASS", "PASS", "not run", "SKIP", "WEDGED", "CRASH", "INCONCLUSIVE"])]
+        "PASS", "PASS", "not run", "SKIP", "WEDGED", "CRASH", "CORRUPT", "LEAK", "INCONCLUSIVE"])]
     assert chromium.complaints == [] and chromium.requests == [f"file://{page}"]
 
 
 @pytest.mark.claim("conformance/page-filter", "the page's address keeps its filter and its open cases")
 @pytest.mark.parametrize(("fragment", "left"), [
-    ("verdict=CRASH", names("CRASH")), ("verdict=unexpected", names("FAIL", "WEDGED", "CRASH", "INCONCLUSIVE")),
+    ("verdict=CRASH", names("CRASH")), ("verdict=unexpected", names("FAIL", "WEDGED", "CRASH", "CORRUPT", "LEAK", "INCONCLUSIVE")),
     ("differ=1", names("FAIL", "DEVIATION")), ("q=case of wedged", names("WEDGED")), ("area=ring", []),
     ("level=MUST&class=hostile&verdict=FAIL", names("FAIL"))])
 def test_page_filter(chromium, page, fragment, left):
