@@ -133,14 +133,14 @@ def test_seeds(name, monkeypatch):
 @pytest.mark.claim("command/try-{what}", "./pvblk try: {what} is refused with a sentence before anything boots")
 @pytest.mark.needs("qemu", "firmware")
 @pytest.mark.parametrize(("what", "words", "sentence"), [
-    ("no kernel", [], "name one of --kernel and --image"),
-    ("a missing file", ["--kernel", "/nowhere"], "--kernel /nowhere: No such file or directory"),
-    ("a text file", ["--kernel", __file__], "neither a bzImage nor an ELF file"),
-    ("an unknown word", ["--kernel", LINUX, "--turbo"], "try does not take --turbo"),
-    ("no number", ["--kernel", LINUX, "--memory", "ten"], "--memory ten is not a whole number above 0"),
-    ("a word of an image", ["--kernel", LINUX, "--uefi"], "--uefi is for --image"),
-    ("two plans", ["--kernel", LINUX, "--seed", "1", "--faults", __file__], "each make a plan"),
-], ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
+    ("no-kernel", [], "name one of --kernel and --image"),
+    ("a-missing-file", ["--kernel", "/nowhere"], "--kernel /nowhere: No such file or directory"),
+    ("a-text-file", ["--kernel", __file__], "neither a bzImage nor an ELF file"),
+    ("an-unknown-word", ["--kernel", LINUX, "--turbo"], "try does not take --turbo"),
+    ("no-number", ["--kernel", LINUX, "--memory", "ten"], "--memory ten is not a whole number above 0"),
+    ("a-word-of-an-image", ["--kernel", LINUX, "--uefi"], "--uefi is for --image"),
+    ("two-plans", ["--kernel", LINUX, "--seed", "1", "--faults", __file__], "each make a plan"),
+])
 def test_bad_words(tried, what, words, sentence):
     status, said = tried(*words)
     assert status == 2 and sentence in said and len(said.splitlines()) == 1, said
