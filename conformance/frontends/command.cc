@@ -18,7 +18,8 @@ void play_our_front(const std::vector<const Scenario *> &scenarios,
                 [shape](LoopbackHub &hub) { return make_our_front(hub, shape); },
                 policy_of(shape),
                 {{"virtual-device", "51712"}, {"device-type", "disk"}},
-                {}};
+                {},
+                true};
             Facts f = play(*s, frontend);
             f.id += shape_suffix(shape);
             ended(verdict(*s, f));

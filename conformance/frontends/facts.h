@@ -32,6 +32,7 @@ struct Facts {
     bool gave_up{false}; /* the frontend closed by itself, or never had a disk */
     std::string died{};  /* the frontend's last words */
     std::string said{};  /* of an error */
+    std::string amiss{}; /* of what it told its users, or did beside its I/O */
     bool closed{true};   /* at the end, when it was told to */
     uint32_t grants_left{0};
     std::optional<bool> again{};     /* it connected once more, and served */

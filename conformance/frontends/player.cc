@@ -16,9 +16,12 @@ namespace
 {
 
 constexpr uint64_t kSectors = 8192; /* of 512 bytes: 4 MiB */
-/* Of one call: in sectors of 4096 bytes, so that each disk can have them. */
+/* Places for one call each, in units. Where there is room for it, a call leaves out the first
+ * sector: it begins and ends at different places of a page. */
 constexpr uint32_t kSizes[] = {1, 8, 32, 100};
 constexpr uint64_t kUnit = 4096;
+/* Units that are discarded, behind all that is read; the first one is not aligned. */
+constexpr uint64_t kDiscarded = 8;
 
 /* Different in each word and each round. */
 void fill(std::span<std::byte> data, uint64_t byte, uint32_t round)
@@ -61,6 +64,15 @@ public:
 private:
     bool prepare();
     void use(uint32_t round);
+    bool use(const FrontDisk &disk, uint64_t byte, size_t bytes, uint32_t round);
+    void flush();
+    void discard(const FrontDisk &disk);
+    void check_disk(const FrontDisk &disk);
+    void check_content();
+    void check_grants();
+    void amiss(std::string what);
+    bool is_honest() const { return scenario_.about.kind != Kind::Hostile; }
+    uint64_t bytes() const { return hub_.storage.data.size(); }
     void call(Ended ended, bool ought_to_fail = false);
     bool going() const { return facts_.died.empty() && !facts_.hung && !given_up_; }
     bool idle();
@@ -77,6 +89,7 @@ private:
     BackJudge judge_{faults_.hooks()};
     std::unique_ptr<BlockBack> back_{};
     std::unique_ptr<InProcess> front_{};
+    std::vector<std::byte> content_{}; /* that the disk has to have */
     Facts facts_{};
     bool given_up_{false}, plan_over_{false};
 };
@@ -111,7 +124,7 @@ bool Player::prepare()
         hub_.put_node(hub_.config.frontend_path + "/" + name, value);
     for (const auto &[name, value] : frontend_.back_nodes)
         hub_.put_node(hub_.config.backend_path + "/" + name, value);
-    hub_.storage.data = first_content();
+    content_ = hub_.storage.data = first_content();
     hub_.storage.defer = scenario_.pace != Pace::AtOnce;
     faults_.obey(std::move(plan.value()));
     make_back();
@@ -158,39 +171,129 @@ void Player::call(Ended ended, bool ought_to_fail)
         facts_.said = ended.said;
 }
 
-/* Writes, flushes, reads back. Everything lies within the first MiB. */
+void Player::amiss(std::string what)
+{
+    if (facts_.amiss.empty())
+        facts_.amiss = std::move(what);
+}
+
+void Player::check_disk(const FrontDisk &disk)
+{
+    if (disk.sector_size != config_.sector_size)
+        amiss("it shows sectors of " + std::to_string(disk.sector_size) + " bytes");
+    if (frontend_.strict && disk.sectors * disk.sector_size != bytes())
+        amiss("it shows a disk of " + std::to_string(disk.sectors * disk.sector_size) +
+              " bytes, which has " + std::to_string(bytes()));
+    if (disk.read_only != config_.read_only)
+        amiss(disk.read_only ? "it shows a disk as read-only that is not"
+                             : "it shows a read-only disk as writable");
+}
+
+/* Writes, flushes, reads back: within the first MiB, and at the end of the disk. */
 void Player::use(uint32_t round)
 {
     FrontDisk disk = front_->disk();
-    std::vector<std::byte> data, back;
     uint64_t byte = 0;
+    if (going() && is_honest())
+        check_disk(disk);
     for (uint32_t size : kSizes) {
-        data.resize(size * kUnit);
-        back.assign(data.size(), std::byte{});
-        uint64_t sector = byte / disk.sector_size;
-        if (byte + data.size() > disk.sectors * disk.sector_size)
+        uint64_t skip = size == 1 ? 0 : disk.sector_size;
+        if (byte + size * kUnit > disk.sectors * disk.sector_size ||
+            !use(disk, byte + skip, size * kUnit - skip, round))
             return;
-        fill(data, byte, config_.read_only ? 0 : round);
-        if (going())
-            call(front_->write(sector, data), config_.read_only);
-        if (going() && !config_.read_only)
-            if (auto ended = front_->flush())
-                call(*ended);
-        if (!going())
-            return;
-        uint32_t errors = facts_.errors;
-        Ended ended = front_->read(sector, back);
-        if (ended.what == Ended::Okay && back != data && !errors)
-            facts_.wrong++;
-        else
-            call(ended);
-        byte += data.size();
+        byte += size * kUnit;
     }
-    if (!going() || config_.read_only)
+    if (is_honest() && frontend_.strict) {
+        if (!use(disk, bytes() - kUnit, kUnit, round))
+            return;
+        std::vector<std::byte> beyond(disk.sector_size);
+        call(front_->read(disk.sectors, beyond), true);
+    }
+    if (going() && !config_.read_only)
+        discard(disk);
+    if (going() && is_honest() && !facts_.errors)
+        check_content();
+}
+
+/* False: there is nothing more to do. */
+bool Player::use(const FrontDisk &disk, uint64_t byte, size_t bytes, uint32_t round)
+{
+    std::vector<std::byte> data(bytes), back(bytes);
+    fill(data, byte, config_.read_only ? 0 : round);
+    if (going())
+        call(front_->write(byte / disk.sector_size, data), config_.read_only);
+    if (byte + bytes <= content_.size() && !config_.read_only)
+        std::copy(data.begin(), data.end(), content_.begin() + static_cast<std::ptrdiff_t>(byte));
+    if (going() && !config_.read_only)
+        flush();
+    if (!going())
+        return false;
+    uint32_t errors = facts_.errors;
+    Ended ended = front_->read(byte / disk.sector_size, back);
+    if (ended.what == Ended::Okay && back != data && !errors)
+        facts_.wrong++;
+    else
+        call(ended);
+    return going();
+}
+
+void Player::flush()
+{
+    uint64_t before = hub_.storage.flushes;
+    auto ended = front_->flush();
+    if (!ended)
         return;
-    /* Behind all that is read. */
-    if (auto ended = front_->discard(disk.sectors / 2, kUnit / disk.sector_size))
-        call(*ended);
+    bool has_cache = config_.flush || config_.barrier;
+    if (ended->what == Ended::Okay && is_honest() && frontend_.strict && has_cache &&
+        hub_.storage.flushes == before)
+        amiss("it says that it has flushed the disk, and has not");
+    call(*ended);
+}
+
+void Player::discard(const FrontDisk &disk)
+{
+    uint64_t from = bytes() / 2 + kUnit, sectors = kDiscarded * kUnit;
+    size_t before = hub_.storage.discards.size();
+    auto ended = front_->discard(from / disk.sector_size, sectors / disk.sector_size);
+    if (!ended)
+        return;
+    call(*ended);
+    if (!is_honest())
+        return;
+    uint64_t granule =
+        parse_decimal(hub_.node(config_.backend_path + "/discard-granularity")).value_or(0);
+    if (frontend_.strict && ended->what == Ended::Okay && hub_.storage.discards.size() == before)
+        amiss("it says that it has discarded sectors, and has not");
+    for (size_t i = before; i < hub_.storage.discards.size(); i++) {
+        const RamStorage::Range &r = hub_.storage.discards[i];
+        uint64_t at = r.sector * kSectorSize, end = at + r.sectors * kSectorSize;
+        if (frontend_.strict && granule && at % granule)
+            amiss("it discards from the middle of a granule");
+        if (at < from || end > from + sectors)
+            return amiss("it discards sectors that nobody asked it to");
+        std::fill(content_.begin() + static_cast<std::ptrdiff_t>(at),
+                  content_.begin() + static_cast<std::ptrdiff_t>(end), std::byte{});
+    }
+}
+
+/* All of the disk: also where nobody wrote. */
+void Player::check_content()
+{
+    if (content_ != hub_.storage.data)
+        facts_.wrong++;
+}
+
+void Player::check_grants()
+{
+    const HubOracle &o = hub_.oracle;
+    if (!frontend_.strict)
+        return;
+    if (o.reused_while_mapped)
+        amiss("it grants a page again that the backend has mapped");
+    if (o.regrants || o.bad_revokes || o.bad_frames)
+        amiss("it makes mistakes with its grant table");
+    if (o.foreign_writes)
+        amiss("it writes nodes that are not its own");
 }
 
 void Player::act()
@@ -204,6 +307,7 @@ void Player::act()
         hub_.run();
         return;
     }
+    content_.resize(bytes());
     back_->resized();
     hub_.run();
 }
@@ -214,6 +318,7 @@ void Player::comes_back()
     faults_.obey({});
     hub_.storage.defer = false;
     hub_.storage.data.resize(kSectors * kSectorSize);
+    content_ = hub_.storage.data;
     if (back_->state() == XenbusState::Unknown)
         make_back();
     hub_.run();
@@ -226,7 +331,8 @@ void Player::comes_back()
     if (going() && !facts_.errors)
         use(3);
     bool good = going() && !facts_.errors && !facts_.wrong && facts_.ok > 4;
-    std::string said = facts_.said;
+    std::string said = facts_.said.empty() ? facts_.amiss : facts_.said;
+    good &= facts_.amiss.empty();
     if (going())
         (void)front_->stop();
     facts_ = std::move(first);
@@ -251,6 +357,9 @@ Facts Player::play()
     if (going()) {
         act();
         use(2);
+        if (scenario_.act == Act::Close && judge_.connections() == 1 &&
+            judge_.frontend_state() == XenbusState::Connected)
+            amiss("it does not follow when the backend asks to close");
     }
     hub_.run();
     facts_.connected = judge_.connections() != 0;
@@ -270,6 +379,7 @@ Facts Player::play()
         judge_.look();
         if (facts_.connected)
             facts_.grants_left = judge_.grants_left();
+        check_grants();
     }
     if (!facts_.fired)
         facts_.fired = faults_.plan().fired();

@@ -19,6 +19,9 @@ struct PlayedFrontend {
     FrontPolicy policy{}; /* how large the hub's pools have to be */
     /* Nodes of a toolstack that this frontend reads, relative to each end's directory. */
     std::map<std::string, std::string> front_nodes{}, back_nodes{};
+    /* It follows a resize, its flush and its discard reach the disk, and it makes no mistake
+     * with the grant table. */
+    bool strict{false};
 };
 
 Facts play(const Scenario &s, const PlayedFrontend &frontend);

@@ -56,6 +56,8 @@ void judge(const Scenario &s, const Facts &f, CaseResult &r)
     if (!(s.then & was))
         return end(r, was == kWaitsForEver || was == kWaits ? Verdict::Wedged : Verdict::Fail,
                    seen(f));
+    if (!f.amiss.empty())
+        return end(r, Verdict::Fail, f.amiss, "its users get what they ask for, and nothing else");
     if (s.about.kind != Kind::Hostile && !f.closed)
         return end(r, Verdict::Fail, "it does not close", "it is Closed when it was told to stop");
     if (f.grants_left && f.closed && !(s.traits & kKeepsPages))

@@ -6,5 +6,5 @@
 int main(int argc, char **argv)
 {
     using namespace pvblk::conformance;
-    return play_main({make_uboot, {}, {}, {}}, argc, argv);
+    return play_main({make_uboot, {}, {}, {}, false}, argc, argv);
 }
