@@ -238,10 +238,10 @@ class Guest:
         with self._monitor(f"QMP {commands[0][0]}", seconds) as monitor:
             return monitor.execute(commands, seconds)
 
-    def wait_event(self, name, seconds=60):
-        """Returns once QMP has told of the event, now or since the last time."""
+    def wait_event(self, name, seconds=60, **data):
+        """Returns once QMP has told of the event with this data, now or since the last time."""
         with self._monitor(f"event {name}") as monitor:
-            monitor.wait_event(name, seconds)
+            monitor.wait_event(name, seconds, data)
 
     @contextmanager
     def _monitor(self, what, seconds=60):

@@ -94,6 +94,8 @@ DEBIAN12 = Kernel("debian12", "Debian 12's kernel", "linux-image-amd64", "amd64"
 # The cloud kernel, of the same source, cannot be a domain 0.
 DEBIAN13 = Kernel("debian13", "Debian 13's kernel", "linux-image-amd64", "amd64", archive.SUITES)
 DEBIAN12_PAE = Kernel("debian12-pae", "Debian 12's 32-bit kernel", "linux-image-686-pae", "i386", archive.BOOKWORM)
+# The newest one that Debian's archive has.
+NEWEST = Kernel("newest", "the newest kernel in Debian's archive", "linux-image-cloud-amd64", "amd64", ("sid",))
 # As Xen guests.
 ALL = (CLOUD, DEBIAN12, DEBIAN12_PAE)
 
@@ -117,14 +119,17 @@ def ensure(which=CLOUD):
 
 
 def _newest(lists, package):
-    """The metapackage depends on the kernel of the day."""
+    """The metapackage depends on the kernel of the day, which comes in one package or, later, in several."""
     name = lists.depends(package, "linux-image-")
-    return [name] if name else None
+    if not name:
+        return None
+    parts = (lists.depends(name, beginning) for beginning in ("linux-binary-", "linux-modules-"))
+    return [name, *filter(None, parts)]
 
 
 def _keep(work, which):
     """Takes what guests use from an unpacked package."""
-    images = sorted(work.glob("boot/vmlinuz-*"))
+    images = sorted([*work.glob("boot/vmlinuz-*"), *work.glob("usr/lib/modules/*/vmlinuz")])
     trees = sorted([*work.glob("usr/lib/modules/*/kernel"), *work.glob("lib/modules/*/kernel")])
     if not images or not trees:
         raise ui.Problem(f"{which.package}: Debian's package contains no kernel or no modules")

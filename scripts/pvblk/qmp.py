@@ -58,10 +58,13 @@ class Monitor:
             return await asyncio.gather(*(self._client.execute(command, words) for command, words in commands))
         return self._wait(all_of_them(), seconds)
 
-    def wait_event(self, name, seconds):
-        """Returns once the event has come, now or since the last time; others before it are forgotten."""
+    def wait_event(self, name, seconds, data):
+        """Returns once the event with this data has come, now or since the last time; others before it are forgotten."""
+        def wanted(event):
+            return event["event"] == name and data.items() <= event.get("data", {}).items()
+
         async def event():
-            while (await self._client.events.get())["event"] != name:
+            while not wanted(await self._client.events.get()):
                 pass
         self._wait(event(), seconds)
 

@@ -51,6 +51,11 @@ def _guest_kernels():
     guesttools.ensure_kexec()
 
 
+def _newest_kernel():
+    ensure("guest")
+    kernel.ensure(kernel.NEWEST)
+
+
 def _real_xen():
     host.require_x86()
     firmware.ensure()
@@ -82,6 +87,7 @@ STEPS = {
     "qtests": _qtests,
     "guest": _guest,
     "guest-kernels": _guest_kernels,
+    "newest-kernel": _newest_kernel,
     "nested": _nested,
     "grub": grub.ensure,
     "real-xen": _real_xen,

@@ -43,6 +43,8 @@ void Blkfront::find_backend(const char *vbd)
         fail(frontend_, " names no backend");
     backend_domain_ =
         static_cast<domid_t>(xenstore.number(StorePath(frontend_, "backend-id").text, 0));
+    handle_ = static_cast<blkif_vdev_t>(
+        xenstore.number(StorePath(frontend_, "virtual-device").text, 0));
 }
 
 void Blkfront::allocate()
@@ -121,6 +123,7 @@ void Blkfront::stage(uint32_t slot, uint64_t sector, const Piece *pieces, uint32
     blkif_request entry{};
     entry.operation = request.operation;
     entry.nr_segments = static_cast<uint8_t>(nr_pieces);
+    entry.handle = handle_;
     entry.id = slot;
     entry.sector_number = sector;
     for (uint32_t i = 0; i < nr_pieces; i++) {

@@ -64,6 +64,7 @@ private:
     char frontend_[64]{};
     StoreText backend_{};
     domid_t backend_domain_{0};
+    blkif_vdev_t handle_{0};
 
     blkif_sring *ring_{nullptr};
     grant_ref_t ring_grant_{0};

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""A scenario of the conformance suite with a frontend in a running guest: our backend is plugged with the scenario's
+properties and plan, used, closed and unplugged. What came of it are facts.
+"""
+
+import re
+import time
+
+from . import contract, guest, images, qmp, ui, xenguest
+
+VBD, DISK, BACKEND = 51728, "xvdb", "judged"
+SIZE = 4 * images.MIB
+# Of one call: in pages, so that disks with sectors of any size can have them.
+PAGES = (1, 8, 32, 100)
+PER_PAGE = 8
+# For an answer, where the scenario lets the frontend wait: then the backend behaves, and the frontend has a chance more.
+SHORT, LONG = 4, 20
+CRASH = re.compile(r"BUG:|kernel BUG|Oops:|Kernel panic|general protection fault|KASAN:|UBSAN:|WARNING: CPU")
+PERIPHERAL = "/machine/peripheral"
+
+
+class Lost(Exception):
+    """The guest does as it is told no more."""
+
+
+class Gone(Exception):
+    """A fault plan took the backend away."""
+
+
+def property_of(machine, name, seconds=20):
+    """Of the backend."""
+    try:
+        return machine.qmp_in_a_row(("qom-get", {"path": f"{PERIPHERAL}/{BACKEND}", "property": name}), seconds=seconds)[0]
+    except ui.Problem as problem:
+        if isinstance(problem.__cause__, qmp.Refused) and "not found" in str(problem.__cause__):
+            raise Gone from problem
+        raise
+
+
+class Play:
+    """One scenario in a running guest. Who inherits says how the frontend gets and leaves the disk."""
+
+    disk = ""  # as the guest calls it
+    # Clauses that this guest does not let the backend see.
+    not_seen = ("frontend-state",)
+
+    def __init__(self, machine, scenario, folder):
+        self.machine, self.scenario = machine, scenario
+        self.facts = {"id": scenario["id"]}
+        self.counts = dict.fromkeys(("ok", "errors", "wrong"), 0)
+        self.bent = bool(scenario["plan"])
+        self.plan = folder / "plan"
+        self.config = dict(word.split("=") for word in scenario["config"].split(",") if word)
+        self.console_at = machine.console.stat().st_size
+
+    def run(self):
+        """The facts, and whether the guest is fit for another scenario."""
+        begin = time.monotonic()
+        fit = False
+        try:
+            self._plug(self.scenario["plan"])
+            self._use_and_close()
+            fit = self._unplug()
+        except Gone:
+            # Nobody can be asked any more what the frontend did; it has no disk.
+            self.facts.update({"connected": True, "gave-up": True, "fired": 1})
+            fit = not self.facts.get("hung") and self._part()
+        except Lost as lost:
+            self.facts.update({"answers": False, "said": str(lost)})
+        except ui.Problem as problem:
+            if self.machine.process.poll() is not None:
+                raise
+            self.facts["trouble"] = str(problem)
+        self._look_for_crash()
+        self.facts.update(self.counts, ms=int(1000 * (time.monotonic() - begin)))
+        return self.facts, fit and "died" not in self.facts
+
+    # ---- the backend
+
+    def _connect(self):
+        """Has the frontend meet the backend that was plugged; False if the guest gets no disk."""
+        return True
+
+    def _part(self):
+        """Whether the guest is fit for another disk after its backend has gone."""
+        return True
+
+    def _stop(self):
+        """Has the frontend leave the disk; False if that hangs for good."""
+        raise NotImplementedError
+
+    def _plug(self, plan):
+        self._qmp("block_resize", **{"node-name": "disk", "size": SIZE})
+        self.plan.write_text(plan + "\n")
+        read_only = self.config.get("read-only", "off") == "on"
+        drive = "fixed" if read_only or self.config.get("cdrom") == "on" else "disk"
+        self.read_only = drive == "fixed"
+        options = {name: value == "on" if value in ("on", "off") else int(value) for name, value in self.config.items()
+                   if name != "read-only"}
+        self._qmp("device_add", driver=xenguest.OURS, id=BACKEND, vdev=DISK, drive=drive, judge=True,
+                  faults=str(self.plan), **options)
+
+    def _qmp(self, command, **arguments):
+        # Names of properties may have an underscore; QMP's own have none.
+        return self.machine.qmp_in_a_row((command, arguments), seconds=20)[0]
+
+    def _property(self, name):
+        return property_of(self.machine, name)
+
+    def _behave(self):
+        """The backend is honest from now on."""
+        self.facts["fired"] = sum(self._property("fault-counters").values())
+        self._qmp("qom-set", path=f"{PERIPHERAL}/{BACKEND}", property="fault-plan", value="")
+        self.bent = False
+
+    # ---- the guest
+
+    def _tell(self, *words, seconds):
+        try:
+            return " ".join(self.machine.run(*words, seconds=seconds + 30)[1])
+        except ui.Problem as problem:
+            if self.machine.process.poll() is not None:
+                raise
+            raise Lost(str(problem)) from problem
+
+    def _patiently(self, *words):
+        """A command's answer; None if it hangs for good."""
+        patience = SHORT if self.bent else LONG
+        said = self._tell("within", patience, *words, seconds=patience)
+        if said == "hung" and self.bent and not self._crashes():
+            self._behave()
+            said = self._late()
+            self.facts["waited"] = said != "hung"
+        return None if said == "hung" else said
+
+    def _late(self):
+        """The answer that did not come in time. A guest that crashed meanwhile gives none."""
+        for _ in range(LONG // SHORT):
+            said = self._tell("late", SHORT, seconds=SHORT)
+            if said != "hung" or self._crashes():
+                break
+        return said
+
+    def _do(self, *words):
+        """I/O on the disk; False if it hangs for good."""
+        said = self._patiently("pattern", f"/dev/{self.disk}", *words)
+        if said is None:
+            self.facts["hung"] = True
+            return False
+        verdict = said.partition(" ")[0]
+        expected = self.read_only and words[0] == "write"
+        kind = {contract.OK: "ok", contract.WRONG: "wrong", contract.UNSUPPORTED: "ok"}.get(verdict, "errors")
+        if expected:
+            kind = {"errors": "ok", "ok": "wrong"}.get(kind, kind)
+        self.counts[kind] += 1
+        if kind == "errors" and "said" not in self.facts:
+            self.facts["said"] = said
+        return True
+
+    def _round(self, number, sizes=PAGES):
+        sector = 0
+        for pages in sizes:
+            count = pages * PER_PAGE
+            errors = self.counts["errors"]
+            steps = [contract.write(sector, count, number)] + ([] if self.read_only else ["flush"])
+            if not all(self._do(*step.split()) for step in steps):
+                return False
+            # What could not be written need not be there.
+            if self.counts["errors"] == errors:
+                seed = 0 if self.read_only else number
+                if not self._do(*contract.read(sector, count, seed).split()):
+                    return False
+            sector += count
+        if self.read_only:
+            return True
+        # Behind all that is read, and on a disk that shrank, too.
+        return self._do("discard", sum(PAGES) * PER_PAGE, PER_PAGE)
+
+    def _disk(self):
+        """Whether the disk comes; a backend that lies gets a second chance."""
+        patience = SHORT if self.bent else LONG
+        said = self._tell("disk", self.disk, patience, seconds=patience)
+        if said == "none" and self.bent and not self._closed():
+            self._behave()
+            said = self._tell("disk", self.disk, SHORT, seconds=SHORT)
+            self.facts["waited"] = said != "none"
+        return said != "none"
+
+    def _state(self):
+        return self._property("judgement").get("frontend-state")
+
+    def _closed(self):
+        return self._state() in ("Closing", "Closed", "Unknown")
+
+    def _use_and_close(self):
+        facts = self.facts
+        there = self._connect() and self._disk()
+        if there and self._round(1):
+            self._act()
+            self._round(2, PAGES[:3:2])
+        judgement = self._property("judgement")
+        facts["connected"] = judgement["connections"] > 0
+        facts["gave-up"] = facts["connected"] and not facts.get("hung") and \
+            judgement["frontend-state"] not in ("Connected", "Initialised")
+        if self.bent:
+            facts["fired"] = sum(self._property("fault-counters").values())
+        if not facts.get("hung") and self.scenario["act"] != "close":
+            self._close()
+        judgement = self._property("judgement")
+        facts["judgement"] = {name: text for name, text in judgement.items()
+                              if isinstance(text, str) and name not in self.not_seen}
+        if facts.get("closed"):
+            self._after_close(judgement)
+
+    def _act(self):
+        act = self.scenario["act"]
+        if act in ("grow", "shrink"):
+            self._qmp("block_resize", **{"node-name": "disk", "size": SIZE * 2 if act == "grow" else SIZE // 2})
+            time.sleep(0.3)
+
+    def _close(self):
+        if not self._stop():
+            self.facts["closed"] = False
+            return
+        for _ in range(50):
+            if self._closed() or self._state() == "Initialising":
+                break
+            time.sleep(0.1)
+        self.facts["closed"] = self._state() in ("Closed", "Unknown", "Initialising")
+
+    def _after_close(self, judgement):
+        """Of a frontend that closed as it was told."""
+
+    def _gone(self, device, seconds):
+        """Whether a device that is being unplugged leaves QEMU in time."""
+        try:
+            self.machine.wait_event("DEVICE_DELETED", seconds, device=device)
+        except ui.Problem:
+            if self.machine.process.poll() is not None:
+                raise
+            return False
+        return True
+
+    def _unplug(self):
+        """Whether the guest let the backend go."""
+        if self.facts.get("hung"):
+            return False
+        self._qmp("device_del", id=BACKEND)
+        if not self._gone(BACKEND, 10):
+            return False
+        if self.scenario["act"] == "close":
+            self.facts["gave-up"] = True
+        return True
+
+    # ---- the guest's end
+
+    def _told(self):
+        """Lines of the guest's console since the scenario began."""
+        with open(self.machine.console, "rb") as console:
+            console.seek(self.console_at)
+            text = console.read(1 << 20).decode(errors="replace")
+        return [line.strip()[:200] for line in text.splitlines() if line.strip()]
+
+    def _crashes(self):
+        return [line for line in self._told() if CRASH.search(line)]
+
+    def _look_for_crash(self):
+        crashes = self._crashes()
+        if crashes:
+            self.facts["died"] = crashes[0]
+        if crashes or self.facts.get("hung") or self.counts["errors"]:
+            self.facts["happened"] = self._told()[-40:]
+
+
+class LinuxPlay(Play):
+    """With Linux's own xen-blkfront in a Xen guest."""
+
+    disk = DISK
+    # Linux ends grants that are still mapped later, ten a second: it leaves some at Closed, and none in the end.
+    not_seen = (*Play.not_seen, "grant:lifetime")
+
+    def _stop(self):
+        return self._patiently("driver", "unbind", VBD) is not None
+
+
+def make_disk(path, filled):
+    """An image; `filled`: with the pattern of seed 0 where a frontend reads."""
+    images.raw(path, SIZE)
+    if filled:
+        with open(path, "r+b") as out:
+            out.write(contract.pattern(0, sum(PAGES) * PER_PAGE, 0))
+    return path
+
+
+def disks(folder):
+    """QEMU's words for the nodes that a play gives to its backends."""
+    fixed = guest.escaped(make_disk(folder / "fixed.raw", True))
+    return [*guest.raw_disk("disk", make_disk(folder / "disk.raw", False)),
+            "-blockdev", f"driver=file,node-name=fixed,filename={fixed},read-only=on"]

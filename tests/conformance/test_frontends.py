@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""The conformance suite's frontends: each subject plays a chosen part, and facts become the right verdicts."""
+
+import json
+
+import pytest
+
+from pvblk import conformance, driverfront, frontends, paths, ui
+from test_conformance import suite
+
+# Legal variations and lies of each group: a few minutes for a guest, also where it has to boot again.
+PART = ("front/offer/all", "front/offer/nothing", "front/offer/persistent-1", "front/offer/indirect-37",
+        "front/offer/ring-16-pages", "front/offer/queues-2", "front/node/no-type", "front/node/size-when-connected",
+        "front/state/*", "front/disk/sector-4096", "front/disk/read-only", "front/disk/grows", "front/time/spurious-events",
+        "front/index/producer-frozen/publish", "front/response/status/respond", "front/response/late/respond",
+        "front/response/reordered/respond", "front/data/flipped/data", "front/notify/spurious/tick",
+        "front/notify/lost/notify", "front/grants/map-fails/data", "front/grants/persistent-refused/*",
+        "front/store/node-missing/feature-persistent", "front/store/node-value/sectors", "front/geometry/sector-size-zero/*",
+        "front/features/queues-huge/*", "front/lifecycle/closing/tick", "front/lifecycle/connect-refused/connect")
+GUESTS = [frontends.HOSTED, frontends.MINI, frontends.GRUB, *frontends.LINUXES[:2]]
+
+
+@pytest.mark.parametrize("subject", [
+    pytest.param(subject, marks=pytest.mark.needs(*subject.steps), id=subject.name) for subject in GUESTS])
+@pytest.mark.claim("conformance/{subject.name}", "{subject.title} plays scenarios of each group as its profile says")
+def test_subject(subject, name):
+    status = conformance.command([subject.name, *PART], paths.GUEST / name)
+    if status:
+        raise ui.Problem(f"./pvblk conformance {subject.name} ended with status {status}")
+
+
+@pytest.mark.parametrize("subject", [
+    pytest.param(subject, marks=pytest.mark.needs(*subject.steps), id=subject.name) for subject in driverfront.ALL])
+@pytest.mark.claim("conformance/{subject.name}", "{subject.title} plays all scenarios as its profile says")
+def test_driver(subject, name):
+    assert conformance.command([subject.name], paths.GUEST / name) == 0
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/frontend:ours", "our frontend in the suite's process plays all scenarios, and breaks no clause")
+def test_ours(name):
+    assert conformance.command([frontends.OURS.name], paths.GUEST / name) == 0
+
+
+def verdicts(tmp_path, *facts, words=()):
+    """By ID, of made-up facts; and the exit code."""
+    file = tmp_path / "facts"
+    file.write_text("".join(json.dumps(fact) + "\n" for fact in facts))
+    said = suite("--frontend", "--facts", file, "--format", "jsonl", *words)
+    results = [json.loads(line) for line in said.stdout.splitlines()[1:]]
+    return {result["id"]: result["verdict"] for result in results}, said.returncode
+
+
+VALID, LIE, ABOUT_DATA = "front/offer/all", "front/response/status/respond", "front/data/flipped/data"
+GOOD = {"connected": True, "ok": 20, "fired": 1}
+# A scenario, what came of it beside the good, the verdict, and the exit code.
+FACTS = [
+    (VALID, {}, "PASS", 0),
+    (VALID, {"errors": 1}, "FAIL", 1),
+    (VALID, {"gave-up": True}, "FAIL", 1),
+    (VALID, {"connected": False}, "FAIL", 1),
+    (VALID, {"waited": True}, "WEDGED", 4),
+    (VALID, {"hung": True}, "WEDGED", 4),
+    (VALID, {"answers": False}, "WEDGED", 4),
+    (VALID, {"died": "Oops: 0"}, "CRASH", 4),
+    (VALID, {"wrong": 1}, "CORRUPT", 1),
+    (VALID, {"grants-left": 3}, "LEAK", 1),
+    (VALID, {"closed": False}, "FAIL", 1),
+    (VALID, {"closed": False, "grants-left": 3}, "FAIL", 1),
+    (VALID, {"again": False}, "FAIL", 1),
+    (VALID, {"again": True}, "PASS", 0),
+    (VALID, {"trouble": "no QEMU"}, "INCONCLUSIVE", 3),
+    (VALID, {"skip": "no hotplug"}, "SKIP", 77),
+    (LIE, {}, "FAIL", 1),
+    (LIE, {"errors": 1}, "PASS", 0),
+    (LIE, {"gave-up": True}, "PASS", 0),
+    (LIE, {"errors": 1, "hung": True}, "WEDGED", 4),
+    (LIE, {"errors": 1, "wrong": 1}, "CORRUPT", 1),
+    (LIE, {"fired": 0}, "SKIP", 77),
+    (LIE, {"fired": 0, "died": "Oops: 0"}, "CRASH", 4),
+    (ABOUT_DATA, {"wrong": 1}, "PASS", 0),
+    (ABOUT_DATA, {"wrong": 1, "grants-left": 1}, "LEAK", 1),
+]
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/front-verdicts", "a frontend's wrong byte, its hang, its crash and its leaked grants have "
+                   "verdicts of their own, and a lie about data excuses only the byte")
+def test_verdicts(tmp_path):
+    for id, more, verdict, code in FACTS:
+        said, status = verdicts(tmp_path, {"id": id, **GOOD, **more})
+        assert (said[id], status) == (verdict, code), f"{id} {more}: {said[id]} and {status}"
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/front-clauses", "a clause that a frontend broke in one scenario fails, unless that scenario "
+                   "lets the backend write where the frontend does")
+def test_clauses(tmp_path):
+    broken = {"ring:req-prod": "BROKEN 1 of 3: it went back (value 2)"}
+    kept = {"ring:req-prod": "kept 5"}
+    for id, first, expected in ((VALID, kept, "PASS"), (VALID, broken, "FAIL"), (LIE, broken, "FAIL"),
+                                ("front/response/unasked/tick", broken, "PASS")):
+        said, _ = verdicts(tmp_path, {"id": id, **GOOD, "errors": 1, "judgement": first},
+                           {"id": "front/offer/nothing", **GOOD, "judgement": kept})
+        assert said["front/ring/req-prod"] == expected, id
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/front-profile", "a profile has deviations of a frontend with the verdicts WEDGED, CRASH, "
+                   "CORRUPT and LEAK, and each covers only its own")
+def test_profile(tmp_path):
+    profile = tmp_path / "profile"
+    worse = {"WEDGED": {"hung": True}, "CRASH": {"died": "Oops: 0"}, "CORRUPT": {"wrong": 1}, "LEAK": {"grants-left": 1}}
+    for said in worse:
+        profile.write_text(f'[[deviation]]\nid = "F"\ncase = "front/offer/*"\nnote = "made up"\nverdict = "{said}"\n')
+        for came, more in worse.items():
+            result, status = verdicts(tmp_path, {"id": VALID, **GOOD, **more}, words=("--profile", profile))
+            assert result[VALID] == ("DEVIATION" if came == said else came), f"{came} by a profile with {said}"
+            assert (status == 0) == (came == said)
