@@ -132,7 +132,7 @@ OURS = Ours("frontend:ours", "our frontend, in the suite's process", "", ("core"
 HOSTED = HostedFrontend("frontend:hosted", "our frontend in QEMU, for a guest with virtio-blk", "", NEEDS)
 MINI = PassiveFrontend("frontend:mini", "mini-blkfront, a frontend without an operating system", "frontend-mini.toml",
                        ("freestanding", *PASSIVE_NEEDS), guest=passivefront.Mini())
-GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen-host", "", ("grub", *PASSIVE_NEEDS),
+GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen-host", "frontend-grub.toml", ("grub", *PASSIVE_NEEDS),
                        guest=passivefront.Grub())
 LINUXES = (LinuxFrontend("frontend:linux-6.12", "Linux 6.12's xen-blkfront, in Debian 13's cloud kernel", LINUX, NEEDS),
            LinuxFrontend("frontend:linux-newest", "the newest Linux's xen-blkfront, in Debian sid's cloud kernel",

@@ -43,8 +43,8 @@ void Blkfront::find_backend(const char *vbd)
         fail(frontend_, " names no backend");
     backend_domain_ =
         static_cast<domid_t>(xenstore.number(StorePath(frontend_, "backend-id").text, 0));
-    handle_ = static_cast<blkif_vdev_t>(
-        xenstore.number(StorePath(frontend_, "virtual-device").text, 0));
+    handle_ =
+        static_cast<blkif_vdev_t>(xenstore.number(StorePath(frontend_, "virtual-device").text, 0));
 }
 
 void Blkfront::allocate()
