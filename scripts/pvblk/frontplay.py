@@ -62,8 +62,11 @@ class Play:
             self._use_and_close()
             fit = self._unplug()
         except Gone:
-            # Nobody can be asked any more what the frontend did; it has no disk.
-            self.facts.update({"connected": True, "gave-up": True, "fired": 1})
+            # A hang was seen in the guest itself. The rest only the backend could tell.
+            if self.facts.get("hung"):
+                self.facts.update({"connected": True, "fired": 1})
+            else:
+                self.facts["skip"] = "the backend has gone, and with it what it saw of the frontend"
             fit = not self.facts.get("hung") and self._part()
         except Lost as lost:
             self.facts.update({"answers": False, "said": str(lost)})

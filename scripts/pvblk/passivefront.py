@@ -41,7 +41,7 @@ class PassivePlay:
                     self._watch(machine)
                     self._judge(machine)
             except frontplay.Gone:
-                self.facts.update({"connected": True, "gave-up": True, "fired": 1})
+                self.facts["skip"] = "the backend has gone, and with it what it saw of the frontend"
             except ui.Problem as problem:
                 self.facts["trouble"] = str(problem)[:300]
         self.facts["ms"] = int(1000 * (time.monotonic() - begin))
