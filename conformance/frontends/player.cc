@@ -69,6 +69,8 @@ private:
     void discard(const FrontDisk &disk);
     void check_disk(const FrontDisk &disk);
     void check_content();
+    void check_end();
+    void check_responses();
     void check_grants();
     void amiss(std::string what);
     bool is_honest() const { return scenario_.about.kind != Kind::Hostile; }
@@ -283,6 +285,22 @@ void Player::check_content()
         facts_.wrong++;
 }
 
+/* The backend asked to close, and there was no other connection since. */
+void Player::check_end()
+{
+    if (judge_.frontend_state() == XenbusState::Connected)
+        amiss("it does not follow when the backend asks to close");
+    else if (frontend_.strict)
+        amiss("it does not come back after the backend has closed");
+}
+
+void Player::check_responses()
+{
+    bool went_on = !facts_.hung && !facts_.waited && !facts_.gave_up && !facts_.errors;
+    if (frontend_.strict && scenario_.traits & kShows && facts_.fired && *facts_.fired && went_on)
+        amiss("it does not notice a response that is to none of its requests");
+}
+
 void Player::check_grants()
 {
     const HubOracle &o = hub_.oracle;
@@ -357,9 +375,8 @@ Facts Player::play()
     if (going()) {
         act();
         use(2);
-        if (scenario_.act == Act::Close && judge_.connections() == 1 &&
-            judge_.frontend_state() == XenbusState::Connected)
-            amiss("it does not follow when the backend asks to close");
+        if (scenario_.act == Act::Close && judge_.connections() == 1)
+            check_end();
     }
     hub_.run();
     facts_.connected = judge_.connections() != 0;
@@ -383,6 +400,7 @@ Facts Player::play()
     }
     if (!facts_.fired)
         facts_.fired = faults_.plan().fired();
+    check_responses();
     note(facts_, judge_);
     bool well = facts_.died.empty() && !facts_.hung;
     front_.reset();

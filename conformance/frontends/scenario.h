@@ -29,6 +29,7 @@ enum Trait : uint8_t {
     kLies = 1,       /* about data: no frontend can notice */
     kKeepsPages = 2, /* the frontend cannot end its grants */
     kSpoilsRing = 4, /* it writes where the frontend does: what is on the ring may be nobody's */
+    kShows = 8,      /* a frontend that checks each response notices */
 };
 
 /* Between the two halves of the I/O. */
