@@ -31,6 +31,11 @@ class Mutant:
     file: str = ""
     old: str = ""
     new: str = ""
+    plays: tuple = ()  # scenarios for a clause, which has none of its own
+
+    @property
+    def is_frontend(self):
+        return self.kills[0].startswith("front/")
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,17 @@ def areas():
     found = []
     for path in sorted((HERE / "mutants").glob("*.toml")):
         text = tomllib.loads(path.read_text())
-        mutants = tuple(Mutant(**{**entry, "kills": tuple(entry["kills"])}) for entry in text.get("mutant", ()))
+        mutants = tuple(Mutant(**{**entry, "kills": tuple(entry["kills"]), "plays": tuple(entry.get("plays", ()))})
+                        for entry in text.get("mutant", ()))
         found.append(Area(path.stem, mutants, tuple(Unkilled(**entry) for entry in text.get("unkilled", ())),
                           tuple(Unnoticed(**entry) for entry in text.get("unnoticed", ()))))
     return found
 
 
 def named_cases():
-    """Every case that a mutant kills, or that has a reason."""
-    return {plain(case) for area in areas() for mutant in area.mutants for case in mutant.kills} | \
+    """Every case of a backend that a mutant kills, or that has a reason."""
+    return {plain(case) for area in areas() for mutant in area.mutants if not mutant.is_frontend
+            for case in mutant.kills} | \
         {entry.case for area in areas() for entry in area.unkilled}
 
 
@@ -97,17 +104,18 @@ HEAD = f"""\
 Which defect fails which case
 =============================
 
-A case that cannot fail shows nothing. So the suite has a test of its own. It gives our backend one defect at a time,
-and demands that the cases named for this defect fail. Such a defect is a *mutant*. A case that fails *kills* it. Some
-mutants change the backend's code, and some are fault plans (:doc:`faults`). ::
+A case that cannot fail shows nothing. So the suite has a test of its own. It gives our backend or our frontend one
+defect at a time, and demands that the cases named for this defect fail. Such a defect is a *mutant*. A case that fails
+*kills* it. Some mutants change the code, and some are fault plans of the backend (:doc:`faults`). The frontend's
+mutants are in the files ``front-*``, and scenarios kill them. ::
 
     ./pvblk test 'conformance/mutants-*'      every mutant of this page
     ./pvblk test conformance/mutants-ring     those of one file
 
-Every case kills a mutant, or there is a reason why it cannot. Every word of a fault plan is in a mutant, or there is a
-reason why no frontend can notice it. The mutants are in ``tests/conformance/mutants``, a file for each row of this
-table. ``code`` and ``plans`` count mutants, ``cases`` the cases that kill one of them, and ``kills`` pairs of a mutant
-and a case. A case may be in several files.
+Every case for backends kills a mutant, or there is a reason why it cannot. Every word of a fault plan is in a mutant,
+or there is a reason why no frontend can notice it. The mutants are in ``tests/conformance/mutants``, a file for each
+row of this table. ``code`` and ``plans`` count mutants, ``cases`` the cases that kill one of them, and ``kills`` pairs
+of a mutant and a case. A case may be in several files.
 
 """
 
@@ -127,8 +135,8 @@ def table():
     """A row for each file, and their sums. A case may be in several files."""
     rows = [(f"``{area.name}``", *counts([area])) for area in areas()]
     rows.append(("all", *counts(areas())))
-    edge = "============== ======= ======= ======= =======\n"
-    row = "{:14} {:>7} {:>7} {:>7} {:>7}\n"
+    edge = "================== ======= ======= ======= =======\n"
+    row = "{:18} {:>7} {:>7} {:>7} {:>7}\n"
     head = row.format("file", "code", "plans", "cases", "kills")
     return edge + head + edge + "".join(row.format(*cells) for cells in rows) + edge
 

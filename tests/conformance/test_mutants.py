@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The suite's own test: our backend with one defect at a time, on the loopback; the cases that are meant to notice do.
+"""The suite's own test: our backend or our frontend with one defect at a time, on the loopback; the cases that are meant
+to notice do.
 
 A defect is a fault plan, or a changed file of the core (tests/conformance/mutants/*.toml). Only what depends on the file
 is compiled again. It is linked before the libraries, and so takes the place of what they have.
@@ -20,7 +21,7 @@ from pvblk import buildtools, paths, subjects, ui
 
 LIBRARIES = ("libpvblk_honest.a.p/", "libpvblk.a.p/", "libpvblk_honest_loopback.a.p/")
 FAST = ("-O0", "-g0", "-w")
-# A defect may send the backend round in circles.
+# A defect may send an end round in circles.
 SECONDS = 20
 WHOLE_SUITE_SECONDS = 120
 
@@ -122,7 +123,8 @@ def play(mutant, compiler, folder):
     if mutant.plan:
         # A plan counts from the suite's beginning, so each case has a run of its own.
         return [case for case in mutant.kills if survivors(subjects.program(), [case], "--plan", mutant.plan)]
-    return survivors(compiler().build(mutant, folder), mutant.kills)
+    words = ("--frontend", *mutant.plays) if mutant.is_frontend else ()
+    return survivors(compiler().build(mutant, folder), mutant.kills, *words)
 
 
 @pytest.fixture(scope="session")
