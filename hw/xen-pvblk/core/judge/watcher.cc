@@ -24,10 +24,15 @@ uint16_t handle_of(const std::string &path)
         parse_decimal(std::string_view(path).substr(path.rfind('/') + 1)).value_or(0));
 }
 
+/* Of a backend without a plan: each hook does nothing. */
+class NoHooks final : public BackHooks
+{
+} no_hooks;
+
 } // namespace
 
 Watcher::Watcher(BackHooks *next, BackOwner *owner, JudgeListener *listener)
-    : next_(next), owner_(owner), records_(listener), grants_(records_)
+    : next_(next ? *next : no_hooks), owner_(owner), records_(listener), grants_(records_)
 {
     rings_.reserve(kMaxQueues);
     for (uint32_t i = 0; i < kMaxQueues; i++)
@@ -64,33 +69,29 @@ void Watcher::attached(HookedBack &back)
     offers_.attach(back);
     nodes_.attach(back.ports().store, back.config().frontend_path);
     handle_ = handle_of(back.config().frontend_path);
-    if (next_)
-        next_->attached(back);
+    next_.attached(back);
     back.ask_hooks();
 }
 
 void Watcher::ended()
 {
-    if (next_)
-        next_->ended();
+    next_.ended();
     back_ = nullptr;
 }
 
 /* A plan may rewrite any old response, and with it the request that came to its place. */
 void Watcher::later()
 {
-    if (!next_)
-        return;
     for (WatchedRing &r : rings_)
         r.yield(UINT32_MAX);
-    next_->later();
+    next_.later();
     for (WatchedRing &r : rings_)
         r.resume();
 }
 
 bool Watcher::publish_node(std::string_view name, const std::optional<std::string> &honest)
 {
-    return next_ && next_->publish_node(name, honest);
+    return next_.publish_node(name, honest);
 }
 
 bool Watcher::set_state(XenbusState before)
@@ -101,12 +102,12 @@ bool Watcher::set_state(XenbusState before)
         agree();
         note_use();
     }
-    return next_ && next_->set_state(before);
+    return next_.set_state(before);
 }
 
 bool Watcher::connect()
 {
-    if (next_ && next_->connect())
+    if (next_.connect())
         return true;
     grants_.begin();
     used_ = false;
@@ -120,37 +121,32 @@ void Watcher::connected()
     looks_ = 0;
     offers_.begin();
     check_nodes();
-    if (next_)
-        next_->connected();
+    next_.connected();
 }
 
 void Watcher::disconnected()
 {
     up_ = false;
-    if (next_)
-        next_->disconnected();
+    next_.disconnected();
 }
 
 void Watcher::gone()
 {
-    if (next_)
-        next_->gone();
+    next_.gone();
 }
 
 bool Watcher::leaves()
 {
-    return next_ && next_->leaves();
+    return next_.leaves();
 }
 
 bool Watcher::tick(std::string_view what)
 {
     if (what == "store")
         read_state();
-    if (!next_)
-        return false;
     for (WatchedRing &r : rings_)
         r.yield();
-    bool ignored = next_->tick(what);
+    bool ignored = next_.tick(what);
     for (WatchedRing &r : rings_)
         r.resume();
     return ignored;
@@ -243,20 +239,18 @@ void Watcher::agree()
 void Watcher::opened(HookedQueue &queue, RingIndex at)
 {
     ring(queue).open(queue, at);
-    if (next_)
-        next_->opened(queue, at);
+    next_.opened(queue, at);
 }
 
 void Watcher::closed(HookedQueue &queue)
 {
     ring(queue).close();
-    if (next_)
-        next_->closed(queue);
+    next_.closed(queue);
 }
 
 bool Watcher::rests(HookedQueue &queue)
 {
-    bool rests = next_ && next_->rests(queue);
+    bool rests = next_.rests(queue);
     ring(queue).rests(rests);
     return rests;
 }
@@ -268,18 +262,17 @@ bool Watcher::take(HookedQueue &queue, const WireRequest &wire)
         l->request(queue.index(), wire.id, wire.op,
                    wire.op == Op::Indirect ? wire.nr_indirect_segments : wire.nr_segments,
                    wire.sector);
-    return next_ && next_->take(queue, wire);
+    return next_.take(queue, wire);
 }
 
 void Watcher::no_slot(HookedQueue &queue)
 {
-    if (next_)
-        next_->no_slot(queue);
+    next_.no_slot(queue);
 }
 
 HookStep Watcher::before_work(const HookedRequest &r)
 {
-    return next_ ? next_->before_work(r) : HookStep{};
+    return next_.before_work(r);
 }
 
 /* Maps the page itself, as the backend would, to see whether it can be mapped. */
@@ -287,11 +280,10 @@ std::optional<Result<std::byte *>> Watcher::map(HookedQueue &queue, const PageUs
                                                 GrantRef ref, bool readonly)
 {
     forged_ = false;
-    if (next_)
-        if (auto bent = next_->map(queue, use, ref, readonly)) {
-            forged_ = !bent->ok();
-            return bent;
-        }
+    if (auto bent = next_.map(queue, use, ref, readonly)) {
+        forged_ = !bent->ok();
+        return bent;
+    }
     BackGrants &grants = back_->ports().grants;
     auto page = grants.map(ref, readonly);
     if (page)
@@ -301,14 +293,14 @@ std::optional<Result<std::byte *>> Watcher::map(HookedQueue &queue, const PageUs
 
 RspStatus Watcher::map_failed(HookedQueue &queue)
 {
-    return next_ ? next_->map_failed(queue) : RspStatus::Error;
+    return next_.map_failed(queue);
 }
 
 HookStep Watcher::data(const HookedRequest &r, StorageRequest &req)
 {
     /* A barrier with data comes once more, for the data. */
     bool last = req.op != StorageOp::Flush || r.wire.op != Op::WriteBarrier || !r.wire.nr_segments;
-    HookStep step = next_ ? next_->data(r, req) : HookStep{};
+    HookStep step = next_.data(r, req);
     if (last && step.what != HookStep::Keep && !ring(r.queue).is_forged())
         ring(r.queue).passed(r.wire);
     return step;
@@ -316,23 +308,21 @@ HookStep Watcher::data(const HookedRequest &r, StorageRequest &req)
 
 HookStep Watcher::moved(const HookedRequest &r)
 {
-    return next_ ? next_->moved(r) : HookStep{};
+    return next_.moved(r);
 }
 
 bool Watcher::unmap(HookedQueue &queue, const PageUse &use, const Mapping &mapping,
                     PersistentMaps *maps)
 {
-    return next_ && next_->unmap(queue, use, mapping, maps);
+    return next_.unmap(queue, use, mapping, maps);
 }
 
 bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireResponse &rsp)
 {
     if (JudgeListener *l = records_.listener())
         l->response(queue.index(), rsp.id, rsp.op, rsp.status);
-    if (!next_)
-        return false;
     ring(queue).yield();
-    bool done = next_->respond(queue, wire, rsp);
+    bool done = next_.respond(queue, wire, rsp);
     ring(queue).resume();
     return done;
 }
@@ -340,12 +330,12 @@ bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireRes
 bool Watcher::put_response(HookedQueue &queue, const WireResponse &rsp)
 {
     ring(queue).shown(rsp);
-    return next_ && next_->put_response(queue, rsp);
+    return next_.put_response(queue, rsp);
 }
 
 bool Watcher::store(HookedQueue &queue, SringField field, RingIndex i)
 {
-    if (!next_ || !next_->store(queue, field, i))
+    if (!next_.store(queue, field, i))
         queue.area().store(field, i);
     ring(queue).stored(field, i);
     return true;
@@ -354,14 +344,13 @@ bool Watcher::store(HookedQueue &queue, SringField field, RingIndex i)
 void Watcher::loaded(HookedQueue &queue, SringField field, RingIndex i)
 {
     ring(queue).loaded(field, i);
-    if (next_)
-        next_->loaded(queue, field, i);
+    next_.loaded(queue, field, i);
 }
 
 std::optional<bool> Watcher::publish(HookedQueue &queue)
 {
     ring(queue).yield();
-    auto told = next_ ? next_->publish(queue) : std::nullopt;
+    auto told = next_.publish(queue);
     if (told)
         ring(queue).resume();
     return told;
@@ -369,7 +358,7 @@ std::optional<bool> Watcher::publish(HookedQueue &queue)
 
 bool Watcher::notify(HookedQueue &queue)
 {
-    bool done = next_ && next_->notify(queue);
+    bool done = next_.notify(queue);
     sent_ = !done;
     return done;
 }
@@ -378,8 +367,7 @@ void Watcher::flushed(HookedQueue &queue)
 {
     if (std::exchange(sent_, false))
         records_.kept(JudgeRule::EventReceived);
-    if (next_)
-        next_->flushed(queue);
+    next_.flushed(queue);
 }
 
 /* ---- what the backend complains of ----------------------------------------------------- */

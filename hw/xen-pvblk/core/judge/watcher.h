@@ -71,7 +71,7 @@ private:
     bool is_excused(const Error &error);
     bool is_there();
 
-    BackHooks *next_;
+    BackHooks &next_;
     BackOwner *owner_;
     JudgeRecords records_;
     HookedBack *back_{nullptr};
