@@ -135,9 +135,7 @@ std::string facts_line(const Facts &f)
     if (f.fired)
         j["fired"] = *f.fired;
     for (const auto &[name, c] : f.clauses)
-        j["judgement"][name] = c.broken ? "BROKEN " + std::to_string(c.broken) + " of " +
-                                              std::to_string(c.broken + c.kept) + ": " + c.how
-                                        : "kept " + std::to_string(c.kept);
+        j["judgement"][name] = judgement(c.kept, c.broken, c.how);
     for (const Happening &h : f.happened)
         j["happened"].push_back(h.what);
     return j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -75,12 +75,8 @@ void note(Facts &f, const BackJudge &judge)
 {
     for (const JudgeRuleInfo &rule : judge_rules()) {
         const JudgeRecord &r = judge.record(rule.rule);
-        if (!r.kept && !r.broken)
-            continue;
-        ClauseFacts c{r.kept, r.broken, ""};
-        if (r.broken)
-            c.how = std::string(r.first) + " (value " + std::to_string(r.value) + ")";
-        f.clauses[rule.clause] = c;
+        if (r.kept || r.broken)
+            f.clauses[rule.clause] = {r.kept, r.broken, first_breach(r)};
     }
 }
 

@@ -27,6 +27,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 namespace pvblk
 {
@@ -100,6 +101,11 @@ struct JudgeRecord {
     const char *first{""}; /* a sentence: how it was broken the first time */
     uint64_t value{0};     /* the wrong number of that time, where there is one */
 };
+
+/* How it was broken the first time, and the value; "" if it was not. */
+std::string first_breach(const JudgeRecord &record);
+/* "kept 152", or "BROKEN 3 of 152: how". */
+std::string judgement(uint64_t kept, uint64_t broken, const std::string &how);
 
 /* Is told what the judge sees, as often as the frontend acts: for a trace. */
 class JudgeListener

@@ -150,15 +150,6 @@ private:
     BackHost h_;
 };
 
-/* "kept 7", or how it was broken. */
-std::string text_of(const JudgeRecord &r)
-{
-    if (!r.broken)
-        return "kept " + std::to_string(r.kept);
-    return "BROKEN " + std::to_string(r.broken) + " of " + std::to_string(r.kept + r.broken) +
-           ": " + r.first + " (value " + std::to_string(r.value) + ")";
-}
-
 BackConfig back_config(const pvblk_back_config &c)
 {
     auto text = [](const char *t) { return std::string(t ? t : ""); };
@@ -360,7 +351,7 @@ void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque)
         const JudgeRecord &r = back->judge->record(rule.rule);
         if (!r.kept && !r.broken)
             continue;
-        std::string text = text_of(r);
+        std::string text = judgement(r.kept, r.broken, first_breach(r));
         pvblk_field f{rule.clause, pvblk_field::PVBLK_FIELD_TEXT, 0, text.c_str()};
         emit(opaque, &f);
     }

@@ -81,4 +81,18 @@ std::span<const JudgeRuleInfo, kJudgeRules> judge_rules()
     return kRules;
 }
 
+std::string first_breach(const JudgeRecord &record)
+{
+    if (!record.broken)
+        return "";
+    return std::string(record.first) + " (value " + std::to_string(record.value) + ")";
+}
+
+std::string judgement(uint64_t kept, uint64_t broken, const std::string &how)
+{
+    if (!broken)
+        return "kept " + std::to_string(kept);
+    return "BROKEN " + std::to_string(broken) + " of " + std::to_string(kept + broken) + ": " + how;
+}
+
 } // namespace pvblk
