@@ -73,4 +73,16 @@ inline std::vector<std::filesystem::path> example_files(const std::filesystem::p
     return files;
 }
 
+/* All of both that the parser takes. */
+inline std::vector<std::string> plans_of_docs(const std::filesystem::path &docs)
+{
+    std::vector<std::string> plans;
+    for (const ManualPlan &p : manual_plans(text_of(docs / "faults.rst")))
+        if (p.refusal.empty())
+            plans.push_back(p.text);
+    for (const auto &file : example_files(docs))
+        plans.push_back(text_of(file));
+    return plans;
+}
+
 } // namespace pvblk

@@ -409,21 +409,10 @@ const Example kExamples[] = {
     {"at unmap name=data nth=500: grants/map-for-ever", hostile_data},
 };
 
-std::vector<std::string> plans_of_docs()
-{
-    std::vector<std::string> plans;
-    for (const ManualPlan &p : manual_plans(text_of(PVBLK_DOCS "/faults.rst")))
-        if (p.refusal.empty())
-            plans.push_back(p.text);
-    for (const auto &file : example_files(PVBLK_DOCS))
-        plans.push_back(text_of(file));
-    return plans;
-}
-
 TEST(ExamplePlans, EachDoesWhatTheTextBesideItSays)
 {
     std::map<const char *, int> seen;
-    for (const std::string &text : plans_of_docs()) {
+    for (const std::string &text : plans_of_docs(PVBLK_DOCS)) {
         SCOPED_TRACE(text);
         auto plan = parsed(text);
         ASSERT_TRUE(plan);

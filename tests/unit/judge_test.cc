@@ -1147,20 +1147,9 @@ TEST_P(JudgeOfOurFront, BreaksNoRule)
     EXPECT_GT(judge.record(Rule::GrantLifetime).kept, 0u);
 }
 
-std::vector<std::string> plans_of_docs()
-{
-    std::vector<std::string> plans;
-    for (const ManualPlan &p : manual_plans(text_of(PVBLK_DOCS "/faults.rst")))
-        if (p.refusal.empty())
-            plans.push_back(p.text);
-    for (const auto &file : example_files(PVBLK_DOCS))
-        plans.push_back(text_of(file));
-    return plans;
-}
-
 TEST(Judge, OurFrontBreaksNoRuleUnderThePlansOfDocs)
 {
-    std::vector<std::string> plans = plans_of_docs();
+    std::vector<std::string> plans = plans_of_docs(PVBLK_DOCS);
     EXPECT_GT(plans.size(), 8u);
     for (const Mode &mode : {kModes[0], kModes[2], kModes[3], kModes[5]})
         for (const std::string &text : plans) {
@@ -1259,7 +1248,7 @@ std::string traces_of(const Rig &rig)
 
 TEST(Judge, ChangesNothingThatOurFrontSees)
 {
-    std::vector<std::string> plans = plans_of_docs();
+    std::vector<std::string> plans = plans_of_docs(PVBLK_DOCS);
     for (const std::string &text : plans_of_the_catalogue())
         if (text.find("index/") != std::string::npos || text.find("notify/") != std::string::npos)
             plans.push_back(text);
