@@ -211,6 +211,18 @@ int worst_code(const std::vector<Run> &runs)
     return 77;
 }
 
+/* The report and what changed; the exit code. */
+int publish(const std::vector<Run> &runs, const Options &o, const std::optional<Run> &before)
+{
+    std::string problem;
+    std::string text = report(runs, o, problem);
+    if (!problem.empty())
+        return refuse(problem);
+    int code = put(text, o);
+    put_changes(runs, o, before);
+    return code ? code : worst_code(runs);
+}
+
 std::string name_of(const std::string &path)
 {
     return path.substr(path.rfind('/') + 1);
@@ -255,12 +267,7 @@ int show_runs(const Options &o, const Profile &profile)
     auto before = read_baseline(o, problem);
     if (!problem.empty())
         return refuse(problem);
-    std::string text = report(runs, o, problem);
-    if (!problem.empty())
-        return refuse(problem);
-    int code = put(text, o);
-    put_changes(runs, o, before);
-    return code ? code : worst_code(runs);
+    return publish(runs, o, before);
 }
 
 /* As a word for a shell. */
@@ -544,12 +551,7 @@ int run_frontend(const Options &o, const std::vector<const Case *> &cases, const
             ended(std::move(r));
     }
     run.planned = static_cast<uint32_t>(run.results.size());
-    std::string text = report({run}, o, problem);
-    if (!problem.empty())
-        return refuse(problem);
-    int code = put(text, o);
-    put_changes({run}, o, before);
-    return code ? code : exit_code(run);
+    return publish({run}, o, before);
 }
 
 int start(const Options &o)

@@ -5,9 +5,7 @@
 #include "pvblk/xenbus.h"
 
 #include <algorithm>
-#include <poll.h>
 #include <sstream>
-#include <unistd.h>
 
 namespace pvblk::conformance
 {
@@ -49,45 +47,17 @@ std::optional<std::string> Operator::fail(const std::string &why)
     return std::nullopt;
 }
 
-/* Nothing: none came until then, or none can come any more. */
-std::optional<std::string> Operator::line(std::chrono::steady_clock::time_point until)
-{
-    using namespace std::chrono;
-    for (;;) {
-        size_t end = heard_.find('\n');
-        if (end != std::string::npos) {
-            std::string one = heard_.substr(0, end);
-            heard_.erase(0, end + 1);
-            if (one.ends_with('\r'))
-                one.pop_back();
-            return one;
-        }
-        if (heard_.size() > kLongest)
-            gone_ = "sends lines without an end";
-        if (!gone_.empty())
-            return std::nullopt;
-        auto left = ceil<milliseconds>(until - steady_clock::now()).count();
-        struct pollfd fd = {in_, POLLIN, 0};
-        if (left <= 0 || poll(&fd, 1, static_cast<int>(left)) <= 0)
-            return std::nullopt;
-        char some[128];
-        ssize_t n = ::read(in_, some, sizeof(some));
-        if (n > 0)
-            heard_.append(some, static_cast<size_t>(n));
-        else
-            gone_ = "is gone";
-    }
-}
-
 std::optional<std::string> Operator::ask(const std::string &what)
 {
-    if (!gone_.empty())
-        return fail(gone_);
+    if (!lines_.gone().empty())
+        return fail(lines_.gone());
     std::string number = std::to_string(++asked_);
     std::fprintf(out_, "operator %s %s\n", number.c_str(), what.c_str());
     std::fflush(out_);
     auto until = std::chrono::steady_clock::now() + patience_;
-    while (auto heard = line(until)) {
+    while (auto heard = lines_.take(until)) {
+        if (heard->ends_with('\r'))
+            heard->pop_back();
         std::istringstream words(*heard);
         std::string verb, to, rest;
         words >> verb >> to >> std::ws;
@@ -103,7 +73,7 @@ std::optional<std::string> Operator::ask(const std::string &what)
         return verb == "done" ? std::optional(rest)
                               : fail("cannot " + what + (rest.empty() ? "" : ": " + rest));
     }
-    return fail(gone_.empty() ? "gave no answer to '" + what + "'" : gone_);
+    return fail(lines_.gone().empty() ? "gave no answer to '" + what + "'" : lines_.gone());
 }
 
 bool Operator::try_to(const std::string &what)

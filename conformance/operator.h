@@ -7,6 +7,7 @@
 #pragma once
 
 #include "domain.h"
+#include "line_reader.h"
 
 #include <cstdio>
 #include <optional>
@@ -21,7 +22,7 @@ public:
     /* Asks on `out`, and listens to the descriptor `in`. `can` is what the operator
      * said that it can do. An answer takes `patience` at most. */
     Operator(int in, std::FILE *out, uint32_t can, std::chrono::milliseconds patience)
-        : in_(in), out_(out), can_(can), patience_(patience)
+        : lines_(in, kLongest), out_(out), can_(can), patience_(patience)
     {
     }
 
@@ -41,15 +42,12 @@ private:
     /* An answer is short: more is none. */
     static constexpr size_t kLongest = 512;
 
-    std::optional<std::string> line(std::chrono::steady_clock::time_point until);
-
-    int in_;
+    LineReader lines_;
     std::FILE *out_;
     uint32_t can_;
     std::chrono::milliseconds patience_;
     uint32_t asked_{0};
-    std::string gone_{}; /* why there is no operator any more; "": there is */
-    std::string heard_{}, trouble_{};
+    std::string trouble_{};
 };
 
 /* A domain whose operator has some of its abilities. */

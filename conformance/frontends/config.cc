@@ -3,6 +3,7 @@
 #include "frontends/config.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pvblk::conformance
 {
@@ -10,46 +11,44 @@ namespace pvblk::conformance
 namespace
 {
 
-uint32_t number(const std::string &text)
-{
-    return static_cast<uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
-}
+constexpr struct {
+    const char *name;
+    bool BackConfig::*on;
+} kSwitches[] = {
+    {"flush", &BackConfig::flush},           {"barrier", &BackConfig::barrier},
+    {"discard", &BackConfig::discard},       {"discard-secure", &BackConfig::discard_secure},
+    {"persistent", &BackConfig::persistent}, {"read-only", &BackConfig::read_only},
+    {"cdrom", &BackConfig::cdrom},           {"removable", &BackConfig::removable},
+};
+
+constexpr struct {
+    const char *name;
+    uint32_t BackConfig::*number;
+} kNumbers[] = {
+    {"max-persistent", &BackConfig::max_persistent},
+    {"max-indirect-segments", &BackConfig::max_indirect_segments},
+    {"max-queues", &BackConfig::max_queues},
+    {"max-ring-page-order", &BackConfig::max_ring_page_order},
+    {"logical_block_size", &BackConfig::sector_size},
+    {"physical_block_size", &BackConfig::physical_sector_size},
+};
 
 /* False: there is no property of that name here. */
 bool set(BackConfig &c, const std::string &name, const std::string &value)
 {
-    bool on = value == "on";
-    if (name == "flush")
-        c.flush = on;
-    else if (name == "barrier")
-        c.barrier = on;
-    else if (name == "discard")
-        c.discard = on;
-    else if (name == "discard-secure")
-        c.discard_secure = on;
-    else if (name == "persistent")
-        c.persistent = on;
-    else if (name == "max-persistent")
-        c.max_persistent = number(value);
-    else if (name == "max-indirect-segments")
-        c.max_indirect_segments = number(value);
-    else if (name == "max-queues")
-        c.max_queues = number(value);
-    else if (name == "max-ring-page-order")
-        c.max_ring_page_order = number(value);
-    else if (name == "logical_block_size")
-        c.sector_size = number(value);
-    else if (name == "physical_block_size")
-        c.physical_sector_size = number(value);
-    else if (name == "read-only")
-        c.read_only = on;
-    else if (name == "cdrom")
-        c.cdrom = c.read_only = on;
-    else if (name == "removable")
-        c.removable = on;
-    else
-        return false;
-    return true;
+    for (const auto &s : kSwitches)
+        if (name == s.name) {
+            c.*s.on = value == "on";
+            if (s.on == &BackConfig::cdrom)
+                c.read_only = c.cdrom;
+            return true;
+        }
+    for (const auto &n : kNumbers)
+        if (name == n.name) {
+            c.*n.number = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+            return true;
+        }
+    return false;
 }
 
 } // namespace

@@ -9,7 +9,7 @@
 
 #include "pvblk/fault.h"
 
-#include <array>
+#include <iterator>
 #include <memory>
 
 namespace pvblk::conformance
@@ -23,21 +23,19 @@ using enum FaultKind;
 struct Lie {
     FaultKind kind;
     const char *clause;
-    const char *param{""};
-    uint8_t then{kAny};
+    const char *param;
+    uint8_t then;
     uint8_t traits{0};
     const char *where{""}; /* conditions of the rule, beside those of its point */
-
-    static constexpr uint8_t kAny = kGoesOn | kIoError | kGivesUp;
 };
 
-constexpr uint8_t kAny = Lie::kAny;
+constexpr uint8_t kAny = kGoesOn | kIoError | kGivesUp;
 /* What a frontend without a time-out cannot tell from a slow backend. */
 constexpr uint8_t kMayWait = kAny | kWaits;
 constexpr uint8_t kMayWaitForEver = kMayWait | kWaitsForEver;
 constexpr uint8_t kRefuses = kGivesUp | kIoError;
 
-constexpr Lie kLies_[] = {
+constexpr Lie kFaultLies[] = {
     {ProducerAhead, "ring:rsp-unpublished", "1", kMayWait, kSpoilsRing},
     {ProducerBeyondRing, "ring:rsp-prod", "1", kMayWait, kSpoilsRing},
     {ProducerHalfWay, "ring:rsp-prod", "", kMayWait, kSpoilsRing},
@@ -122,10 +120,10 @@ constexpr Lie kLies_[] = {
 
 constexpr bool all_are_here()
 {
-    if (std::size(kLies_) != kFaultKinds)
+    if (std::size(kFaultLies) != kFaultKinds)
         return false;
     for (uint32_t i = 0; i < kFaultKinds; i++)
-        if (static_cast<uint32_t>(kLies_[i].kind) != i)
+        if (static_cast<uint32_t>(kFaultLies[i].kind) != i)
             return false;
     return true;
 }
@@ -196,7 +194,7 @@ Scenario scenario(const Lie &lie, FaultPoint p, const std::string &node)
 std::vector<Scenario> lies()
 {
     std::vector<Scenario> all;
-    for (const Lie &lie : kLies_)
+    for (const Lie &lie : kFaultLies)
         for (uint32_t p = 0; p < kFaultPoints; p++) {
             const FaultInfo &fault = fault_info(lie.kind);
             if (!(fault.points >> p & 1))

@@ -82,6 +82,7 @@ private:
     void act();
     void comes_back();
     void make_back();
+    void make_front();
 
     const Scenario &scenario_;
     const PlayedFrontend &frontend_;
@@ -104,6 +105,12 @@ void Player::make_back()
     back_ = std::make_unique<BlockBack>(ports, config_, judge_.hooks());
     hub_.attach(back_.get());
     (void)back_->start();
+}
+
+void Player::make_front()
+{
+    front_ = frontend_.make(hub_);
+    front_->idle = [this] { return idle(); };
 }
 
 bool Player::prepare()
@@ -130,8 +137,7 @@ bool Player::prepare()
     hub_.storage.defer = scenario_.pace != Pace::AtOnce;
     faults_.obey(std::move(plan.value()));
     make_back();
-    front_ = frontend_.make(hub_);
-    front_->idle = [this] { return idle(); };
+    make_front();
     return true;
 }
 
@@ -343,8 +349,7 @@ void Player::comes_back()
     plan_over_ = true;
     given_up_ = false;
     Facts first = std::exchange(facts_, {});
-    front_ = frontend_.make(hub_);
-    front_->idle = [this] { return idle(); };
+    make_front();
     call(front_->start());
     if (going() && !facts_.errors)
         use(3);

@@ -3,12 +3,12 @@
 #include "frontends/serve.h"
 
 #include "frontends/config.h"
+#include "line_reader.h"
 #include "pvblk/fault.h"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,36 +37,6 @@ Result<std::unique_ptr<LinuxStorage>> open_disk(const ServeOptions &o, bool read
         return sized.error();
     return disk;
 }
-
-/* The lines of standard input; a line that is too long is none. */
-class Commands
-{
-public:
-    /* -1: there is nobody any more. */
-    int fd() const { return fd_; }
-    std::optional<std::string> take()
-    {
-        pollfd news{fd_, POLLIN, 0};
-        while (text_.find('\n') == text_.npos && fd_ >= 0 && ::poll(&news, 1, 0) > 0) {
-            char bytes[4096];
-            ssize_t n = ::read(fd_, bytes, sizeof bytes);
-            if (n <= 0 || text_.size() > 2 * FaultPlan::kMaxBytes)
-                fd_ = -1;
-            else
-                text_.append(bytes, static_cast<size_t>(n));
-        }
-        size_t end = text_.find('\n');
-        if (end == text_.npos)
-            return std::nullopt;
-        std::string line = text_.substr(0, end);
-        text_.erase(0, end + 1);
-        return line;
-    }
-
-private:
-    int fd_{STDIN_FILENO};
-    std::string text_{};
-};
 
 class Server
 {
@@ -157,12 +127,12 @@ std::string Server::obey(const std::string &line)
 std::string Server::run()
 {
     std::fputs("ok ready\n", stderr);
-    for (Commands commands; !stopped;) {
+    for (LineReader commands(STDIN_FILENO, 2 * FaultPlan::kMaxBytes); !stopped;) {
         /* Without anybody to command, a signal ends it. */
         if (Status turned = back_->turn(kLookMs, commands.fd()); !turned && !stopped)
             return sentence(turned.error());
         judge_.look();
-        while (auto line = commands.take()) {
+        while (auto line = commands.take(std::chrono::steady_clock::now())) {
             if (*line == "quit")
                 return "";
             std::fprintf(stderr, "%s\n", obey(*line).c_str());
