@@ -22,7 +22,8 @@ HELP = """\
   ./pvblk conformance qemu:/path/to/qemu-system-x86_64 --device my-backend
                                                a QEMU of your own, with the series' emulation of Xen
   ./pvblk conformance frontend:linux-6.12      a frontend; its cases are called front/...
-  ./pvblk conformance --list                   every case, of frontends with --frontend; --coverage: the number of cases for each clause
+  ./pvblk conformance --list                   every case, of frontends with --frontend; --coverage: the number of
+                                               cases for each clause
 
 Subjects:
 
@@ -245,8 +246,8 @@ def check_by_suite(wanted):
     """The cases that the words choose. What the suite refuses, it refuses before a machine is built or boots."""
     cases = [wanted.gdb] if wanted.gdb else wanted.cases
     for profile in wanted.profiles() or [None]:
-        said = suite(*wanted.role, "--list", *wanted.suite, *(["--profile", profile] if profile else []), *cases, capture_output=True,
-                     text=True)
+        judge = ["--profile", profile] if profile else []
+        said = suite(*wanted.role, "--list", *wanted.suite, *judge, *cases, capture_output=True, text=True)
         if said.returncode:
             raise ui.Usage((said.stderr.strip().splitlines() or [f"the suite ended with status {said.returncode}"])[0]
                            .removeprefix("blkif-conformance: "))

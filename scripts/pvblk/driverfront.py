@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import core, images, paths, ui
+from .scenarios import judged, scenarios_of
 from .subjects import Journal, Subject
 
 
@@ -22,9 +23,7 @@ class DriverFrontend(Subject):
         return (self.source / "VERSION").read_text().strip()
 
     def play(self, words, on_result):
-        from .frontends import ask, judged
-
-        ids = [json.loads(line)["id"] for line in ask("--scenarios", *words).splitlines()]
+        ids = [scenario["id"] for scenario in scenarios_of(words)]
         played = subprocess.run([str(self.player), *ids], capture_output=True, text=True, errors="replace")
         if played.returncode:
             raise ui.Problem(f"{self.name}: its program ended with status {played.returncode}")

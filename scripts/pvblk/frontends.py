@@ -7,21 +7,14 @@ another guest plays the rest.
 """
 
 import json
-import subprocess
 from dataclasses import dataclass
 
 from . import driverfront, frontplay, guest, guesttools, images, initramfs, kernel, passivefront, ui, xenguest
 from .hostedplay import HostedPlay
-from .subjects import Journal, Subject, program
+from .scenarios import ask, judged, scenarios_of
+from .subjects import Journal, Subject
 
 MOST_GUESTS = 60
-
-
-def ask(*words):
-    said = subprocess.run([str(program()), "--frontend", *map(str, words)], capture_output=True, text=True)
-    if said.returncode and said.stderr:
-        raise ui.Problem(said.stderr.strip().splitlines()[0].removeprefix("blkif-conformance: "))
-    return said.stdout
 
 
 @dataclass(frozen=True)
@@ -97,20 +90,6 @@ class PassiveFrontend(Subject):
         return judged(self, passivefront.facts_of(self.guest, scenarios_of(words), folder, on_result), folder, Journal())
 
 
-def scenarios_of(words):
-    return [json.loads(line) for line in ask("--scenarios", *words).splitlines()]
-
-
-def judged(subject, facts, folder, journal):
-    """A journal with the suite's verdicts."""
-    file = folder / "facts.jsonl"
-    file.write_text("".join(json.dumps(fact) + "\n" for fact in facts))
-    head, *results = ask("--facts", file, "--format", "jsonl", "--subject", subject.name).splitlines()
-    journal.head, journal.results = head, results
-    journal.ids = {json.loads(line)["id"] for line in results}
-    return journal
-
-
 @dataclass(frozen=True)
 class Ours(Subject):
     """BlockFront, in the suite's own process."""
@@ -132,8 +111,8 @@ OURS = Ours("frontend:ours", "our frontend, in the suite's process", "", ("core"
 HOSTED = HostedFrontend("frontend:hosted", "our frontend in QEMU, for a guest with virtio-blk", "", NEEDS)
 MINI = PassiveFrontend("frontend:mini", "mini-blkfront, a frontend without an operating system", "frontend-mini.toml",
                        ("freestanding", *PASSIVE_NEEDS), guest=passivefront.Mini())
-GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen-host", "frontend-grub.toml", ("grub", *PASSIVE_NEEDS),
-                       guest=passivefront.Grub())
+GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen-host", "frontend-grub.toml",
+                       ("grub", *PASSIVE_NEEDS), guest=passivefront.Grub())
 LINUXES = (LinuxFrontend("frontend:linux-6.12", "Linux 6.12's xen-blkfront, in Debian 13's cloud kernel", LINUX, NEEDS),
            LinuxFrontend("frontend:linux-newest", "the newest Linux's xen-blkfront, in Debian sid's cloud kernel",
                          "frontend-linux-newest.toml", ("newest-kernel", *NEEDS), which=kernel.NEWEST),

@@ -37,6 +37,16 @@ def property_of(machine, name, seconds=20):
         raise
 
 
+def faults_of(machine):
+    """How many faults have happened. Without a plan, there are none."""
+    return sum(property_of(machine, "fault-counters").values())
+
+
+def make_honest(machine):
+    machine.qmp_in_a_row(("qom-set", {"path": f"{PERIPHERAL}/{BACKEND}", "property": "fault-plan", "value": ""}),
+                         seconds=20)
+
+
 class Play:
     """One scenario in a running guest. Who inherits says how the frontend gets and leaves the disk."""
 
@@ -112,8 +122,8 @@ class Play:
 
     def _behave(self):
         """The backend is honest from now on."""
-        self.facts["fired"] = sum(self._property("fault-counters").values())
-        self._qmp("qom-set", path=f"{PERIPHERAL}/{BACKEND}", property="fault-plan", value="")
+        self.facts["fired"] = faults_of(self.machine)
+        make_honest(self.machine)
         self.bent = False
 
     # ---- the guest
@@ -206,7 +216,7 @@ class Play:
         facts["gave-up"] = facts["connected"] and not facts.get("hung") and \
             judgement["frontend-state"] not in ("Connected", "Initialised")
         if self.bent:
-            facts["fired"] = sum(self._property("fault-counters").values())
+            facts["fired"] = faults_of(self.machine)
         if not facts.get("hung") and self.scenario["act"] != "close":
             self._close()
         judgement = self._property("judgement")

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from . import freestanding, frontplay, grub, guest, images, paths, ui, xenguest
-from .frontplay import BACKEND, PERIPHERAL
+from .frontplay import BACKEND
 
 # For a guest that says nothing: then the backend behaves, and the guest has its own `patience`.
 QUIET = 10
@@ -59,7 +59,7 @@ class PassivePlay:
         word = self.subject.listen(machine, QUIET if self.scenario["plan"] else self.subject.patience)
         if not word and self.scenario["plan"]:
             self._count_faults(machine)
-            machine.qmp_in_a_row(("qom-set", {"path": self._path(), "property": "fault-plan", "value": ""}))
+            frontplay.make_honest(machine)
             word = self.subject.listen(machine, self.subject.patience)
             self.facts["waited"] = bool(word and word.kind == "ok")
         if not word:
@@ -71,13 +71,8 @@ class PassivePlay:
             if word.text:
                 self.facts["said"] = word.text
 
-    def _path(self):
-        return f"{PERIPHERAL}/{BACKEND}"
-
     def _count_faults(self, machine):
-        # Without a plan, there are none.
-        counts = frontplay.property_of(machine, "fault-counters")
-        self.facts["fired"] = max(self.facts.get("fired", 0), sum(counts.values()))
+        self.facts["fired"] = max(self.facts.get("fired", 0), frontplay.faults_of(machine))
 
     def _judge(self, machine):
         judgement = frontplay.property_of(machine, "judgement")

@@ -20,8 +20,8 @@ MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "
 SERVING_MODULES = ["xen_evtchn", "xen_gntdev", "xen_privcmd", "xenfs", "xen_blkback", "xen_blkfront", "ext4"]
 # From mitigations=off on, for speed: two words saved a tenth of Linux's boot, the next line a third of its instructions.
 # Nothing here uses ciphers, whose self-tests are most of that. Without the kernel's own certificate, no signature of a
-# module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise, and xen-blkfront makes rings
-# of one page.
+# module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise, and
+# xen-blkfront makes rings of one page.
 LINUX = ("console=hvc0 earlyprintk=xen quiet panic=-1 nowatchdog null_blk.nr_devices=0 mitigations=off rodata=off "
          "xen_blkback.max_queues=4 xen_blkfront.max_ring_page_order=2 "
          "cryptomgr.notests initcall_blacklist=load_system_certificate_list swiotlb=512")

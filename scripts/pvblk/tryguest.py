@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """`pvblk try`: boots a kernel or an image on a judging backend, and says what came of its frontend."""
 
-import json
 import time
 from dataclasses import replace
 
-from . import contract, frontends, images, paths, setup, tryseeds, trywords, ui
+from . import contract, images, paths, scenarios, setup, tryseeds, trywords, ui
 from .trymachine import Ended, Machine, arguments
 from .tryverdict import CRASHED, UNDECIDED, Verdict, report
 
@@ -49,7 +48,7 @@ def command(words, all_is_built=lambda: None, name=NAME):
 def of_scenario(wanted, folder):
     """The words, with plan and properties of their scenario."""
     try:
-        found = [json.loads(line) for line in frontends.ask("--scenarios", wanted.scenario).splitlines()]
+        found = scenarios.scenarios_of([wanted.scenario])
     except ui.Problem as problem:
         raise ui.Usage(f"--scenario: {problem}") from None
     if len(found) != 1:
