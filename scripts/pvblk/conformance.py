@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import threading
 import tomllib
+from collections import ChainMap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ RESULTS = paths.BUILD / "conformance"
 UNDECIDED = 3
 # Options of the suite's own, with a value.
 FOR_THE_SUITE = ("--repeat", "--seed", "--shard", "--time-limit")
-SUBJECTS = subjects.ALL | frontends.ALL
+SUBJECTS = ChainMap(subjects.ALL, frontends.ALL)
 
 
 def help_text():
