@@ -53,6 +53,9 @@ std::vector<CaseResult> clause_verdicts(const std::vector<Facts> &all);
 std::optional<std::vector<Facts>> parse_facts(const std::string &text, std::string &problem);
 /* The same back: a line. */
 std::string facts_line(const Facts &f);
+/* For a driver in the middle of a scenario: the judgement as QEMU's property has it, the backend's
+ * requests and its faults. */
+std::string judgement_line(BackJudge &judge, uint64_t requests, uint64_t faults);
 /* For a driver: all that it needs to play these. */
 std::string scenario_lines(const std::vector<const Scenario *> &scenarios);
 

@@ -90,6 +90,12 @@ std::optional<Facts> facts_of(const Json &j)
     return f;
 }
 
+/* Without the end of the line. */
+std::string line_of(const Json &j)
+{
+    return j.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 } // namespace
 
 std::optional<std::vector<Facts>> parse_facts(const std::string &text, std::string &problem)
@@ -138,7 +144,20 @@ std::string facts_line(const Facts &f)
         j["judgement"][name] = judgement(c.kept, c.broken, c.how);
     for (const Happening &h : f.happened)
         j["happened"].push_back(h.what);
-    return j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    return line_of(j) + "\n";
+}
+
+std::string judgement_line(BackJudge &judge, uint64_t requests, uint64_t faults)
+{
+    Facts f;
+    note(f, judge);
+    Json said;
+    for (const auto &[name, c] : f.clauses)
+        said[name] = judgement(c.kept, c.broken, c.how);
+    said["frontend-state"] = xenbus_state_name(judge.frontend_state());
+    said["connections"] = judge.connections();
+    said["grants-left"] = judge.grants_left();
+    return line_of({{"judgement", said}, {"requests", requests}, {"faults", faults}});
 }
 
 std::string scenario_lines(const std::vector<const Scenario *> &scenarios)
@@ -152,7 +171,7 @@ std::string scenario_lines(const std::vector<const Scenario *> &scenarios)
                {"may-wait", (s->then & (kWaits | kWaitsForEver)) != 0},
                {"act", act_name(s->act)},
                {"pace", pace_name(s->pace)}};
-        all += j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        all += line_of(j) + "\n";
     }
     return all;
 }

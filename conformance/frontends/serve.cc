@@ -49,7 +49,7 @@ public:
 
 private:
     std::string obey(const std::string &line);
-    std::string tell() const;
+    std::string tell();
 
     BackFaults faults_{};
     BackJudge judge_{faults_.hooks()};
@@ -81,20 +81,10 @@ std::string Server::prepare(const ServeOptions &o)
     return "";
 }
 
-std::string Server::tell() const
+std::string Server::tell()
 {
-    const BackPlan &plan = back_->back().plan();
-    const BackCounters c = back_->back().counters();
-    std::string text = "ok";
-    for (auto [name, value] :
-         {std::pair{"connections", judge_.connections()},
-          std::pair{"queues", uint64_t{plan.queues}},
-          std::pair{"ring-pages", uint64_t{plan.ring_pages}},
-          std::pair{"persistent", uint64_t{plan.persistent}}, std::pair{"requests", c.requests},
-          std::pair{"responses", c.responses}, std::pair{"refused", c.refused},
-          std::pair{"indirect", c.indirect}, std::pair{"faults", faults_.plan().fired()}})
-        text += std::string(" ") + name + "=" + std::to_string(value);
-    return text + " frontend=" + xenbus_state_name(judge_.frontend_state());
+    return "ok " +
+           judgement_line(judge_, back_->back().counters().requests, faults_.plan().fired());
 }
 
 std::string Server::obey(const std::string &line)
@@ -116,10 +106,10 @@ std::string Server::obey(const std::string &line)
         back_->back().resized();
     } else if (word == "close") {
         back_->back().close();
-    } else if (word == "counters") {
+    } else if (word == "judgement") {
         return tell();
     } else {
-        return "error the commands are faults, resize, close, counters and quit";
+        return "error the commands are faults, resize, close, judgement and quit";
     }
     return "ok";
 }

@@ -9,10 +9,11 @@ another guest plays the rest.
 import json
 from dataclasses import dataclass
 
-from . import driverfront, frontplay, guest, guesttools, images, initramfs, kernel, passivefront, ui, xenguest
+from . import (driverfront, frontplay, guest, guesttools, images, initramfs, kernel, passivefront, realxen, servedback, ui,
+               xenguest, xenhost)
 from .hostedplay import HostedPlay
 from .scenarios import ask, judged, scenarios_of
-from .subjects import Journal, Subject
+from .subjects import Journal, Subject, program
 
 MOST_GUESTS = 60
 
@@ -69,6 +70,19 @@ class LinuxFrontend(GuestFrontend):
 
 
 @dataclass(frozen=True)
+class DomainFrontend(GuestFrontend):
+    """Linux's xen-blkfront in domain 0 of a real Xen, which our backend serves from there."""
+
+    host: xenhost.Host = xenhost.BOOKWORM
+    made = frontplay.DomainPlay
+
+    def _machine(self, folder):
+        files = [("bin/pattern", guesttools.pattern(self.host.kernel.architecture).read_bytes(), True),
+                 (servedback.FIXED.lstrip("/"), frontplay.fixed_data(), False)]
+        return realxen.boot_serving(folder.name, self.host, [program()], cpus=2, libraries=["judged.sh"], files=files)
+
+
+@dataclass(frozen=True)
 class HostedFrontend(GuestFrontend):
     """Our frontend in QEMU, xen-pvblk-pci, for a guest that has virtio-blk."""
 
@@ -106,7 +120,7 @@ class Ours(Subject):
 
 NEEDS = ("qemu", "guest", "core")
 PASSIVE_NEEDS = ("qemu", "firmware", "core")
-LINUX = "frontend-linux.toml"
+LINUX, LINUX_6_1 = "frontend-linux.toml", "frontend-linux-6.1.toml"
 OURS = Ours("frontend:ours", "our frontend, in the suite's process", "", ("core",))
 HOSTED = HostedFrontend("frontend:hosted", "our frontend in QEMU, for a guest with virtio-blk", "", NEEDS)
 MINI = PassiveFrontend("frontend:mini", "mini-blkfront, a frontend without an operating system", "frontend-mini.toml",
@@ -116,8 +130,11 @@ GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen
 LINUXES = (LinuxFrontend("frontend:linux-6.12", "Linux 6.12's xen-blkfront, in Debian 13's cloud kernel", LINUX, NEEDS),
            LinuxFrontend("frontend:linux-newest", "the newest Linux's xen-blkfront, in Debian sid's cloud kernel",
                          "frontend-linux-newest.toml", ("newest-kernel", *NEEDS), which=kernel.NEWEST),
-           LinuxFrontend("frontend:linux-6.1", "Linux 6.1's xen-blkfront, in Debian 12's kernel", LINUX,
+           LinuxFrontend("frontend:linux-6.1", "Linux 6.1's xen-blkfront, in Debian 12's kernel", LINUX_6_1,
                          ("guest-kernels", *NEEDS), which=kernel.DEBIAN12),
-           LinuxFrontend("frontend:linux-6.1-pae", "Linux 6.1's xen-blkfront, with 32 bits", LINUX,
+           LinuxFrontend("frontend:linux-6.1-pae", "Linux 6.1's xen-blkfront, with 32 bits", LINUX_6_1,
                          ("guest-kernels", *NEEDS), which=kernel.DEBIAN12_PAE))
-ALL = {subject.name: subject for subject in (OURS, HOSTED, *driverfront.ALL, MINI, GRUB, *LINUXES)}
+DOMAINS = tuple(DomainFrontend(f"frontend:blkfront-{host.version}", f"Linux's xen-blkfront on a real Xen {host.version}",
+                               profile, ("real-xen", *NEEDS), host=host)
+                for host, profile in ((xenhost.BOOKWORM, LINUX_6_1), (xenhost.TRIXIE, LINUX)))
+ALL = {subject.name: subject for subject in (OURS, HOSTED, *driverfront.ALL, MINI, GRUB, *LINUXES, *DOMAINS)}

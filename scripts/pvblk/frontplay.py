@@ -6,61 +6,37 @@ properties and plan, used, closed and unplugged. What came of it are facts.
 import re
 import time
 
-from . import contract, guest, images, qmp, ui, xenguest
+from . import contract, guest, images, ui
+from .pluggedback import DISK, SIZE, Gone, Plugged, config_of, read_only
+from .servedback import Served
 
-VBD, DISK, BACKEND = 51728, "xvdb", "judged"
-SIZE = 4 * images.MIB
 # Of one call: in pages, so that disks with sectors of any size can have them.
 PAGES = (1, 8, 32, 100)
 PER_PAGE = 8
 # For an answer, where the scenario lets the frontend wait: then the backend behaves, and the frontend has a chance more.
 SHORT, LONG = 4, 20
 CRASH = re.compile(r"BUG:|kernel BUG|Oops:|Kernel panic|general protection fault|KASAN:|UBSAN:|WARNING: CPU")
-PERIPHERAL = "/machine/peripheral"
 
 
 class Lost(Exception):
     """The guest does as it is told no more."""
 
 
-class Gone(Exception):
-    """A fault plan took the backend away."""
-
-
-def property_of(machine, name, seconds=20):
-    """Of the backend."""
-    try:
-        return machine.qmp_in_a_row(("qom-get", {"path": f"{PERIPHERAL}/{BACKEND}", "property": name}), seconds=seconds)[0]
-    except ui.Problem as problem:
-        if isinstance(problem.__cause__, qmp.Refused) and "not found" in str(problem.__cause__):
-            raise Gone from problem
-        raise
-
-
-def faults_of(machine):
-    """How many faults have happened. Without a plan, there are none."""
-    return sum(property_of(machine, "fault-counters").values())
-
-
-def make_honest(machine):
-    machine.qmp_in_a_row(("qom-set", {"path": f"{PERIPHERAL}/{BACKEND}", "property": "fault-plan", "value": ""}),
-                         seconds=20)
-
-
 class Play:
     """One scenario in a running guest. Who inherits says how the frontend gets and leaves the disk."""
 
     disk = ""  # as the guest calls it
+    back_of = Plugged
     # Clauses that this guest does not let the backend see.
     not_seen = ("frontend-state",)
 
     def __init__(self, machine, scenario, folder):
         self.machine, self.scenario = machine, scenario
+        self.back = self.back_of(machine, folder)
         self.facts = {"id": scenario["id"]}
         self.counts = dict.fromkeys(("ok", "errors", "wrong"), 0)
         self.bent = bool(scenario["plan"])
-        self.plan = folder / "plan"
-        self.config = dict(word.split("=") for word in scenario["config"].split(",") if word)
+        self.read_only = read_only(config_of(scenario))
         self.console_at = machine.console.stat().st_size
 
     def run(self):
@@ -68,7 +44,7 @@ class Play:
         begin = time.monotonic()
         fit = False
         try:
-            self._plug(self.scenario["plan"])
+            self.back.plug(self.scenario, self.scenario["plan"])
             self._use_and_close()
             fit = self._unplug()
         except Gone:
@@ -102,28 +78,10 @@ class Play:
         """Has the frontend leave the disk; False if that hangs for good."""
         raise NotImplementedError
 
-    def _plug(self, plan):
-        self._qmp("block_resize", **{"node-name": "disk", "size": SIZE})
-        self.plan.write_text(plan + "\n")
-        read_only = self.config.get("read-only", "off") == "on"
-        drive = "fixed" if read_only or self.config.get("cdrom") == "on" else "disk"
-        self.read_only = drive == "fixed"
-        options = {name: value == "on" if value in ("on", "off") else int(value) for name, value in self.config.items()
-                   if name != "read-only"}
-        self._qmp("device_add", driver=xenguest.OURS, id=BACKEND, vdev=DISK, drive=drive, judge=True,
-                  faults=str(self.plan), **options)
-
-    def _qmp(self, command, **arguments):
-        # Names of properties may have an underscore; QMP's own have none.
-        return self.machine.qmp_in_a_row((command, arguments), seconds=20)[0]
-
-    def _property(self, name):
-        return property_of(self.machine, name)
-
     def _behave(self):
         """The backend is honest from now on."""
-        self.facts["fired"] = faults_of(self.machine)
-        make_honest(self.machine)
+        self.facts["fired"] = self.back.faults()
+        self.back.make_honest()
         self.bent = False
 
     # ---- the guest
@@ -200,7 +158,7 @@ class Play:
         return said != "none"
 
     def _state(self):
-        return self._property("judgement").get("frontend-state")
+        return self.back.judgement().get("frontend-state")
 
     def _closed(self):
         return self._state() in ("Closing", "Closed", "Unknown")
@@ -211,15 +169,15 @@ class Play:
         if there and self._round(1):
             self._act()
             self._round(2, PAGES[:3:2])
-        judgement = self._property("judgement")
+        judgement = self.back.judgement()
         facts["connected"] = judgement["connections"] > 0
         facts["gave-up"] = facts["connected"] and not facts.get("hung") and \
             judgement["frontend-state"] not in ("Connected", "Initialised")
         if self.bent:
-            facts["fired"] = faults_of(self.machine)
+            facts["fired"] = self.back.faults()
         if not facts.get("hung") and self.scenario["act"] != "close":
             self._close()
-        judgement = self._property("judgement")
+        judgement = self.back.judgement()
         facts["judgement"] = {name: text for name, text in judgement.items()
                               if isinstance(text, str) and name not in self.not_seen}
         if facts.get("closed"):
@@ -228,7 +186,7 @@ class Play:
     def _act(self):
         act = self.scenario["act"]
         if act in ("grow", "shrink"):
-            self._qmp("block_resize", **{"node-name": "disk", "size": SIZE * 2 if act == "grow" else SIZE // 2})
+            self.back.resize(SIZE * 2 if act == "grow" else SIZE // 2)
             time.sleep(0.3)
 
     def _close(self):
@@ -244,22 +202,11 @@ class Play:
     def _after_close(self, judgement):
         """Of a frontend that closed as it was told."""
 
-    def _gone(self, device, seconds):
-        """Whether a device that is being unplugged leaves QEMU in time."""
-        try:
-            self.machine.wait_event("DEVICE_DELETED", seconds, device=device)
-        except ui.Problem:
-            if self.machine.process.poll() is not None:
-                raise
-            return False
-        return True
-
     def _unplug(self):
         """Whether the guest let the backend go."""
         if self.facts.get("hung"):
             return False
-        self._qmp("device_del", id=BACKEND)
-        if not self._gone(BACKEND, 10):
+        if not self.back.unplug():
             return False
         if self.scenario["act"] == "close":
             self.facts["gave-up"] = True
@@ -288,12 +235,19 @@ class Play:
 class LinuxPlay(Play):
     """With Linux's own xen-blkfront in a Xen guest."""
 
-    disk = DISK
+    disk, vbd = DISK, 51728
     # Linux ends grants that are still mapped later, ten a second: it leaves some at Closed, and none in the end.
     not_seen = (*Play.not_seen, "grant:lifetime")
 
     def _stop(self):
-        return self._patiently("driver", "unbind", VBD) is not None
+        return self._patiently("driver", "unbind", self.vbd) is not None
+
+
+class DomainPlay(LinuxPlay):
+    """With Linux's own xen-blkfront in domain 0 of a real Xen."""
+
+    disk, vbd = "xvda", 51712
+    back_of = Served
 
 
 def make_disk(path, filled):
@@ -301,8 +255,13 @@ def make_disk(path, filled):
     images.raw(path, SIZE)
     if filled:
         with open(path, "r+b") as out:
-            out.write(contract.pattern(0, sum(PAGES) * PER_PAGE, 0))
+            out.write(fixed_data())
     return path
+
+
+def fixed_data():
+    """Of a disk that nobody can write."""
+    return contract.pattern(0, sum(PAGES) * PER_PAGE, 0)
 
 
 def disks(folder):

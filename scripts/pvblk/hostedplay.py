@@ -2,7 +2,8 @@
 """A scenario with xen-pvblk-pci, the frontend in QEMU itself. The guest drives it by virtio-blk, and knows no Xen."""
 
 from . import qmp, ui
-from .frontplay import BACKEND, DISK, LONG, PAGES, PERIPHERAL, Play
+from .frontplay import LONG, PAGES, Play
+from .pluggedback import DISK, PERIPHERAL, ask_qmp, gone
 
 FRONTEND = "hosted"
 # Of the handshake, and of each request: a backend that does not answer costs no more. The second one is longer than the
@@ -15,7 +16,7 @@ class HostedPlay(Play):
 
     def _connect(self):
         try:
-            self._qmp("device_add", driver="xen-pvblk-pci", id=FRONTEND, vdev=DISK,
+            ask_qmp(self.machine, "device_add", driver="xen-pvblk-pci", id=FRONTEND, vdev=DISK,
                       **{"handshake-timeout-ms": HANDSHAKE_MS, "request-timeout-ms": REQUEST_MS})
         except ui.Problem as problem:
             if not isinstance(problem.__cause__, qmp.Refused):
@@ -25,17 +26,17 @@ class HostedPlay(Play):
         return True
 
     def _present(self):
-        return any(child["name"] == FRONTEND for child in self._qmp("qom-list", path=PERIPHERAL))
+        return any(child["name"] == FRONTEND for child in ask_qmp(self.machine, "qom-list", path=PERIPHERAL))
 
     def _stop(self):
         if not self._present():
             return True
-        self._qmp("device_del", id=FRONTEND)
-        if self._gone(FRONTEND, LONG):
+        ask_qmp(self.machine, "device_del", id=FRONTEND)
+        if gone(self.machine, FRONTEND, LONG):
             return True
         if self.bent:
             self._behave()
-            self.facts["waited"] = self._gone(FRONTEND, LONG)
+            self.facts["waited"] = gone(self.machine, FRONTEND, LONG)
         return not self._present()
 
     def _part(self):
@@ -56,8 +57,7 @@ class HostedPlay(Play):
         good = self._connect()
         if not good and self.scenario["plan"]:
             # A plan may have taken the backend away: only another one comes back.
-            self._qmp("device_del", id=BACKEND)
-            good = self._gone(BACKEND, 10) and self._plug_honest()
+            good = self.back.unplug() and self._plug_honest()
         good = good and self._disk() and self._round(3, PAGES[:2]) and self.counts["ok"] > 0 and \
             not self.counts["errors"] and not self.counts["wrong"]
         said = self.facts.get("said", "it serves no I/O")
@@ -68,7 +68,7 @@ class HostedPlay(Play):
             self.facts["said"] = said
 
     def _plug_honest(self):
-        self._plug("")
+        self.back.plug(self.scenario, "")
         return self._connect()
 
     def _unplug(self):

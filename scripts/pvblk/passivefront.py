@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from . import freestanding, frontplay, grub, guest, images, paths, ui, xenguest
-from .frontplay import BACKEND
+from .pluggedback import BACKEND, Gone, Plugged
 
 # For a guest that says nothing: then the backend behaves, and the guest has its own `patience`.
 QUIET = 10
@@ -38,9 +38,10 @@ class PassivePlay:
         else:
             try:
                 with self.subject.machine(self.folder, self._backend()) as machine:
-                    self._watch(machine)
-                    self._judge(machine)
-            except frontplay.Gone:
+                    back = Plugged(machine, self.folder)
+                    self._watch(machine, back)
+                    self._judge(back)
+            except Gone:
                 self.facts["skip"] = "the backend has gone, and with it what it saw of the frontend"
             except ui.Problem as problem:
                 self.facts["trouble"] = str(problem)[:300]
@@ -55,11 +56,11 @@ class PassivePlay:
         return ",".join([f"{xenguest.OURS},id={BACKEND},drive={'fixed' if fixed else 'disk'},vdev=xvda,judge=on",
                          f"faults={guest.escaped(self.plan)}", *options])
 
-    def _watch(self, machine):
+    def _watch(self, machine, back):
         word = self.subject.listen(machine, QUIET if self.scenario["plan"] else self.subject.patience)
         if not word and self.scenario["plan"]:
-            self._count_faults(machine)
-            frontplay.make_honest(machine)
+            self._count_faults(back)
+            back.make_honest()
             word = self.subject.listen(machine, self.subject.patience)
             self.facts["waited"] = bool(word and word.kind == "ok")
         if not word:
@@ -71,16 +72,16 @@ class PassivePlay:
             if word.text:
                 self.facts["said"] = word.text
 
-    def _count_faults(self, machine):
-        self.facts["fired"] = max(self.facts.get("fired", 0), frontplay.faults_of(machine))
+    def _count_faults(self, back):
+        self.facts["fired"] = max(self.facts.get("fired", 0), back.faults())
 
-    def _judge(self, machine):
-        judgement = frontplay.property_of(machine, "judgement")
-        self._count_faults(machine)
+    def _judge(self, back):
+        judgement = back.judgement()
+        self._count_faults(back)
         state = judgement["frontend-state"]
         # GRUB never says Connected, and is served all the same.
         self.facts["connected"] = judgement["connections"] > 0 or \
-            frontplay.property_of(machine, "counters")["requests"] > 0
+            back.requests() > 0
         if self.facts.get("ok") and self.subject.closes:
             self.facts["closed"] = state in ("Closed", "Unknown", "Initialising")
             self.facts["grants-left"] = judgement["grants-left"]

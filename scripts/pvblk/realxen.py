@@ -64,10 +64,15 @@ def boot(name, host, programs=(), disks=DISKS, cpus=1):
     return _boot(name, host, image, programs, disks, cpus, DOMAIN0_MIB + 2 * sum(disk.mib for disk in disks))
 
 
-def boot_serving(name, host, programs, cpus=1):
-    """The same without disks. `programs` serve them to Linux's xen-blkfront: tests/guest/real-xen-serve.sh has the words."""
+def boot_serving(name, host, programs, cpus=1, libraries=(), files=()):
+    """The same without disks. `programs` serve them to Linux's xen-blkfront: tests/guest/real-xen-serve.sh has the words.
+
+    `files` are more of domain 0's, each with its content and whether it is a program.
+    """
     image = initramfs.linux("real-xen.sh", SERVING_MODULES, fio=False, kernel=host.kernel,
-                            libraries=["commands.sh", "real-xen-serve.sh"])
+                            libraries=["commands.sh", *libraries, "real-xen-serve.sh"])
+    for file, content, executable in files:
+        image.add(file, content, executable)
     return _boot(name, host, image, programs, (), cpus, DOMAIN0_MIB + SERVING_MIB, [guesttools.MKE2FS])
 
 

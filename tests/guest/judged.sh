@@ -20,6 +20,9 @@ late() {
     echo "$answer"
 }
 
+# driver unbind NUMBER: has Linux's xen-blkfront leave a vbd.
+driver() { echo "vbd-$2" >"/sys/bus/xen/drivers/vbd/$1" && echo ok || true; }
+
 # The disk's sectors of 512 bytes, their real size, and whether it is read-only; "none" after so many seconds.
 there() { [ -b "/dev/$1" ] && read -r size <"/sys/block/$1/size" && [ "$size" != 0 ]; }
 disk() {

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Domain 0 serves itself: examples/serve.cc is the backend of xvda, and Linux's own xen-blkfront the frontend. The host
-# calls these functions.
+# Domain 0 serves itself: examples/serve.cc, or the conformance suite, is the backend of xvda, and Linux's own xen-blkfront
+# the frontend. The host calls these functions.
 
 back=/local/domain/0/backend/pvblk/0/51712
 front=/local/domain/0/device/vbd/51712
 disk=/dev/xvda
-mkfifo /tmp/commands /tmp/answers
-exec 4<>/tmp/commands 5<>/tmp/answers
+mkfifo /tmp/serve.commands /tmp/serve.answers
+exec 6<>/tmp/serve.commands 7<>/tmp/serve.answers
 
 make_pattern() { head -c 2097152 /dev/urandom >/pattern; }
 make_image() { truncate -s 0 /image && truncate -s 32M /image; }
@@ -20,22 +20,42 @@ attach() {
 state() { xenstore read "$1/state"; }
 
 answer() {
-    read -r -t 30 line <&5 || line="serve does not answer: $(tail -n 3 /tmp/serve.log)"
+    read -r -t 30 line <&7 || line="serve does not answer: $(tail -n 3 /tmp/serve.log)"
     echo "$line"
     [ "${line%% *}" = ok ]
 }
 
-tell() { echo "$*" >&4 && answer; }
+tell() { echo "$*" >&6 && answer; }
 
 start() {
-    serve 0 51712 /image "$@" <&4 >&5 2>>/tmp/serve.log 4>&- 5>&- &
+    serve 0 51712 /image "$@" <&6 >&7 2>>/tmp/serve.log 6>&- 7>&- &
     serve=$!
     answer
 }
 
+# start_judge OPTION …: the conformance suite's backend in the place of serve.
+start_judge() {
+    truncate -s 4M /fixed
+    blkif-conformance --serve 51712 --domain 0 "$@" <&6 2>&7 >/tmp/verdict 6>&- 7>&- &
+    serve=$!
+    answer
+}
+
+# The frontend is asked to close, and its device goes. Without a driver there is nothing to close.
+unplug_judge() {
+    ask_toolstack && await '[ ! -e /sys/bus/xen/devices/vbd-51712/driver ] || [ "$(state $front)" = 6 ]' &&
+        xenstore rm $front && xenstore rm $back && await "[ ! -e $disk ]"
+}
+
+# Its status is that of a verdict.
+end_judge() {
+    echo quit >&6
+    wait $serve || true
+}
+
 # Its end is an event, too.
 end_serve() {
-    [ "$1" = quit ] && echo quit >&4 || kill "$1" $serve
+    [ "$1" = quit ] && echo quit >&6 || kill "$1" $serve
     wait $serve
     [ $? = "$2" ]
 }

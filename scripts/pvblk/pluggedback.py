@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Our judging backend in the QEMU of the guest: what a scenario does to it, and what it saw of the frontend."""
+
+from . import images, qmp, ui, xenguest
+
+DISK, BACKEND = "xvdb", "judged"
+SIZE = 4 * images.MIB
+PERIPHERAL = "/machine/peripheral"
+
+
+class Gone(Exception):
+    """A fault plan took the backend away."""
+
+
+class Plugged:
+    """Our backend, in the QEMU of the guest."""
+
+    def __init__(self, machine, folder):
+        self._machine = machine
+        self._plan = folder / "plan"
+
+    def plug(self, scenario, plan):
+        self.resize(SIZE)
+        self._plan.write_text(plan + "\n")
+        config = config_of(scenario)
+        options = {name: value == "on" if value in ("on", "off") else int(value) for name, value in config.items()
+                   if name != "read-only"}
+        self._qmp("device_add", driver=xenguest.OURS, id=BACKEND, vdev=DISK, drive="fixed" if read_only(config) else "disk",
+                  judge=True, faults=str(self._plan), **options)
+
+    def unplug(self):
+        """Whether the guest let it go."""
+        self._qmp("device_del", id=BACKEND)
+        return gone(self._machine, BACKEND, 10)
+
+    def resize(self, size):
+        self._qmp("block_resize", **{"node-name": "disk", "size": size})
+
+    def judgement(self):
+        return self._property("judgement")
+
+    def requests(self):
+        return self._property("counters")["requests"]
+
+    def faults(self):
+        """How many have happened. Without a plan, there are none."""
+        return sum(self._property("fault-counters").values())
+
+    def make_honest(self):
+        self._qmp("qom-set", path=f"{PERIPHERAL}/{BACKEND}", property="fault-plan", value="")
+
+    def _property(self, name):
+        try:
+            return self._qmp("qom-get", path=f"{PERIPHERAL}/{BACKEND}", property=name)
+        except ui.Problem as problem:
+            if isinstance(problem.__cause__, qmp.Refused) and "not found" in str(problem.__cause__):
+                raise Gone from problem
+            raise
+
+    def _qmp(self, command, **arguments):
+        return ask_qmp(self._machine, command, **arguments)
+
+
+def ask_qmp(machine, command, **arguments):
+    # Names of properties may have an underscore; QMP's own have none.
+    return machine.qmp_in_a_row((command, arguments), seconds=20)[0]
+
+
+def gone(machine, device, seconds):
+    """Whether a device that is being unplugged leaves QEMU in time."""
+    try:
+        machine.wait_event("DEVICE_DELETED", seconds, device=device)
+    except ui.Problem:
+        if machine.process.poll() is not None:
+            raise
+        return False
+    return True
+
+
+def config_of(scenario):
+    """Of the backend, by the names of its properties."""
+    return dict(word.split("=") for word in scenario["config"].split(",") if word)
+
+
+def read_only(config):
+    return config.get("read-only", "off") == "on" or config.get("cdrom") == "on"
