@@ -12,7 +12,7 @@
 namespace pvblk::conformance
 {
 
-const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif backend breaks
+const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif backend or frontend breaks
 
   blkif-conformance --loopback             our own backend, in this process: milliseconds, no Xen
   blkif-conformance --vbd 51712            the backend of this domain's vbd 51712 (xvda), on real or emulated Xen
@@ -25,14 +25,15 @@ const char *const kHelp = R"(blkif-conformance: names the clauses that a blkif b
   blkif-conformance --frontend --loopback [CASE...]   our own frontend, against every backend that we can be
   blkif-conformance --frontend --list [CASE...]       every case of a frontend
   blkif-conformance --frontend --scenarios [CASE...]  the same as JSON lines, for a program that plays them
-  blkif-conformance --frontend --facts FILE [CASE...] judges what such a program saw
+  blkif-conformance --frontend --facts FILE           judges what such a program saw
   blkif-conformance --serve 51712 --domain 7          a judging backend on a Xen host, for vbd 51712 of domain 7
-                                                      (docs/conformance-frontends.rst)
+
+docs/conformance.rst is the page for backends, docs/conformance-frontends.rst the page for frontends.
 
 The suite WRITES to the disk. It takes only an empty one (all zeros), and puts zeros there at its end.
 
   --vbd N             again for more disks: a read-only one and one of 4096-byte sectors have cases of their own.
-                      No other frontend may use them: do not load xen-blkfront
+                      No other frontend may use them: take them from Linux's own (docs/conformance.rst)
   --allow-writes      take a disk that is not empty
   --profile FILE      known defects of this backend (TOML): they become DEVIATION, and stale entries FAIL
   --baseline FILE     an earlier run (jsonl): after the report, show each case that changed; with -q only these
@@ -57,8 +58,9 @@ The suite WRITES to the disk. It takes only an empty one (all zeros), and puts z
   --after ID          begin after this case
   -q                  print the sums only
 
-Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more), CRASH, INCONCLUSIVE.
-Exit codes: 0 as expected, 1 a FAIL, 2 wrong usage, 3 could not decide, 4 the backend died or is wedged,
+Verdicts: PASS, FAIL, DEVIATION (known), SKIP, WEDGED (answers nothing any more), CRASH, INCONCLUSIVE; of a
+frontend also CORRUPT (a wrong byte) and LEAK (grants that stay).
+Exit codes: 0 as expected, 1 a FAIL, CORRUPT or LEAK, 2 wrong usage, 3 could not decide, 4 a CRASH or WEDGED,
 77 everything was skipped.
 )";
 

@@ -14,7 +14,7 @@ xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk
 Begin with these two; each sets up all it needs (Debian 12 or 13, root or sudo), and resumes if interrupted:
 
   ./pvblk demo                     boot Linux with two disks on xen-pvblk-pci, use them hard, check, show counters
-  ./pvblk test                     all tests; about 45 minutes the first time, and 30 later
+  ./pvblk test                     all tests; about 70 minutes the first time, and 45 later
 
 More:
 
@@ -23,8 +23,8 @@ More:
   ./pvblk test --list              every test with what it proves
   ./pvblk test qos 'guest/kvm-*'   some tests, by group or glob
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
-  ./pvblk conformance              the clauses of blkif that backends break: QEMU's, ours, Linux's, yours, side by side;
-                                   ./pvblk conformance --help has the rest
+  ./pvblk conformance              the clauses of blkif that backends break: QEMU's, ours, Linux's, yours, side by side.
+                                   Frontends, too: ./pvblk conformance --help has the rest
   ./pvblk try --kernel vmlinuz     your kernel or image as a Xen guest, on a backend that judges its frontend;
                                    ./pvblk try --help has the rest
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU

@@ -15,7 +15,8 @@ from pathlib import Path
 from . import frontends, paths, setup, subjects, ui, userqemu
 
 HELP = """\
-./pvblk conformance: the clauses of blkif that a backend or a frontend breaks (docs/conformance.rst)
+./pvblk conformance: the clauses of blkif that a backend (docs/conformance.rst) or a frontend
+(docs/conformance-frontends.rst) breaks
 
   ./pvblk conformance                          {default}: side by side
   ./pvblk conformance xen-disk 'ring/**'       one subject, some cases: globs over IDs, level:must, class:hostile,
@@ -23,19 +24,24 @@ HELP = """\
   ./pvblk conformance qemu:/path/to/qemu-system-x86_64 --device my-backend
                                                a QEMU of your own, with the series' emulation of Xen
   ./pvblk conformance frontend:linux-6.12      a frontend; its cases are called front/...
-  ./pvblk conformance --list                   every case, of frontends with --frontend; --coverage: the number of
-                                               cases for each clause
+  ./pvblk conformance --list [CASE...]         every case for backends; for frontends, add --frontend
+  ./pvblk conformance --coverage               the number of cases for each clause
 
 Subjects:
 
 {subjects}
 
   --format text|tap|junit|jsonl|html, -o FILE  the report; an HTML page is always written, too
-  --profile FILE       known defects of the subject, instead of the suite's own profile of it; `none`: no profile
+  --profile FILE       known defects of the subject, instead of the suite's own profile of it; `none`: each of them is
+                       a FAIL
   --baseline FILE      an earlier run (jsonl): show each case whose verdict changed; again for other subjects
   --device NAME        with qemu:PATH: the QEMU device of your backend (xen-disk, if you name none)
-  --repeat N, --seed N, --shard I/N, --time-limit SECONDS     see blkif-conformance --help
+  --repeat N, --seed N, --shard I/N, --time-limit SECONDS     for backends, see docs/conformance.rst; a frontend
+                       takes --shard alone
   --gdb CASE           loopback only: gdb with the suite, before that case
+
+Exit status: 0 as expected, 1 a FAIL, CORRUPT or LEAK, 2 wrong words, 3 could not decide, 4 a CRASH or WEDGED, 77 all
+was skipped, 130 interrupted.
 """
 RESULTS = paths.BUILD / "conformance"
 # The exit status if a subject could not be judged.
@@ -46,7 +52,7 @@ SUBJECTS = ChainMap(subjects.ALL, frontends.ALL)
 
 
 def help_text():
-    rows = "\n".join(f"  {subject.name:20} {subject.title}" for subject in SUBJECTS.values())
+    rows = "\n".join(f"  {subject.name:22} {subject.title}" for subject in (*subjects.ALL.values(), *frontends.ALL.values()))
     return HELP.format(default=", ".join(subjects.DEFAULT), subjects=rows)
 
 

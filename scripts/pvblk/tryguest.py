@@ -52,8 +52,8 @@ def of_scenario(wanted, folder):
     except ui.Problem as problem:
         raise ui.Usage(f"--scenario: {problem}") from None
     if len(found) != 1:
-        raise ui.Usage(f"--scenario {wanted.scenario}: {len(found)} scenarios have this ID; see blkif-conformance --frontend "
-                       "--list")
+        raise ui.Usage(f"--scenario {wanted.scenario}: {len(found)} scenarios have this ID; see ./pvblk conformance --list "
+                       "--frontend")
     options = dict(word.split("=") for word in found[0]["config"].split(",") if word)
     plan = folder / "scenario.faults"
     plan.write_text(found[0]["plan"] + "\n")

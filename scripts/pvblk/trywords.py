@@ -13,21 +13,22 @@ HELP = """\
 ./pvblk try: boot your kernel or image as a Xen guest, on a backend that judges its frontend
 (docs/bring-your-own-frontend.rst)
 
-  ./pvblk try --kernel vmlinuz                   Linux with a built-in xen-blkfront; an initrd that uses the disk is added
-  ./pvblk try --kernel vmlinuz --initrd initrd --append 'root=/dev/xvda1'
+  ./pvblk try --kernel vmlinuz                   Linux; an initrd that uses the disk is added
+  ./pvblk try --kernel vmlinuz --initrd initrd   your own initrd, whose scripts use xvda: an empty disk of 64 MiB
   ./pvblk try --kernel guest.elf                 anything that QEMU's -kernel boots
   ./pvblk try --image disk.qcow2 [--uefi]        a whole disk, by SeaBIOS or OVMF; the guest sees it as xvda
 
 What the backend does:
 
   --faults FILE        it goes wrong by this plan (docs/faults.rst), from power-on
-  --scenario ID        it is that of a scenario of the conformance suite (blkif-conformance --frontend --list)
-  --hot                ... the disk is plugged in when the guest is up, as with --seed
+  --scenario ID        it is that of a scenario of the suite (./pvblk conformance --list --frontend has all)
+  --hot                ... and the disk is plugged in when the guest is up, if the guest keeps the page's contract
   --seed N             it goes wrong by the plan that ./pvblk sim --plan N prints
   --seed N --minutes M ... and by those of N+1, N+2 and so on, for so long; a crash or hang is shrunk
 
 The machine:
 
+  --append WORDS       more words for the kernel's command line
   --accel kvm          KVM with Xen support, instead of TCG
   --memory MIB         512
   --cpus N             1
@@ -38,7 +39,7 @@ The machine:
   -- WORDS             more words for QEMU: -- -s -S waits for gdb
 
 Exit status: 0 all is well, 1 the frontend broke a clause, 2 wrong words, 3 nothing could be decided, 4 the guest crashed
-or hung.
+or hung, 130 interrupted.
 """
 
 NUMBERS = {"--memory": 512, "--cpus": 1, "--seconds": 60, "--seed": None, "--minutes": None}
