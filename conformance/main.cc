@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* blkif-conformance: see docs/conformance.rst. */
 #include "frontends/command.h"
+#include "frontends/config.h"
 #include "frontends/serve.h"
 #include "linux_domain.h"
 #include "loopback_domain.h"
@@ -486,20 +487,22 @@ int run_on_vbds(const Options &o, const std::vector<const Case *> &cases, const 
 }
 
 /* Nothing: `problem` is a sentence. */
-std::optional<Facts> serve_for(const Options &o, std::string &problem)
+std::optional<ServeOptions> serve_options(const Options &o, std::string &problem)
 {
-    ServeOptions s{DomId(static_cast<uint16_t>(whole(o.domain))), whole(o.serve), o.image, o.config,
-                   o.plan};
-    if (!o.scenario.empty()) {
-        const Scenario *scenario = find_scenario(o.scenario);
-        if (!scenario) {
-            problem = "no scenario is called " + o.scenario + ": --frontend --list shows all";
-            return std::nullopt;
-        }
-        s.config = scenario->config;
-        s.plan = scenario->plan;
-    }
-    return serve(s, problem);
+    ServeOptions s{DomId(static_cast<uint16_t>(whole(o.domain))), whole(o.serve), o.image, {}, {}};
+    const Scenario *scenario = o.scenario.empty() ? nullptr : find_scenario(o.scenario);
+    if (!scenario && !o.scenario.empty())
+        problem = "no scenario is called " + o.scenario + ": --frontend --list shows all";
+    if (std::string bad = read_config(scenario ? scenario->config : o.config, s.back); !bad.empty())
+        problem =
+            "--config: " + bad + " is no property of a backend here: docs/backend.rst has them";
+    auto plan = FaultPlan::parse(scenario ? scenario->plan : o.plan);
+    if (!plan)
+        problem = "--plan: " + plan.error().what;
+    if (!problem.empty())
+        return std::nullopt;
+    s.plan = std::move(plan.value());
+    return s;
 }
 
 /* Our own frontend, or what another program saw of one. */
@@ -517,7 +520,9 @@ int run_frontend(const Options &o, const std::vector<const Case *> &cases, const
     auto before = read_baseline(o, problem);
     if (!problem.empty())
         return refuse(problem);
-    Run run{o.subject.empty() ? "frontend:ours" : o.subject,
+    std::string subject =
+        o.serve.empty() ? "frontend:ours" : "vbd " + o.serve + " of domain " + o.domain;
+    Run run{o.subject.empty() ? subject : o.subject,
             o.version,
             PVBLK_SUITE_VERSION,
             now(),
@@ -530,7 +535,10 @@ int run_frontend(const Options &o, const std::vector<const Case *> &cases, const
         run.results.push_back(std::move(r));
     };
     if (!o.serve.empty()) {
-        auto facts = serve_for(o, problem);
+        auto serving = serve_options(o, problem);
+        if (!serving)
+            return refuse(problem);
+        auto facts = serve(std::move(*serving), problem);
         if (!facts)
             return refuse(problem, kHarness);
         run.command = "blkif-conformance --serve " + o.serve + " --domain " + o.domain;

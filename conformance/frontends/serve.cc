@@ -2,9 +2,7 @@
 /* See serve.h. */
 #include "frontends/serve.h"
 
-#include "frontends/config.h"
 #include "line_reader.h"
-#include "pvblk/fault.h"
 
 #include <algorithm>
 #include <csignal>
@@ -42,7 +40,7 @@ class Server
 {
 public:
     /* A sentence: it cannot be. */
-    std::string prepare(const ServeOptions &o);
+    std::string prepare(ServeOptions o);
     /* The same, if Xen failed. */
     std::string run();
     Facts facts();
@@ -57,16 +55,12 @@ private:
     std::unique_ptr<LinuxBack> back_{};
 };
 
-std::string Server::prepare(const ServeOptions &o)
+std::string Server::prepare(ServeOptions o)
 {
     LinuxBackConfig config;
     config.frontend = o.domain;
     config.vdev = o.vdev;
-    if (std::string bad = read_config(o.config, config.back); !bad.empty())
-        return bad + " is no property of a backend here: docs/backend.rst has them";
-    auto plan = FaultPlan::parse(o.plan);
-    if (!plan)
-        return "--plan: " + plan.error().what;
+    config.back = o.back;
     auto disk = open_disk(o, config.back.read_only);
     if (!disk)
         return (o.image.empty() ? "memory" : o.image) + ": " + disk.error().what;
@@ -75,7 +69,7 @@ std::string Server::prepare(const ServeOptions &o)
     if (!back)
         return back.error().what;
     back_ = std::move(back.value());
-    faults_.obey(std::move(plan.value()));
+    faults_.obey(std::move(o.plan));
     if (Status started = back_->back().start(); !started)
         return sentence(started.error());
     return "";
@@ -142,12 +136,12 @@ Facts Server::facts()
 
 } // namespace
 
-std::optional<Facts> serve(const ServeOptions &options, std::string &problem)
+std::optional<Facts> serve(ServeOptions options, std::string &problem)
 {
     Server server;
     for (int s : {SIGINT, SIGTERM})
         std::signal(s, stop);
-    problem = server.prepare(options);
+    problem = server.prepare(std::move(options));
     if (problem.empty())
         problem = server.run();
     if (!problem.empty())

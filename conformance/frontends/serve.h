@@ -7,6 +7,7 @@
 #pragma once
 
 #include "frontends/facts.h"
+#include "pvblk/fault.h"
 #include "pvblk/linux_back.h"
 
 namespace pvblk::conformance
@@ -15,13 +16,13 @@ namespace pvblk::conformance
 struct ServeOptions {
     DomId domain{};
     uint32_t vdev{0};
-    std::string image{};  /* a file; "": memory, which is empty at first */
-    std::string config{}; /* as read_config() takes it */
-    std::string plan{};
+    std::string image{}; /* a file; "": memory, which is empty at first */
+    BackConfig back{};
+    FaultPlan plan{};
 };
 
-/* Serves until "quit" on standard input, its end, or SIGINT or SIGTERM. Error:
- * `problem` is a sentence, and nothing was served. */
-std::optional<Facts> serve(const ServeOptions &options, std::string &problem);
+/* Serves until "quit" on standard input, SIGINT or SIGTERM. Error: `problem` is a
+ * sentence, and nothing was served. */
+std::optional<Facts> serve(ServeOptions options, std::string &problem);
 
 } // namespace pvblk::conformance

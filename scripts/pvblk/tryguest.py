@@ -49,11 +49,11 @@ def of_scenario(wanted, folder):
     """The words, with plan and properties of their scenario."""
     try:
         found = scenarios.scenarios_of([wanted.scenario])
-    except ui.Problem as problem:
-        raise ui.Usage(f"--scenario: {problem}") from None
+    except ui.Problem:
+        found = []
     if len(found) != 1:
-        raise ui.Usage(f"--scenario {wanted.scenario}: {len(found)} scenarios have this ID; see ./pvblk conformance --list "
-                       "--frontend")
+        raise ui.Usage(f"--scenario {wanted.scenario}: {len(found) or 'no'} scenarios have this ID; "
+                       "./pvblk conformance --list --frontend shows all")
     options = dict(word.split("=") for word in found[0]["config"].split(",") if word)
     plan = folder / "scenario.faults"
     plan.write_text(found[0]["plan"] + "\n")
