@@ -153,7 +153,7 @@ void check_accepted(const Plan &p, const FrontPolicy &policy, const FlatStore &s
     for (const FlatStore::Slot &slot : store.slots)
         check(slot.kind != FlatStore::Kind::Unreadable, "a node that cannot be read has a default");
     auto missing = [&store](Node n) { return store.of(n).kind == FlatStore::Kind::Missing; };
-    check(p.sized != (missing(Node::Sectors) && missing(Node::SectorSize)),
+    check(p.sized == (!missing(Node::Sectors) && !missing(Node::SectorSize)),
           "a plan without the size that the nodes have, or with one that they have not");
     if (!p.sized)
         return check(p.sectors == 0 && p.sector_size == 512, "a size out of nothing");

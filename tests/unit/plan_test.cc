@@ -113,6 +113,12 @@ TEST(Plan, NodesWithoutASizeAreJudged)
         EXPECT_EQ(refusal(unreadable), std::string("blkif:") + node_name(node));
         EXPECT_EQ(refusal(text), std::string("blkif:") + node_name(node));
     }
+    /* Half a size may come later, but one that cannot be read may be there. */
+    for (Node node : {Node::Sectors, Node::SectorSize}) {
+        NodeSet unreadable;
+        unreadable.set_unreadable(node);
+        EXPECT_EQ(refusal(unreadable), std::string("blkif:") + node_name(node));
+    }
 }
 
 /* blkif.h gives these a default. */

@@ -82,6 +82,14 @@ public:
     explicit Reader(const NodeSet &nodes) : nodes_(nodes) {}
 
     bool has(Node n) const { return nodes_.has(n); }
+    /* No default for what may well be there: a feature-flush-cache that we
+     * missed would make us call data stable that is not. */
+    bool readable(Node n)
+    {
+        if (nodes_.unreadable(n))
+            refuse({ErrorKind::Io, text(n).clause, "a node could not be read", 0});
+        return nodes_.has(n) && !nodes_.unreadable(n);
+    }
     uint64_t number(Node n)
     {
         if (!has(n))
@@ -120,15 +128,6 @@ public:
     const std::optional<Error> &first() const { return first_; }
 
 private:
-    /* No default for what may well be there: a feature-flush-cache that we
-     * missed would make us call data stable that is not. */
-    bool readable(Node n)
-    {
-        if (nodes_.unreadable(n))
-            refuse({ErrorKind::Io, text(n).clause, "a node could not be read", 0});
-        return nodes_.has(n) && !nodes_.unreadable(n);
-    }
-
     const NodeSet &nodes_;
     std::optional<Error> first_{};
 };
@@ -149,7 +148,9 @@ constexpr uint64_t kInfoCdrom = 1, kInfoRemovable = 2, kInfoReadonly = 4;
 
 void plan_sector_size(Reader &nodes, const FrontPolicy &policy, Plan &plan)
 {
-    plan.sized = nodes.has(Node::Sectors) && nodes.has(Node::SectorSize);
+    /* Both are read: one that cannot be does not come later. */
+    bool sector_size = nodes.readable(Node::SectorSize), sectors = nodes.readable(Node::Sectors);
+    plan.sized = sectors && sector_size;
     if (plan.sized) {
         uint64_t size = nodes.number(Node::SectorSize);
         /* 0, 1536 and 8192 all pass OVMF's "multiple of 512". */
