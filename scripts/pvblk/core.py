@@ -18,6 +18,7 @@ SIM = "tests/sim/pvblk-sim"
 # Programs that run in a guest.
 LINUX_FRONT = ["examples/vbd", "tests/guest/linux-front/linux-front"]
 SERVE = "examples/serve"
+UNIT_TESTS = sorted(f"tests/unit/{file.stem}" for file in (paths.ROOT / "tests" / "unit").glob("*_test.cc"))
 DRIVER_TESTS = [f"tests/{driver}/{driver}_{name}_test" for driver in ("ovmf", "uboot") for name in ("io", "defects", "in_process")]
 PLAYERS = {"ovmf": "tests/ovmf/ovmf-frontend", "uboot": "tests/uboot/uboot-frontend"}
 
@@ -27,7 +28,7 @@ def ensure():
 
 
 def ensure_asan():
-    build(paths.CORE_ASAN, SANITIZERS)
+    build(paths.CORE_ASAN, SANITIZERS, UNIT_TESTS)
 
 
 def ensure_sim():
@@ -70,7 +71,7 @@ def ensure_coverage():
     """From scratch where a source came or went: gcov's notes of one that is gone would be counted."""
     folders = [paths.ROOT / name for name in ("hw/xen-pvblk/core", "include/pvblk", "tests/support", "tests/unit")]
     sources = sorted(str(path.relative_to(paths.ROOT)) for folder in folders for path in folder.rglob("*"))
-    build(paths.CORE_COVERAGE, COVERAGE, sources=sources)
+    build(paths.CORE_COVERAGE, COVERAGE, UNIT_TESTS, sources=sources)
 
 
 def ensure_fuzz():
