@@ -5,7 +5,7 @@ The same guest runs under `-accel tcg,xen-version=...` and, nested, under `-acce
 reports as facts must be the same.
 """
 
-from . import guest, images, initramfs, nested, paths
+from . import guest, guesttools, images, initramfs, nested, paths
 
 ACCEL = ["-accel", "tcg,xen-version=0x40011"]
 MODULES = ["virtio_blk", "ext4", "xen_blkfront"]
@@ -41,6 +41,13 @@ class Direct:
 def initrd(script, which, **options):
     image = initramfs.linux(script, MODULES, kernel=which, ext4=True, libraries=["disk-lib.sh"], **options)
     image.add_file("lib/pvblk/mixed.fio", paths.GUEST_SCRIPTS / "mixed.fio")
+    return image
+
+
+def small_initrd(which):
+    """A guest that comes up, uses its disks for a moment, and goes."""
+    image = initramfs.linux("xen-boot.sh", ["virtio_blk", "xen_blkfront"], fio=False, kernel=which)
+    image.add_file("bin/pattern", guesttools.pattern(which.architecture))
     return image
 
 

@@ -125,7 +125,7 @@ def test_backend(name, which, cpus):
 def test_boot(name, variant, accel, append, claim):
     """One boot in another way."""
     folder = images.folder(name)
-    xenguest.initrd("xen-boot.sh", kernel.CLOUD, fio=False).write(folder / "initrd")
+    xenguest.small_initrd(kernel.CLOUD).write(folder / "initrd")
     own = OURS if variant.endswith("-backend") else QEMUS
     boot(name, xenguest.arguments(folder, kernel.CLOUD, 2, accel, append, own))
 
@@ -165,7 +165,7 @@ def test_kexec(name, suffix, own):
 def test_boots(name, which, cpus):
     """Many boots in a row, each with a little I/O on both disks."""
     folder = images.folder(name)
-    xenguest.initrd("xen-boot.sh", which, fio=False).write(folder / "initrd")
+    xenguest.small_initrd(which).write(folder / "initrd")
     for number in range(1, BOOTS + 1):
         try:
             boot(name, xenguest.arguments(folder, which, cpus))
