@@ -332,4 +332,4 @@ def accelerator(name):
 
 def linux(initrd, append="", which=kernel.CLOUD):
     """Command line words that boot a guest of ours."""
-    return ["-kernel", which.image, "-initrd", initrd, "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]
+    return ["-kernel", which.quick, "-initrd", initrd, "-append", f"console=ttyS0 quiet panic=-1 {append}".strip()]

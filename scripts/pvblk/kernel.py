@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import archive, buildtools, paths, stamp, ui
+from . import archive, buildtools, paths, plainlinux, stamp, ui
 
 # Of a package's modules: block devices, their buses and file systems, KVM, and what those may depend on. Ciphers and
 # checksums for special processors are not kept: the guest's may lack them.
@@ -36,6 +36,16 @@ class Kernel:
     @property
     def image(self):
         return self.folder / "vmlinuz"
+
+    @property
+    def plain(self):
+        """Uncompressed, where that saves a guest some time."""
+        return self.folder / "plain"
+
+    @property
+    def quick(self):
+        """The image that a guest boots soonest."""
+        return self.plain if self.plain.exists() else self.image
 
     @property
     def modules(self):
@@ -101,6 +111,15 @@ ALL = (CLOUD, DEBIAN12, DEBIAN12_PAE)
 
 
 def ensure(which=CLOUD):
+    _ensure_unpacked(which)
+    mark = stamp.Stamp(f"kernel-{which.name}-plain", plainlinux.inputs(which.image), [which.plain])
+    if plainlinux.is_slow(which.image) and not mark.fresh():
+        mark.clear()
+        plainlinux.make(which.image, which.plain)
+        mark.write()
+
+
+def _ensure_unpacked(which):
     mark = stamp.Stamp(f"kernel-{which.name}", [which.package, which.suites, KEPT, "kmod"],
                        [which.image, which.modules])
     if mark.fresh():

@@ -5,20 +5,14 @@ Only what runs is kept: the hypervisor, xenstored, and the command that reads an
 """
 
 import gzip
-import lzma
-import struct
-import subprocess
 from dataclasses import dataclass
 
-from . import archive, guesttools, host, kernel, paths, stamp, ui
+from . import archive, guesttools, host, kernel, paths, plainlinux, stamp, ui
 
 # Of any release. The first two and libxenmisc, whose names have the release, are added.
 LIBRARIES = ("libc6", "libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
              "libxenstore4", "libxentoolcore1", "libxentoollog1")
 XENSTORE = "usr/bin/xenstore"
-ELF = b"\x7fELF"
-# Of the kernel's image, by Documentation/arch/x86/boot.rst: sectors of set-up, and where its payload is.
-SETUP_SECTORS, PAYLOAD = 0x1F1, 0x248
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ class Host:
         with ui.step(f"{self.name}: uncompressing Xen and its Linux"):
             self.hypervisor.parent.mkdir(parents=True, exist_ok=True)
             self.hypervisor.write_bytes(gzip.decompress(compressed.read_bytes()))
-            self.linux.write_bytes(vmlinux(self.kernel.image))
+            self.linux.write_bytes(plainlinux.vmlinux(self.kernel.image))
         mark.write()
 
 
@@ -78,22 +72,3 @@ def ensure():
     guesttools.USERLANDS["amd64"].ensure(guesttools.BUSYBOX)
     for which in ALL:
         which.ensure()
-
-
-def vmlinux(image):
-    """The ELF file inside a kernel's image: an emulated Xen would take seconds to uncompress it."""
-    data = image.read_bytes()
-    offset, size = struct.unpack_from("<II", data, PAYLOAD)
-    offset += (data[SETUP_SECTORS] + 1) * 512
-    # What follows is the uncompressed size, in four bytes that no compressor knows.
-    payload = data[offset:offset + size - 4]
-    if payload.startswith(b"\xfd7zXZ"):
-        content = lzma.decompress(payload)
-    elif payload.startswith(b"\x28\xb5\x2f\xfd"):
-        content = subprocess.run(["zstd", "-dc"], input=payload, stdout=subprocess.PIPE).stdout
-    else:
-        content = b""
-    if not content.startswith(ELF):
-        raise ui.Problem(f"{paths.shown(image)} is compressed neither with xz nor with zstd; add its way to "
-                         + paths.shown(__file__))
-    return content
