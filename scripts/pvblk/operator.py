@@ -19,6 +19,8 @@ QUESTION = re.compile(r"operator ([0-9]{1,9}) (resize(?= \d+ \d+$)|(?:hold|relea
                       r"([0-9]+)((?: [0-9]{1,15})?)")
 # The suite takes no longer line.
 MOST = 400
+# For QEMU's answer. A backend that stops its main loop never gives one, and each case would wait for it.
+SECONDS = 20
 
 
 class Operator:
@@ -44,13 +46,16 @@ class Operator:
             self.machine.tell(" ".join(f"cannot {number} {problem}".split())[:MOST])
         return True
 
+    def _qmp(self, command, **words):
+        return self.machine.qmp(command, seconds=SECONDS, **words)
+
     def _monitor(self, text):
-        return self.machine.qmp("human-monitor-command", command_line=text)
+        return self._qmp("human-monitor-command", command_line=text)
 
     def _limit(self, bytes_a_second, **disk):
         none = dict.fromkeys(("bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
         self.machine.qmp_in_a_row(
-            ("block_set_io_throttle", {**none, **disk, "bps": bytes_a_second, "group": "held"}))
+            ("block_set_io_throttle", {**none, **disk, "bps": bytes_a_second, "group": "held"}), seconds=SECONDS)
 
     def hold(self, disk):
         # A byte a second for the group; the weight reads a megabyte at once. So nobody else reads or writes for days.
@@ -65,12 +70,12 @@ class Operator:
         self.held.discard(disk["id"])
 
     def resize(self, disk, sectors):
-        self.machine.qmp("block_resize", node_name=disk["drive"], size=512 * int(sectors))
+        self._qmp("block_resize", node_name=disk["drive"], size=512 * int(sectors))
 
     def restart(self, disk):
-        self.machine.qmp("device_del", id=disk["id"])
+        self._qmp("device_del", id=disk["id"])
         self.machine.wait_event("DEVICE_DELETED", 5)
-        self.machine.qmp_in_a_row(("device_add", disk))
+        self.machine.qmp_in_a_row(("device_add", disk), seconds=SECONDS)
         self.held.discard(disk["id"])
 
     def quiet(self, _disk):
@@ -79,7 +84,7 @@ class Operator:
             self._monitor('qemu-io weight "aio_flush"')
         # Each command is a turn of the main loop, in which a backend does what it was asked to do before.
         for _ in range(3):
-            self.machine.qmp("query-status")
+            self._qmp("query-status")
 
     def maps(self, _disk):
         """How many grants are mapped: QEMU marks them in the guest's table."""
@@ -90,6 +95,6 @@ class Operator:
             self.table = int(found[1], 16)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "table")
-            self.machine.qmp("pmemsave", val=self.table, size=TABLE, filename=str(file))
+            self._qmp("pmemsave", val=self.table, size=TABLE, filename=str(file))
             entries = list(ENTRY.iter_unpack(file.read_bytes()))[RESERVED:]
         return sum(flags & TYPE == PERMIT_ACCESS and flags & IN_USE != 0 for flags, _domain, _frame in entries)

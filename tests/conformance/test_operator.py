@@ -104,14 +104,14 @@ class Machine:
     def poll(self):
         return None
 
-    def qmp_in_a_row(self, *commands):
+    def qmp_in_a_row(self, *commands, seconds):
         if self.problem:
             raise ui.Problem(self.problem)
         self.asked += commands
         return [self.answers.get(command, {}) for command, _ in commands]
 
-    def qmp(self, command, **words):
-        return self.qmp_in_a_row((command, words))[0]
+    def qmp(self, command, seconds, **words):
+        return self.qmp_in_a_row((command, words), seconds=seconds)[0]
 
     def wait_event(self, name, seconds):
         self.asked.append((name, seconds))
