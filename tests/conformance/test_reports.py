@@ -372,6 +372,13 @@ def test_page_hostile(chromium, run_file, tmp_path):
     assert chromium.complaints == [] and chromium.requests == [f"file://{path}"]
 
 
+@pytest.mark.claim("conformance/page-wide", "with twenty subjects, backends and frontends, a case's name keeps its room")
+def test_page_wide(chromium, run_file, tmp_path):
+    chromium.show(html(tmp_path, *(run_file(ALL, f"{number}.jsonl", subject=f"subject-{number}") for number in range(20))))
+    assert chromium.value("document.querySelector('tr.case .id').getBoundingClientRect().width") >= 60
+    assert chromium.value("document.querySelector('tr.case > *').getBoundingClientRect().width") >= 200
+
+
 @pytest.mark.claim("conformance/page-narrow", "nothing of the page is wider than a telephone of 360 pixels")
 def test_page_narrow(chromium, page):
     chromium.size(360)
