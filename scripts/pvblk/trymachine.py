@@ -164,11 +164,11 @@ class Machine(guest.Guest):
     def _finds_crash(self):
         with open(self.console, "rb") as console:
             console.seek(self._searched)
-            text = console.read(MOST_CONSOLE).decode(errors="replace")
+            said = console.read(MOST_CONSOLE)
         # The last line may not be all there yet.
-        self.crash = self.crash or triage.worst(text)
+        self.crash = self.crash or triage.worst(said.decode(errors="replace"))
         if not self.crash:
-            self._searched += len(text[:text.rfind("\n") + 1].encode())
+            self._searched += said.rfind(b"\n") + 1
         return self.crash
 
     def _finish(self, status):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from pvblk import freestanding, grubdisk, images, initramfs, kernel, paths, qemu, triage, tryguest, trymachine, tryseeds, trywords, ui
+from pvblk import contract, freestanding, grubdisk, images, initramfs, kernel, paths, qemu, triage, tryguest, trymachine, tryseeds, trywords, ui
 
 LINUX = str(kernel.CLOUD.image)
 PATIENCE = ["--seconds", 400]
@@ -225,3 +225,14 @@ CONSOLES = {
 def test_triage(what, text, signature):
     crash = triage.worst(text)
     assert (crash and crash.signature) == signature
+
+
+@pytest.mark.claim("command/try-crash-after-binary", "./pvblk try: a crash is found in a console that holds bytes of no text")
+def test_crash_after_binary(tmp_path):
+    machine = trymachine.Machine("binary", [])
+    machine.console = tmp_path / "console"
+    machine.console.write_bytes(b"\xb0" * 100 + b"\n")
+    assert not machine._finds_crash()
+    with open(machine.console, "ab") as console:
+        console.write(b"Kernel panic - not syncing: at once\n")
+    assert machine._finds_crash() and machine.crash.kind == "panic"
