@@ -17,6 +17,8 @@ END_SECONDS = 20
 # backend is honest, and until the guest gives the disk up.
 CONNECT_SECONDS, BENT_SECONDS, HONEST_SECONDS, UNPLUG_SECONDS = 3, 2, 8, 5
 MIB_SECTORS = images.MIB // contract.SECTOR
+# Of a disk's size in sectors. Python reads no number of thousands of digits.
+MOST_DIGITS = 16
 
 
 BENT_WORK = (contract.write(0, 8, 1), contract.write(2048, MIB_SECTORS, 1), "flush", contract.read(0, 8, 1),
@@ -153,7 +155,8 @@ def work(sectors):
 
 def _sectors(answer):
     """Of the disk, if it is there and large enough for work(), else None."""
-    known = answer is not None and answer.verdict == contract.OK and answer.rest.isdecimal()
+    known = answer is not None and answer.verdict == contract.OK and answer.rest.isdecimal() and \
+        len(answer.rest) <= MOST_DIGITS
     return int(answer.rest) if known and int(answer.rest) >= 4096 + MIB_SECTORS else None
 
 

@@ -236,3 +236,9 @@ def test_crash_after_binary(tmp_path):
     with open(machine.console, "ab") as console:
         console.write(b"Kernel panic - not syncing: at once\n")
     assert machine._finds_crash() and machine.crash.kind == "panic"
+
+@pytest.mark.claim("command/try-wild-size", "./pvblk try: a guest whose disk has a size of 5000 digits has no disk to use")
+def test_wild_size():
+    for size in ("9" * 5000, "9" * 20, "-1", "x", ""):
+        assert tryguest._sectors(contract.Answer(f"ok {size}")) is None, size[:20]
+    assert tryguest._sectors(contract.Answer("ok 131072")) == 131072
