@@ -8,6 +8,8 @@ contract.sh is the side of a Linux guest.
 import struct
 import time
 
+from . import ui
+
 OK, ERROR, WRONG, UNSUPPORTED = "ok", "error", "wrong", "unsupported"
 ANSWERS = (OK, ERROR, WRONG, UNSUPPORTED)
 SECTOR = 512
@@ -74,10 +76,10 @@ class Contract:
                 return None
             if line is None:
                 raise Broken("the guest is gone")
-            text = line.removeprefix(self._mark)
+            text = ui.printable(line.removeprefix(self._mark))
             if text.startswith("FAILED"):
                 raise Broken(f"the guest says: {text}")
-            if text != line and wanted(text):
+            if line.startswith(self._mark) and wanted(text):
                 return text
             self._on_line(line)
 

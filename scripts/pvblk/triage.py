@@ -4,6 +4,8 @@
 import re
 from dataclasses import dataclass
 
+from . import ui
+
 # By kind, the first pattern that fits a line names it. Linux's own words come first, then those of other systems.
 KINDS = (
     ("sanitizer", r"BUG: K(ASAN|MSAN|CSAN|FENCE): .*|UBSAN: .*"),
@@ -57,7 +59,7 @@ def crashes(text):
     for number, line in enumerate(lines):
         kind = _kind(line)
         if kind:
-            found.append(Crash(kind, line[:300], _where(lines[number:number + NEAR])))
+            found.append(Crash(kind, ui.printable(line), _where(lines[number:number + NEAR])))
     return found
 
 

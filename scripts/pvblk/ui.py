@@ -15,6 +15,8 @@ _to_standard_error = False
 HEARTBEAT_SECONDS = 30
 # Of a log, for its last lines.
 TAIL_BYTES = 1 << 16
+# Of a guest's line, characters that the user sees.
+MOST_WORDS = 300
 
 
 class Problem(Exception):
@@ -50,6 +52,11 @@ def _on_terminal():
 
 def _kept():
     return _stream() not in (sys.__stdout__, sys.__stderr__)
+
+
+def printable(text):
+    """A guest's words for the user's terminal: short, and without control characters."""
+    return "".join(one if one.isprintable() else "?" for one in text[:MOST_WORDS])
 
 
 def say(text=""):

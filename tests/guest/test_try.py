@@ -242,3 +242,27 @@ def test_wild_size():
     for size in ("9" * 5000, "9" * 20, "-1", "x", ""):
         assert tryguest._sectors(contract.Answer(f"ok {size}")) is None, size[:20]
     assert tryguest._sectors(contract.Answer("ok 131072")) == 131072
+
+class Words:
+    """A line with these words of a guest."""
+
+    def __init__(self, *words):
+        self.words = list(words)
+
+    def read(self, deadline):
+        return self.words.pop(0)
+
+    def write(self, text):
+        pass
+
+@pytest.mark.claim("command/try-plain-words", "./pvblk try: a guest's words reach the user's terminal short, and without "
+                   "control characters")
+def test_plain_words():
+    wild = "\x1b]0;title\x07\x1b[2J" + "x" * 100_000
+    answer = contract.Contract(Words(f"PVBLK: error {wild}")).ask("flush", 1)
+    assert answer.verdict == contract.ERROR and answer.isprintable() and len(answer) < 400
+    with pytest.raises(contract.Broken) as broken:
+        contract.Contract(Words(f"PVBLK: FAILED {wild}")).ready(1)
+    assert str(broken.value).isprintable() and len(str(broken.value)) < 400
+    crash = triage.worst(f"panic: {wild}\n")
+    assert crash.line.isprintable()
