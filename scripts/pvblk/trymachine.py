@@ -124,6 +124,9 @@ class Machine(guest.Guest):
         except ui.Problem:
             self.__exit__()
             raise ui.Usage(self._why_refused()) from None
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def _why_refused(self):

@@ -237,11 +237,13 @@ def test_crash_after_binary(tmp_path):
         console.write(b"Kernel panic - not syncing: at once\n")
     assert machine._finds_crash() and machine.crash.kind == "panic"
 
+
 @pytest.mark.claim("command/try-wild-size", "./pvblk try: a guest whose disk has a size of 5000 digits has no disk to use")
 def test_wild_size():
     for size in ("9" * 5000, "9" * 20, "-1", "x", ""):
         assert tryguest._sectors(contract.Answer(f"ok {size}")) is None, size[:20]
     assert tryguest._sectors(contract.Answer("ok 131072")) == 131072
+
 
 class Words:
     """A line with these words of a guest."""
@@ -255,6 +257,7 @@ class Words:
     def write(self, text):
         pass
 
+
 @pytest.mark.claim("command/try-plain-words", "./pvblk try: a guest's words reach the user's terminal short, and without "
                    "control characters")
 def test_plain_words():
@@ -266,3 +269,17 @@ def test_plain_words():
     assert str(broken.value).isprintable() and len(str(broken.value)) < 400
     crash = triage.worst(f"panic: {wild}\n")
     assert crash.line.isprintable()
+
+
+@pytest.mark.claim("command/try-interrupted", "./pvblk try: if the user interrupts the start of a machine, its QEMU ends")
+def test_interrupted(name, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(trymachine.Machine, "qmp", interrupt)
+    machine = trymachine.Machine(name, [])
+    machine.program = tmp_path / "qemu"
+    machine.program.write_text("#!/bin/sh\nexec sleep 60\n")
+    machine.program.chmod(0o755)
+    with pytest.raises(KeyboardInterrupt):
+        machine.__enter__()
+    assert machine.process.poll() is not None
