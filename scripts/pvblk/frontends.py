@@ -59,6 +59,8 @@ class GuestFrontend(Subject):
                     break
                 facts.append({"id": scenarios[len(facts)]["id"], "trouble": str(problem)[:300]})
                 on_result("")
+        facts += [{"id": scenario["id"], "trouble": f"{MOST_GUESTS} guests were used up before this scenario"}
+                  for scenario in scenarios[len(facts):]]
         return judged(self, facts, folder, journal)
 
 

@@ -48,6 +48,20 @@ def test_ours(name):
     assert conformance.command([frontends.OURS.name], paths.GUEST / name) == 0
 
 
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/front-guests-used-up", "a frontend that takes more guests along than the suite boots has a "
+                   "verdict for each scenario")
+def test_guests_used_up(name, monkeypatch):
+    def no_guest(*_):
+        raise ui.Problem("it does not boot")
+    monkeypatch.setattr(frontends, "MOST_GUESTS", 2)
+    monkeypatch.setattr(frontends.LinuxFrontend, "_machine", no_guest)
+    journal = frontends.LINUXES[0].play(["front/offer/queues-*"], lambda _: None)
+    known = {one["id"]: one for one in map(json.loads, journal.results)}
+    played = [one for id, one in known.items() if id.startswith("front/offer/")]
+    assert len(played) == 4 and all(one["verdict"] == "INCONCLUSIVE" for one in played), known
+
+
 def verdicts(tmp_path, *facts, words=()):
     """By ID, of made-up facts; and the exit code."""
     file = tmp_path / "facts"
