@@ -4,6 +4,7 @@
  * keeps all of them. Nobody is blamed for a lie of the backend. Our own frontend
  * breaks no rule.
  */
+#include "judge/watched_grants.h"
 #include "support/counting_new.h"
 #include "support/manual.h"
 #include "support/pass_ports.h"
@@ -787,6 +788,26 @@ TEST(Judge, UnreadableNodeIsNotTheFrontends)
         s.f().state(XenbusState::Connected);
         EXPECT_EQ(broken(s.judge()), "") << nth;
     }
+}
+
+/* grant:lifetime — references that fall on one place of the set. */
+TEST(Judge, GrantsThatCollideCostAShortSearch)
+{
+    struct AnyGrant final : BackGrants {
+        Result<std::byte *> map(GrantRef, bool) override { return page.data(); }
+        void unmap(GrantRef, std::byte *) override {}
+        std::array<std::byte, 1> page{};
+    } grants;
+    JudgeRecords records(nullptr);
+    WatchedGrants watched(records);
+    watched.begin();
+    for (uint32_t i = 0; i < 4000; i++)
+        watched.mapped(grants, GrantRef(i << 16), grants.page.data(), true, false);
+    EXPECT_GT(watched.left(grants), 0u);
+    EXPECT_LE(watched.left(grants), 64u);
+    for (uint32_t i = 1; i < 1000; i++)
+        watched.mapped(grants, GrantRef(i), grants.page.data(), true, false);
+    EXPECT_GT(watched.left(grants), 1000u);
 }
 
 /* ---- when events are due ---------------------------------------------------------------- */

@@ -13,6 +13,8 @@ namespace
 /* Grants that are watched: enough for 4 queues of 32 requests of 32 segments. */
 constexpr uint32_t kSlots = 16384;
 constexpr uint32_t kMostUsed = kSlots * 3 / 4;
+/* Slots that are looked at for a reference: a frontend may choose those that collide. */
+constexpr uint32_t kMostSteps = 64;
 /* Each costs the frontend's host a failed mapping, and may be a line in a log. */
 constexpr uint32_t kMostProbes = 8;
 
@@ -35,16 +37,25 @@ void WatchedGrants::agree(bool persistent, uint64_t most)
     most_ = persistent && most < kMostUsed ? most : 0; /* 0: there is no telling */
 }
 
+WatchedGrants::Slot *WatchedGrants::find(GrantRef ref)
+{
+    uint32_t at = ref.value * 2654435761u;
+    for (uint32_t i = 0; i < kMostSteps; i++) {
+        Slot &s = slots_[(at + i) % kSlots];
+        if (!s.page || s.ref == ref)
+            return &s;
+    }
+    return nullptr;
+}
+
 /* False: it is known, or there is no room. */
 bool WatchedGrants::add(GrantRef ref, std::byte *page)
 {
-    uint32_t at = ref.value * 2654435761u % kSlots;
-    while (slots_[at].page && slots_[at].ref != ref)
-        at = (at + 1) % kSlots;
-    bool is_new = !slots_[at].page;
-    if (is_new && used_ == kMostUsed)
+    Slot *s = find(ref);
+    bool is_new = s && !s->page;
+    if (!s || (is_new && used_ == kMostUsed))
         return false;
-    slots_[at] = {page, ref};
+    *s = {page, ref};
     used_ += is_new;
     return is_new;
 }

@@ -35,6 +35,8 @@ private:
         std::byte *page{nullptr}; /* null: free */
         GrantRef ref{};
     };
+    /* The slot of a reference, or the free one for it; null: there is no room near it. */
+    Slot *find(GrantRef ref);
     bool add(GrantRef ref, std::byte *page);
 
     JudgeRecords &records_;
