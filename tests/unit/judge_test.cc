@@ -1030,6 +1030,21 @@ TEST(Judge, GrantsLeftAreCounted)
     EXPECT_EQ(broken(s.judge()), "");
 }
 
+/* The backend keeps its page, so no frontend can end it. */
+TEST(Judge, GrantThatAFaultKeepsIsNotLeft)
+{
+    Session s;
+    s.rig.obey("at unmap name=data: grants/map-for-ever");
+    ASSERT_TRUE(s.connect());
+    EXPECT_EQ(s.ask(s.request(Op::Read, 0, 2)), kOkay);
+    s.f().state(XenbusState::Closing);
+    s.f().state(XenbusState::Closed);
+    EXPECT_EQ(s.judge().grants_left(), 2u) << "the ring and the other page";
+    s.rig.obey("");
+    s.rig.hub.detach_back();
+    s.rig.new_back();
+}
+
 /* The grant table is the domain's: a reference may be another device's by now. */
 TEST(Judge, GrantOfAnotherDeviceIsNotLeft)
 {

@@ -55,9 +55,15 @@ bool WatchedGrants::add(GrantRef ref, std::byte *page)
     bool is_new = s && !s->page;
     if (!s || (is_new && used_ == kMostUsed))
         return false;
-    *s = {page, ref};
+    *s = {page, ref, s->excused};
     used_ += is_new;
     return is_new;
+}
+
+void WatchedGrants::excuse(GrantRef ref)
+{
+    if (Slot *s = find(ref); s && s->page)
+        s->excused = true;
 }
 
 void WatchedGrants::mapped(BackGrants &grants, GrantRef ref, std::byte *page, bool data,
@@ -84,7 +90,7 @@ void WatchedGrants::mapped(BackGrants &grants, GrantRef ref, std::byte *page, bo
 uint32_t WatchedGrants::left(BackGrants &grants) const
 {
     return static_cast<uint32_t>(std::count_if(slots_.begin(), slots_.end(), [&](const Slot &s) {
-        if (!s.page)
+        if (!s.page || s.excused)
             return false;
         auto page = grants.map(s.ref, true);
         if (page)

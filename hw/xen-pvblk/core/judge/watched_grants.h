@@ -26,6 +26,8 @@ public:
     void agree(bool persistent, uint64_t most);
     /* At `page`. A write's data is mapped `readonly`. */
     void mapped(BackGrants &grants, GrantRef ref, std::byte *page, bool data, bool readonly);
+    /* The backend has it mapped for ever. */
+    void excuse(GrantRef ref);
     /* How many the backend could still map. A grant of the same reference for another
      * page is a later one, perhaps of another device: the domain has one table. */
     uint32_t left(BackGrants &grants) const;
@@ -34,6 +36,7 @@ private:
     struct Slot {
         std::byte *page{nullptr}; /* null: free */
         GrantRef ref{};
+        bool excused{false};
     };
     /* The slot of a reference, or the free one for it; null: there is no room near it. */
     Slot *find(GrantRef ref);

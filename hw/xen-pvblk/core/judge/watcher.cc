@@ -314,7 +314,10 @@ HookStep Watcher::moved(const HookedRequest &r)
 bool Watcher::unmap(HookedQueue &queue, const PageUse &use, const Mapping &mapping,
                     PersistentMaps *maps)
 {
-    return next_.unmap(queue, use, mapping, maps);
+    bool done = next_.unmap(queue, use, mapping, maps);
+    if (done) /* by a fault, which may keep it mapped: the frontend cannot end it */
+        grants_.excuse(mapping.ref);
+    return done;
 }
 
 bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireResponse &rsp)
