@@ -810,6 +810,21 @@ TEST(Judge, GrantsThatCollideCostAShortSearch)
     EXPECT_GT(watched.left(grants), 1000u);
 }
 
+/* blkif:gref — a state that is no end of a connection. */
+TEST(Judge, StateBesideTheConnectionExcusesNoGrant)
+{
+    for (const char *state : {"7", "8"}) {
+        Session s;
+        ASSERT_TRUE(s.connect());
+        s.f().node("state", state);
+        s.rig.hub.run();
+        WireRequest r = s.request(Op::Read, 0);
+        r.seg[0].gref = GrantRef(4711);
+        EXPECT_EQ(s.ask(r), kError);
+        EXPECT_EQ(s.judge().record(Rule::Gref).broken, 1u) << state;
+    }
+}
+
 /* ---- when events are due ---------------------------------------------------------------- */
 
 /* ring:req-event — the ring of a backend that holds a request, or waits for a barrier. */

@@ -382,13 +382,21 @@ void Watcher::complain(const Error &error)
             return records_.broken(rule.rule, error.what, error.value);
 }
 
-/* The frontend takes part in the connection, or is about to. */
-bool Watcher::is_there()
+/* None: there is no such state. */
+std::optional<XenbusState> Watcher::state_now()
 {
     char buffer[24];
     auto state = parse_xenbus_state(nodes_.text("state", buffer).value_or(""));
-    return state &&
-           (state.value() == XenbusState::Initialised || state.value() == XenbusState::Connected);
+    return state ? std::optional(state.value()) : std::nullopt;
+}
+
+/* The frontend takes part in the connection, or is about to. */
+bool Watcher::is_there()
+{
+    using S = XenbusState;
+    auto now = state_now();
+    return now && now != S::Unknown && now != S::Initialising && now != S::Closing &&
+           now != S::Closed;
 }
 
 /* By a fault, or because the frontend has left. */

@@ -64,6 +64,7 @@ private:
     WatchedRing &ring(HookedQueue &queue) { return rings_[queue.index()]; }
     void read_state();
     void note_use();
+    std::optional<XenbusState> state_now();
     void check_nodes();
     void agree();
     std::optional<BackPlan> front_plan();
