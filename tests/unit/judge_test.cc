@@ -997,6 +997,76 @@ TEST(Judge, NodesMayGoWhileTheFrontendCloses)
     EXPECT_EQ(broken(s.judge()), "");
 }
 
+/* A frontend on another processor, which acts right after a node was read. */
+class RacingStore final : public PassStore
+{
+public:
+    using PassStore::PassStore;
+    Result<size_t> read(std::string_view path, std::span<char> out) override
+    {
+        auto length = PassStore::read(path, out);
+        if (then && path.ends_with(after))
+            std::exchange(then, nullptr)();
+        return length;
+    }
+    std::string_view after{};
+    std::function<void()> then{};
+};
+
+/* A front before a judge, with a store that it is faster than. */
+struct Race {
+    Race() : store(rig.hub.back_store)
+    {
+        rig.oracle_matters = false;
+        rig.back->vanish();
+        BackPorts ports = rig.back_ports();
+        back.emplace(BackPorts{store, ports.grants, ports.events, ports.storage, judge.owner()},
+                     rig.setup.back, judge.hooks());
+        rig.hub.attach(&*back);
+        EXPECT_TRUE(back->start());
+        rig.hub.run();
+    }
+    ~Race()
+    {
+        rig.hub.detach_back();
+        back->vanish();
+    }
+
+    Rig rig{judged()};
+    RigFront f{rig};
+    RacingStore store;
+    BackJudge judge{};
+    std::optional<BlockBack> back{};
+};
+
+/* xenbus:nodes — it closes, and then its nodes go. */
+TEST(Judge, NodesMayGoWhileTheJudgeReadsThem)
+{
+    Race r;
+    r.f.state(XenbusState::Initialised);
+    r.f.state(XenbusState::Connected);
+    r.store.after = "/state";
+    r.store.then = [&r] {
+        r.f.node("state", "5");
+        r.f.remove("event-channel");
+    };
+    r.f.state(XenbusState::Connected);
+    EXPECT_FALSE(r.store.then);
+    EXPECT_EQ(broken(r.judge), "");
+}
+
+/* xenbus:nodes — it is held to the nodes that the backend took. */
+TEST(Judge, NodesThatChangeWhileTheBackendConnectsAreABreach)
+{
+    Race r;
+    r.store.after = "/protocol";
+    r.store.then = [&r] { r.f.node("protocol", "x86_32-abi"); };
+    r.f.state(XenbusState::Initialised);
+    EXPECT_FALSE(r.store.then);
+    r.f.state(XenbusState::Connected);
+    EXPECT_EQ(r.judge.record(Rule::Nodes).broken, 1u) << broken(r.judge);
+}
+
 /* evtchn:send, blkif:gref — the backend still has work when its frontend has left. */
 TEST(Judge, FrontendThatHasLeftOwesNothing)
 {

@@ -60,6 +60,8 @@ public:
     virtual const BackConfig &config() const = 0;
     virtual XenbusState state() const = 0;
     virtual bool connected() const = 0;
+    /* The terms of the connection, or of the last one. */
+    virtual const BackPlan &plan() const = 0;
 
     /* A node of the backend's directory. */
     virtual void write(std::string_view name, std::string_view value) = 0;

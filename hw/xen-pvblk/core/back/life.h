@@ -34,7 +34,7 @@ public:
     void later() override;
 
     XenbusState state() const override { return state_; }
-    const BackPlan &plan() const { return rings_.plan(); }
+    const BackPlan &plan() const override { return rings_.plan(); }
     BackCounters counters() const;
     const Error &last_error() const;
     bool halted() const { return rings_.halted() != nullptr; }

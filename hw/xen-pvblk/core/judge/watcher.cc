@@ -171,10 +171,19 @@ void Watcher::read_state()
     note_use();
     if (!up_ || !used_ || front_ != XenbusState::Connected)
         return;
+    /* Its nodes may go once it closes, also while they are read. */
     auto plan = front_plan();
-    if (plan && agreed_)
-        records_.note(JudgeRule::Nodes, *plan == *agreed_,
+    if (plan && (*plan == agreed_ || state_now() == front_))
+        records_.note(JudgeRule::Nodes, *plan == agreed_,
                       "its nodes changed while it was Connected");
+}
+
+/* None: there is no such state. */
+std::optional<XenbusState> Watcher::state_now()
+{
+    char buffer[24];
+    auto state = parse_xenbus_state(nodes_.text("state", buffer).value_or(""));
+    return state ? std::optional(state.value()) : std::nullopt;
 }
 
 void Watcher::note_use()
@@ -204,34 +213,30 @@ void Watcher::check_nodes()
     for (R rule : {R::FrontendNode, R::EventChannel, R::RingRef, R::Protocol, R::RingPageOrder,
                    R::NumRingPages, R::NumQueues})
         records_.kept(rule);
-    agreed_ = front_plan();
+    agreed_ = back_->plan();
+    /* Each end may keep the grants, whatever the other one does. */
+    persists_ = nodes_.number("feature-persistent", 0) == 1;
     /* By the text of 2019, which counts in sector-size, it should. */
     records_.note(R::LargeSectorSize,
                   back_->config().units == SectorUnits::Device ||
                       !nodes_.exists("feature-large-sector-size"),
                   "feature-large-sector-size is written");
-    if (!agreed_)
-        return;
-    if (agreed_->queues > 1)
+    if (agreed_.queues > 1)
         records_.note(R::MultiQueue, !nodes_.exists("ring-ref") && !nodes_.exists("event-channel"),
                       "ring-ref or event-channel is at the top, beside several queues");
-    for (uint32_t i = 0; i < agreed_->queues && agreed_->ring_pages > 1; i++) {
-        std::string queue = agreed_->queues > 1 ? "queue-" + std::to_string(i) + "/" : "";
+    for (uint32_t i = 0; i < agreed_.queues && agreed_.ring_pages > 1; i++) {
+        std::string queue = agreed_.queues > 1 ? "queue-" + std::to_string(i) + "/" : "";
         records_.note(R::RingRefs, !nodes_.exists(queue + "ring-ref"),
                       "ring-ref is there, beside the ring-refs of several pages", i);
     }
 }
 
-/* A frontend may keep its grants also where the backend does not. */
 void Watcher::agree()
 {
-    if (!agreed_)
-        return;
     uint64_t limit = std::min<uint64_t>(offers_.indirect_limit(), kMaxIndirectSegments);
     uint64_t segments = std::max<uint64_t>(kMaxDirectSegments, limit);
-    uint64_t requests = uint64_t{agreed_->queues} * ring_entries(agreed_->abi, agreed_->ring_pages);
-    grants_.agree(nodes_.number("feature-persistent", 0) == 1,
-                  requests * (segments + indirect_pages(static_cast<uint32_t>(limit))));
+    uint64_t requests = uint64_t{agreed_.queues} * ring_entries(agreed_.abi, agreed_.ring_pages);
+    grants_.agree(persists_, requests * (segments + indirect_pages(static_cast<uint32_t>(limit))));
 }
 
 /* ---- a ring's ------------------------------------------------------------------------ */
@@ -380,14 +385,6 @@ void Watcher::complain(const Error &error)
     for (const JudgeRuleInfo &rule : judge_rules())
         if (!std::strcmp(rule.clause, error.clause) && offers_.back_up(rule.rule, error))
             return records_.broken(rule.rule, error.what, error.value);
-}
-
-/* None: there is no such state. */
-std::optional<XenbusState> Watcher::state_now()
-{
-    char buffer[24];
-    auto state = parse_xenbus_state(nodes_.text("state", buffer).value_or(""));
-    return state ? std::optional(state.value()) : std::nullopt;
 }
 
 /* The frontend takes part in the connection, or is about to. */

@@ -88,7 +88,8 @@ private:
     bool sent_{false};   /* the last event, as far as is known */
     uint32_t looks_{0};  /* since the last connection ended */
     uint64_t connections_{0};
-    std::optional<BackPlan> agreed_{}; /* the frontend's nodes, when it connected */
+    BackPlan agreed_{}; /* the frontend's nodes, as the backend took them */
+    bool persists_{false};
     uint16_t handle_{0};
 };
 
