@@ -790,6 +790,67 @@ TEST(Judge, UnreadableNodeIsNotTheFrontends)
     }
 }
 
+/* Such a frontend runs on another processor: it writes while the backend works. */
+class RacingFront final : public BackHooks
+{
+public:
+    bool respond(HookedQueue &queue, const WireRequest &, const WireResponse &) override
+    {
+        if (write)
+            std::exchange(write, nullptr)(queue.area());
+        return false;
+    }
+    void (*write)(SharedRing &ring){nullptr};
+};
+
+/* Without a fault plan, all that changes is the frontend's doing. */
+TEST(Judge, FrontendThatWritesWhileTheBackendWorksIsJudged)
+{
+    const struct {
+        void (*write)(SharedRing &ring);
+        Rule rule;
+    } cases[] = {
+        /* The request that waits; it has another handle in any case. */
+        {[](SharedRing &ring) {
+             WireRequest r = ring.get_request(RingIndex(1));
+             r.id = RequestId(r.id.value ^ 1);
+             ring.put_request(RingIndex(1), r);
+         },
+         Rule::Handle},
+        {[](SharedRing &ring) { ring.store(SringField::RspProd, RingIndex(7)); }, Rule::OwnIndex},
+        {[](SharedRing &ring) { ring.store(SringField::RspEvent, RingIndex(90)); }, Rule::Batch},
+    };
+    for (const auto &c : cases) {
+        Rig rig(judged());
+        rig.oracle_matters = false;
+        RigFront f(rig);
+        f.grant(0);
+        RacingFront racing;
+        BackJudge judge(&racing);
+        BackPorts ports = rig.back_ports();
+        rig.back->vanish();
+        BlockBack back({ports.store, ports.grants, ports.events, ports.storage, judge.owner()},
+                       rig.setup.back, judge.hooks());
+        rig.hub.attach(&back);
+        ASSERT_TRUE(back.start());
+        f.state(XenbusState::Initialised);
+        f.state(XenbusState::Connected);
+        racing.write = c.write;
+        for (int i = 0; i < 2; i++) {
+            WireRequest r = f.request(Op::Read, 0);
+            r.handle = i ? 1 : kHandle;
+            f.rings[0].stage(r);
+        }
+        (void)f.rings[0].publish();
+        (void)rig.hub.events.notify(0);
+        rig.hub.run();
+        EXPECT_EQ(racing.write, nullptr);
+        EXPECT_EQ(judge.record(c.rule).broken, 1u) << broken(judge);
+        rig.hub.detach_back();
+        back.vanish();
+    }
+}
+
 /* grant:lifetime — references that fall on one place of the set. */
 TEST(Judge, GrantsThatCollideCostAShortSearch)
 {

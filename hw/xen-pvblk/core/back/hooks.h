@@ -119,6 +119,8 @@ public:
     /* These two are called even before ask_hooks(). */
     virtual void attached(HookedBack &) {}
     virtual void ended() {}
+    /* Whether the hooks may write to a ring, or have done so. */
+    virtual bool bends() const { return false; }
     /* Follows BackEvents::later(); from inside no other call. */
     virtual void later() {}
     /* The backend is about to write a node, or leave it out. True: the hook has done it. */

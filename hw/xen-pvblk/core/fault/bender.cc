@@ -46,6 +46,7 @@ void Bender::obey(FaultPlan plan)
 void Bender::take(FaultPlan plan)
 {
     plan_.take(std::move(plan));
+    bent_ |= plan_.any();
     if (plan_.any())
         kept_.reserve();
 }

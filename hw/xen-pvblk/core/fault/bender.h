@@ -32,6 +32,7 @@ public:
 
     void attached(HookedBack &back) override;
     void ended() override;
+    bool bends() const override { return bent_; }
     void later() override;
     bool publish_node(std::string_view name, const std::optional<std::string> &honest) override;
     bool set_state(XenbusState before) override;
@@ -76,6 +77,7 @@ private:
     void look_again(bool lied);
 
     PlanInForce plan_{};
+    bool bent_{false}; /* there was a plan; what it did to a ring stays */
     KeptPages kept_{};
     BentNodes nodes_{plan_};
     std::vector<Queue> queues_{}; /* kMaxQueues */

@@ -53,15 +53,16 @@ void WatchedRing::check_new()
 
 /* ---- indices ------------------------------------------------------------------------- */
 
-void WatchedRing::stored(SringField field, RingIndex i)
+void WatchedRing::stored(SringField field, RingIndex i, bool bent)
 {
+    RingIndex found = bent ? load(field) : i;
     if (field == SringField::ReqEvent) {
-        req_event_ = load(field);
+        req_event_ = found;
         arming_ = true;
         return;
     }
-    rsp_prod_ = load(field);
-    forged_ |= rsp_prod_ != i;
+    rsp_prod_ = found;
+    forged_ |= found != i;
     for (Loss &l : losses_)
         if (l.said && !std::exchange(l.shown, true))
             l.from = load(SringField::ReqProd);
@@ -92,7 +93,7 @@ void WatchedRing::loaded(SringField field, RingIndex i)
 /* It may lie behind, too. */
 void WatchedRing::check_event(RingIndex i)
 {
-    if (forged_ || i == strange_event_ || i != before_.rsp_event)
+    if (forged_ || i == strange_event_ || (before_ && i != before_->rsp_event))
         return;
     uint32_t ahead = i - rsp_prod_;
     uint32_t most = load(SringField::ReqProd) - rsp_prod_ + 1;
@@ -117,22 +118,23 @@ uint64_t WatchedRing::untaken(uint32_t most) const
 void WatchedRing::yield(uint32_t requests)
 {
     if (queue_)
-        before_ = {load(SringField::RspProd), load(SringField::RspEvent), load(SringField::ReqProd),
-                   requests, untaken(requests)};
+        before_ = Shared{load(SringField::RspProd), load(SringField::RspEvent),
+                         load(SringField::ReqProd), requests, untaken(requests)};
 }
 
 void WatchedRing::resume()
 {
-    if (!queue_)
+    auto before = std::exchange(before_, std::nullopt);
+    if (!queue_ || !before)
         return;
-    if (RingIndex now = load(SringField::RspProd); now != before_.rsp_prod)
+    if (RingIndex now = load(SringField::RspProd); now != before->rsp_prod)
         rsp_prod_ = now;
-    if (RingIndex now = load(SringField::RspEvent); now != before_.rsp_event)
+    if (RingIndex now = load(SringField::RspEvent); now != before->rsp_event)
         strange_event_ = now;
-    if (RingIndex now = load(SringField::ReqProd); now != before_.req_prod)
+    if (RingIndex now = load(SringField::ReqProd); now != before->req_prod)
         strange_prod_ = now;
     else
-        forged_ |= untaken(before_.requests) != before_.untaken;
+        forged_ |= untaken(before->requests) != before->untaken;
 }
 
 /* ---- requests ------------------------------------------------------------------------ */

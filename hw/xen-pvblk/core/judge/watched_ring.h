@@ -22,8 +22,8 @@ public:
     void close() { queue_ = nullptr; }
 
     void loaded(SringField field, RingIndex i);
-    /* The backend meant to store `i`; a fault plan may have stored another index. */
-    void stored(SringField field, RingIndex i);
+    /* The backend meant to store `i`. `bent`: a fault plan may have stored another index. */
+    void stored(SringField field, RingIndex i, bool bent);
     /* Before and after a call in which a fault plan may write to the shared area:
      * indices, and the first requests that wait. Responses come to be in a row, so
      * those that reach the requests meet the first one. */
@@ -83,7 +83,7 @@ private:
         uint32_t requests{0};
         uint64_t untaken{0}; /* of so many requests */
     };
-    Shared before_{};
+    std::optional<Shared> before_{}; /* from yield() to resume() */
     /* Values that the frontend did not write. */
     RingIndex strange_event_{};
     std::optional<RingIndex> strange_prod_{};

@@ -83,7 +83,7 @@ void Watcher::ended()
 void Watcher::later()
 {
     for (WatchedRing &r : rings_)
-        r.yield(UINT32_MAX);
+        yield(r, UINT32_MAX);
     next_.later();
     for (WatchedRing &r : rings_)
         r.resume();
@@ -145,7 +145,7 @@ bool Watcher::tick(std::string_view what)
     if (what == "store")
         read_state();
     for (WatchedRing &r : rings_)
-        r.yield();
+        yield(r);
     bool ignored = next_.tick(what);
     for (WatchedRing &r : rings_)
         r.resume();
@@ -241,6 +241,13 @@ void Watcher::agree()
 
 /* ---- a ring's ------------------------------------------------------------------------ */
 
+/* Without a plan, what changes meanwhile is the frontend's: it runs on another processor. */
+void Watcher::yield(WatchedRing &ring, uint32_t requests)
+{
+    if (next_.bends())
+        ring.yield(requests);
+}
+
 void Watcher::opened(HookedQueue &queue, RingIndex at)
 {
     ring(queue).open(queue, at);
@@ -329,7 +336,7 @@ bool Watcher::respond(HookedQueue &queue, const WireRequest &wire, const WireRes
 {
     if (JudgeListener *l = records_.listener())
         l->response(queue.index(), rsp.id, rsp.op, rsp.status);
-    ring(queue).yield();
+    yield(ring(queue));
     bool done = next_.respond(queue, wire, rsp);
     ring(queue).resume();
     return done;
@@ -345,7 +352,7 @@ bool Watcher::store(HookedQueue &queue, SringField field, RingIndex i)
 {
     if (!next_.store(queue, field, i))
         queue.area().store(field, i);
-    ring(queue).stored(field, i);
+    ring(queue).stored(field, i, next_.bends());
     return true;
 }
 
@@ -357,10 +364,9 @@ void Watcher::loaded(HookedQueue &queue, SringField field, RingIndex i)
 
 std::optional<bool> Watcher::publish(HookedQueue &queue)
 {
-    ring(queue).yield();
+    yield(ring(queue));
     auto told = next_.publish(queue);
-    if (told)
-        ring(queue).resume();
+    ring(queue).resume();
     return told;
 }
 

@@ -62,6 +62,8 @@ public:
 
 private:
     WatchedRing &ring(HookedQueue &queue) { return rings_[queue.index()]; }
+    /* Before a call of the next hooks in which a fault plan may write to rings. */
+    void yield(WatchedRing &ring, uint32_t requests = 1);
     void read_state();
     void note_use();
     std::optional<XenbusState> state_now();
