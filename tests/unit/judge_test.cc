@@ -696,6 +696,15 @@ const Lie kLies[] = {
          s.rig.hub.storage.defer = false;
          s.rig.hub.storage.drain();
      }},
+    /* It meets the ring once more, with the index that the plan left. */
+    {"at rearm always: notify/rearm-ahead 2\n"
+     "at tick name=store state=Connected nth=3: lifecycle/restart",
+     [](Session &s) {
+         (void)s.connect();
+         for (int i = 0; i < 4; i++)
+             s.f().state(XenbusState::Connected);
+         EXPECT_GE(s.rig.back->counters().connects, 2u);
+     }},
     /* The backend leaves without the frontend, which may wait for another. */
     {"at take: lifecycle/vanish",
      [](Session &s) { connect_and(s, s.request(Op::Read, 0), INT32_MAX); }},
@@ -993,6 +1002,22 @@ TEST(Judge, NewFrontendMayMakeTheRingAnew)
         s.work();
         EXPECT_EQ(broken(s.judge()), "");
     }
+}
+
+/* ring:init — a frontend that forgets rsp_prod. */
+TEST(Judge, RingThatIsHalfNewIsABreach)
+{
+    Session s;
+    ASSERT_TRUE(s.connect());
+    s.work();
+    s.f().state(XenbusState::Closing);
+    s.f().state(XenbusState::Closed);
+    s.f().shared().store(SringField::ReqProd, RingIndex(0));
+    s.f().shared().store(SringField::ReqEvent, RingIndex(1));
+    s.f().state(XenbusState::Initialising);
+    s.f().state(XenbusState::Initialised);
+    s.f().state(XenbusState::Connected);
+    EXPECT_EQ(s.judge().record(Rule::RingInit).broken, 1u) << broken(s.judge());
 }
 
 /* ---- connections ------------------------------------------------------------------------ */

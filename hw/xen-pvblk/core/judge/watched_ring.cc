@@ -37,27 +37,38 @@ void WatchedRing::open(HookedQueue &queue, RingIndex at)
 void WatchedRing::check_new()
 {
     RingIndex last = std::exchange(rsp_prod_, load(SringField::RspProd));
-    req_event_ = load(SringField::ReqEvent);
-    forged_ = forged_ && rsp_prod_ == last; /* it is the same ring */
+    RingIndex event = std::exchange(req_event_, load(SringField::ReqEvent));
+    /* It is the same ring. */
+    forged_ = (std::exchange(late_, false) || forged_) && rsp_prod_ == last;
+    bent_event_ = bent_event_ && req_event_ == event;
     /* Where requests were sent, the others have moved, too: another backend served them. */
     if (load(SringField::ReqProd) != RingIndex(0))
         return;
-    bool fresh = rsp_prod_ == RingIndex(0);
-    forged_ |= !fresh;
-    /* A late answer to an earlier frontend comes to the ring made in the same pages. */
-    if (fresh || rsp_prod_ != last)
-        records_.note(JudgeRule::RingInit, fresh, "rsp_prod does not begin at 0", rsp_prod_.value);
-    records_.note(JudgeRule::RingInit, req_event_ == RingIndex(1), "req_event does not begin at 1",
-                  req_event_.value);
+    if (!forged_)
+        records_.note(JudgeRule::RingInit, rsp_prod_ == RingIndex(0),
+                      "rsp_prod does not begin at 0", rsp_prod_.value);
+    forged_ |= rsp_prod_ != RingIndex(0);
+    if (!bent_event_)
+        records_.note(JudgeRule::RingInit, req_event_ == RingIndex(1),
+                      "req_event does not begin at 1", req_event_.value);
 }
 
 /* ---- indices ------------------------------------------------------------------------- */
+
+/* A frontend that takes the place of another may make its ring in the same pages. An answer
+ * to the earlier one, which was under way, comes to it. */
+void WatchedRing::storing(SringField field)
+{
+    late_ |=
+        field == SringField::RspProd && load(field) == RingIndex(0) && rsp_prod_ != RingIndex(0);
+}
 
 void WatchedRing::stored(SringField field, RingIndex i, bool bent)
 {
     RingIndex found = bent ? load(field) : i;
     if (field == SringField::ReqEvent) {
         req_event_ = found;
+        bent_event_ = found != i;
         arming_ = true;
         return;
     }

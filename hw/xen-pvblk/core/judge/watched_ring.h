@@ -22,6 +22,7 @@ public:
     void close() { queue_ = nullptr; }
 
     void loaded(SringField field, RingIndex i);
+    void storing(SringField field);
     /* The backend meant to store `i`. `bent`: a fault plan may have stored another index. */
     void stored(SringField field, RingIndex i, bool bent);
     /* Before and after a call in which a fault plan may write to the shared area:
@@ -77,6 +78,8 @@ private:
     bool rests_{false};
     uint32_t untold_looks_{0}; /* that saw requests without their event */
 
+    bool late_{false}; /* an answer came to a ring that was made anew */
+
     /* ---- a fault plan's work */
     struct Shared {
         RingIndex rsp_prod{}, rsp_event{}, req_prod{};
@@ -88,6 +91,7 @@ private:
     RingIndex strange_event_{};
     std::optional<RingIndex> strange_prod_{};
     bool forged_{false};
+    bool bent_event_{false}; /* req_event is the plan's */
 };
 
 } // namespace pvblk

@@ -350,6 +350,7 @@ bool Watcher::put_response(HookedQueue &queue, const WireResponse &rsp)
 
 bool Watcher::store(HookedQueue &queue, SringField field, RingIndex i)
 {
+    ring(queue).storing(field);
     if (!next_.store(queue, field, i))
         queue.area().store(field, i);
     ring(queue).stored(field, i, next_.bends());
