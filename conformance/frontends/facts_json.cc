@@ -69,6 +69,7 @@ std::optional<Facts> facts_of(const Json &j)
     f.gave_up = flag(j, "gave-up");
     f.died = text(j, "died");
     f.said = text(j, "said");
+    f.amiss = text(j, "amiss");
     f.closed = flag(j, "closed", true);
     f.grants_left = static_cast<uint32_t>(number(j, "grants-left"));
     if (j.contains("again"))
@@ -132,8 +133,9 @@ std::string facts_line(const Facts &f)
            {"closed", f.closed},
            {"grants-left", f.grants_left},
            {"ms", f.took.count()}};
-    for (auto [key, value] : {std::pair{"skip", &f.skip}, std::pair{"trouble", &f.trouble},
-                              std::pair{"died", &f.died}, std::pair{"said", &f.said}})
+    for (auto [key, value] :
+         {std::pair{"skip", &f.skip}, std::pair{"trouble", &f.trouble}, std::pair{"died", &f.died},
+          std::pair{"said", &f.said}, std::pair{"amiss", &f.amiss}})
         if (!value->empty())
             j[key] = *value;
     if (f.again)

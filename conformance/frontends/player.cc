@@ -421,7 +421,11 @@ Facts Player::play()
 
 Facts play(const Scenario &s, const PlayedFrontend &frontend)
 {
-    return Player(s, frontend).play();
+    using namespace std::chrono;
+    auto begun = steady_clock::now();
+    Facts f = Player(s, frontend).play();
+    f.took = duration_cast<milliseconds>(steady_clock::now() - begun);
+    return f;
 }
 
 } // namespace pvblk::conformance

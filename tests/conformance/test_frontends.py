@@ -85,6 +85,7 @@ FACTS = [
     (VALID, {"died": "Oops: 0"}, "CRASH", 4),
     (VALID, {"wrong": 1}, "CORRUPT", 1),
     (VALID, {"grants-left": 3}, "LEAK", 1),
+    (VALID, {"amiss": "it shows a read-only disk as writable"}, "FAIL", 1),
     (VALID, {"closed": False}, "FAIL", 1),
     (VALID, {"closed": False, "grants-left": 3}, "FAIL", 1),
     (VALID, {"again": False}, "FAIL", 1),
