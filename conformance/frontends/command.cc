@@ -2,8 +2,8 @@
 /* See command.h. */
 #include "frontends/command.h"
 
+#include "frontends/apart.h"
 #include "frontends/our_front.h"
-#include "frontends/player.h"
 
 namespace pvblk::conformance
 {
@@ -20,7 +20,7 @@ void play_our_front(const std::vector<const Scenario *> &scenarios,
                 {{"virtual-device", "51712"}, {"device-type", "disk"}},
                 {},
                 true};
-            Facts f = play(*s, frontend);
+            Facts f = play_apart(*s, frontend);
             f.id += shape_suffix(shape);
             ended(verdict(*s, f));
             all.push_back(std::move(f));
