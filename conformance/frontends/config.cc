@@ -2,8 +2,9 @@
 /* See config.h. */
 #include "frontends/config.h"
 
+#include "pvblk/xenbus.h"
+
 #include <algorithm>
-#include <cstdlib>
 
 namespace pvblk::conformance
 {
@@ -33,7 +34,7 @@ constexpr struct {
     {"physical_block_size", &BackConfig::physical_sector_size},
 };
 
-/* False: there is no property of that name here. */
+/* False: there is no property of that name or value here. */
 bool set(BackConfig &c, const std::string &name, const std::string &value)
 {
     for (const auto &s : kSwitches)
@@ -41,12 +42,13 @@ bool set(BackConfig &c, const std::string &name, const std::string &value)
             c.*s.on = value == "on";
             if (s.on == &BackConfig::cdrom)
                 c.read_only = c.cdrom;
-            return true;
+            return value == "on" || value == "off";
         }
     for (const auto &n : kNumbers)
         if (name == n.name) {
-            c.*n.number = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
-            return true;
+            auto number = parse_decimal(value);
+            c.*n.number = static_cast<uint32_t>(number.value_or(0));
+            return number && *number <= UINT32_MAX;
         }
     return false;
 }
