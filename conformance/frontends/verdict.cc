@@ -121,7 +121,7 @@ std::vector<CaseResult> clause_verdicts(const std::vector<Facts> &all)
             kept += it->second.kept;
             if (it->second.broken && r.verdict != Verdict::Fail) {
                 r.expected = c.what;
-                end(r, Verdict::Fail, it->second.how + "; first in " + f.id);
+                end(r, Verdict::Fail, it->second.how + (f.id.empty() ? "" : "; first in " + f.id));
                 r.why.clear();
                 r.happened = f.happened;
             }
