@@ -22,12 +22,15 @@ class DriverFrontend(Subject):
     def version(self, journal):
         return (self.source / "VERSION").read_text().strip()
 
-    def play(self, words, on_result):
-        ids = [scenario["id"] for scenario in scenarios_of(words)]
+    def facts(self, ids):
+        """Of these scenarios."""
         played = subprocess.run([str(self.player), *ids], capture_output=True, text=True, errors="replace")
         if played.returncode:
             raise ui.Problem(f"{self.name}: its program ended with status {played.returncode}")
-        facts = [json.loads(line) for line in played.stdout.splitlines()]
+        return [json.loads(line) for line in played.stdout.splitlines()]
+
+    def play(self, words, on_result):
+        facts = self.facts([scenario["id"] for scenario in scenarios_of(words)])
         for fact in facts:
             on_result(json.dumps(fact))
         return judged(self, facts, images.folder(f"conformance-{self.file_name}"), Journal())

@@ -31,7 +31,7 @@ class GuestFrontend(Subject):
     def accelerator(self):
         return xenguest.ACCEL
 
-    def _machine(self, folder):
+    def machine(self, folder):
         image = initramfs.linux(self.script, self.modules, fio=False, kernel=self.which,
                                 libraries=["commands.sh", "judged.sh"])
         image.add_file("bin/pattern", guesttools.pattern(self.which.architecture))
@@ -47,7 +47,7 @@ class GuestFrontend(Subject):
         while len(facts) < len(scenarios) and guests < MOST_GUESTS:
             guests += 1
             try:
-                with self._machine(folder) as machine:
+                with self.machine(folder) as machine:
                     journal.versions = machine.versions
                     fit = True
                     while fit and len(facts) < len(scenarios):
@@ -78,7 +78,7 @@ class DomainFrontend(GuestFrontend):
     host: xenhost.Host = xenhost.BOOKWORM
     made = frontplay.DomainPlay
 
-    def _machine(self, folder):
+    def machine(self, folder):
         files = [("bin/pattern", guesttools.pattern(self.host.kernel.architecture).read_bytes(), True),
                  (servedback.FIXED.lstrip("/"), frontplay.fixed_data(), False)]
         return realxen.boot_serving(folder.name, self.host, [program()], cpus=2, libraries=["judged.sh"], files=files)

@@ -13,7 +13,7 @@ class Gone(Exception):
 
 
 class Plugged:
-    """Our backend, in the QEMU of the guest."""
+    """A backend in the QEMU of the guest. Whoever inherits may name another one than ours."""
 
     def __init__(self, machine, folder):
         self._machine = machine
@@ -25,8 +25,12 @@ class Plugged:
         config = config_of(scenario)
         options = {name: value == "on" if value in ("on", "off") else int(value) for name, value in config.items()
                    if name != "read-only"}
-        self._qmp("device_add", driver=xenguest.OURS, id=BACKEND, vdev=DISK, drive="fixed" if read_only(config) else "disk",
-                  judge=True, faults=str(self._plan), **options)
+        self._qmp("device_add", **self._driver(), id=BACKEND, vdev=DISK, drive="fixed" if read_only(config) else "disk",
+                  **options)
+
+    def _driver(self):
+        """In the words of device_add."""
+        return {"driver": xenguest.OURS, "judge": True, "faults": str(self._plan)}
 
     def unplug(self):
         """Whether the guest let it go."""
@@ -50,15 +54,20 @@ class Plugged:
         self._qmp("qom-set", path=f"{PERIPHERAL}/{BACKEND}", property="fault-plan", value="")
 
     def _property(self, name):
-        try:
-            return self._qmp("qom-get", path=f"{PERIPHERAL}/{BACKEND}", property=name)
-        except ui.Problem as problem:
-            if isinstance(problem.__cause__, qmp.Refused) and "not found" in str(problem.__cause__):
-                raise Gone from problem
-            raise
+        return property_of(self._machine, name)
 
     def _qmp(self, command, **arguments):
         return ask_qmp(self._machine, command, **arguments)
+
+
+def property_of(machine, name):
+    """Of the backend."""
+    try:
+        return ask_qmp(machine, "qom-get", path=f"{PERIPHERAL}/{BACKEND}", property=name)
+    except ui.Problem as problem:
+        if isinstance(problem.__cause__, qmp.Refused) and "not found" in str(problem.__cause__):
+            raise Gone from problem
+        raise
 
 
 def ask_qmp(machine, command, **arguments):
