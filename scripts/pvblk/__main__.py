@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from . import clean, conformance, core, coverage, demo, fuzz, lock, paths, qemusource, realxen, runqemu, setup, sim, \
-    tests, tryguest, ui, xenhost
+from . import clean, conformance, core, coverage, demo, fuzz, lock, matrix, paths, qemusource, realxen, runqemu, setup, \
+    sim, tests, tryguest, ui, xenhost
 
 HELP = """\
 xen-pvblk: a Xen block frontend inside QEMU, seen by guests as a virtio-blk disk. No Xen and no KVM needed.
@@ -25,6 +25,8 @@ More:
   ./pvblk test -k torture -x       ... or by pytest's own options: -k, -m, -n, -x, --lf, --junitxml=FILE
   ./pvblk conformance              the clauses of blkif that backends break: QEMU's, ours, Linux's, yours, side by side.
                                    Frontends, too: ./pvblk conformance --help has the rest
+  ./pvblk matrix                   pairs of a frontend and a backend: connection, I/O, features, resize ...
+                                   ./pvblk matrix --help has the rest
   ./pvblk try --kernel vmlinuz     your kernel or image as a Xen guest, on a backend that judges its frontend;
                                    ./pvblk try --help has the rest
   ./pvblk core                     only the C++ library and its unit tests: seconds, no QEMU
@@ -124,6 +126,11 @@ def command_conformance(words):
         return conformance.command(words)
 
 
+def command_matrix(words):
+    with lock.build_folder():
+        return matrix.command(words)
+
+
 def command_try(words):
     with lock.build_folder() as all_is_built:
         return tryguest.command(words, all_is_built)
@@ -185,7 +192,8 @@ def command_clean(words):
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "build": command_build, "core": command_core,
-            "coverage": command_coverage, "conformance": command_conformance, "try": command_try, "fuzz": command_fuzz,
+            "coverage": command_coverage, "conformance": command_conformance, "matrix": command_matrix,
+            "try": command_try, "fuzz": command_fuzz,
             "sim": command_sim, "qemu": command_qemu, "real-xen": command_real_xen, "clean": command_clean}
 
 
@@ -202,7 +210,7 @@ def main(words):
         return 0 if words else 2
     if words[0] not in COMMANDS:
         return usage(f"{words[0]} is not a command")
-    if words[0] not in ("qemu", "sim", "real-xen", "conformance", "try") and ("--help" in words or "-h" in words):
+    if words[0] not in ("qemu", "sim", "real-xen", "conformance", "matrix", "try") and ("--help" in words or "-h" in words):
         print(HELP, end="")
         return 0
     try:

@@ -5,6 +5,7 @@ The package's image has all of GRUB's modules in it. It looks on all disks for /
 """
 
 import os
+import re
 from dataclasses import dataclass
 
 from . import archive, guest, host, images, paths, stamp, ui
@@ -27,6 +28,10 @@ class Grub:
     @property
     def image(self):
         return self.folder / IMAGE
+
+    def version(self):
+        """The package's, which the image has as a text of its own."""
+        return "GRUB " + re.search(rb"\0(2\.\d\d-[0-9][\w.+~-]*)\0", self.image.read_bytes())[1].decode()
 
     def ensure(self):
         mark = stamp.Stamp(f"grub-{self.name}", [self.suites], [self.image])

@@ -97,7 +97,7 @@ def common(machine_words):
 class Mini:
     """mini-blkfront: it writes, reads back and closes."""
 
-    closes = True
+    closes = writes = True
     patience = 40  # it gives up after 30 s
 
     def lacks(self, scenario):
@@ -141,7 +141,7 @@ class Mini:
 class Grub:
     """GRUB's xendisk: it reads, and never writes. It looks for its configuration on the disk."""
 
-    closes = False
+    closes = writes = False
     patience = 15
     data = b"".join(hashlib.sha256(bytes([i & 255, i >> 8])).digest() for i in range(16384))
 

@@ -17,7 +17,8 @@ from . import guest, guesttools, images, initramfs, paths, ui, xenhost
 # Interfaces for programs, their file system, what xenstored needs; then Linux's backend and its disks.
 MODULES = ["xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "xen_blkback", "loop", "null_blk"]
 # For a backend that is a program: xen-blkfront, which takes each vbd.
-SERVING_MODULES = ["xen_evtchn", "xen_gntdev", "xen_privcmd", "xenfs", "xen_blkback", "xen_blkfront", "ext4"]
+SERVING_MODULES = ["xen_evtchn", "xen_gntdev", "xen_privcmd", "xenfs", "xen_blkback", "xen_blkfront", "ext4", "loop",
+                   "null_blk"]
 # From mitigations=off on, for speed: two words saved a tenth of Linux's boot, the next line a third of its instructions.
 # Nothing here uses ciphers, whose self-tests are most of that. Without the kernel's own certificate, no signature of a
 # module is checked. 1 MiB for DMA is enough, 64 are the default. xen-blkback offers a queue for each vCPU otherwise, and

@@ -5,6 +5,7 @@
 back=/local/domain/0/backend/pvblk/0/51712
 front=/local/domain/0/device/vbd/51712
 disk=/dev/xvda
+image=/image
 mkfifo /tmp/serve.commands /tmp/serve.answers
 exec 6<>/tmp/serve.commands 7<>/tmp/serve.answers
 
@@ -95,7 +96,7 @@ pieces() {
 
 # Direct I/O. The data is in the image, and reads back.
 verify() {
-    seek=yes pieces "$1" if=/pattern of=$disk oflag=direct && head -c 2097152 /image | cmp - /pattern &&
+    seek=yes pieces "$1" if=/pattern of=$disk oflag=direct && head -c 2097152 $image | cmp - /pattern &&
         pieces "$1" if=$disk iflag=direct | cmp - /pattern
 }
 
@@ -126,3 +127,36 @@ attach_to_blkback() {
         await '[ -e /sys/bus/xen-backend/devices/vbd-0-51728/driver ]'
 }
 
+# blkback SECTOR: xen-blkback serves xvda from now on, a new disk with these sectors, and no program does.
+blkback() {
+    back=/local/domain/0/backend/vbd/0/51712 image=/disk-$1
+    make_disk "$1" "$1" 32 || return 1
+    [ "$1" = 512 ] || image=/dev/disk$1
+    device=$(printf '%x:%x' "${device%:*}" "${device#*:}")
+}
+attach_blkback() {
+    xenstore write $back/physical-device "$device" $back/type phy $back/mode w $back/dev xvda $back/removable 0 \
+        $back/bootable 0 $back/hotplug-status connected && attach
+}
+
+# xen-blkback looks at the size when it gets a request.
+resize_blkback() { truncate -s "$(($1 / 2))K" $image && losetup -c "$loop" && read_one; }
+
+# agreed: the features of the connection, by both ends' nodes, and by Linux's disk.
+agreed() {
+    for node in multi-queue-num-queues ring-page-order feature-persistent; do
+        echo "$node $(xenstore read $front/$node 2>/dev/null) $(xenstore read $back/$node 2>/dev/null)"
+    done
+    for limit in max_segments write_cache discard_max_bytes; do
+        echo "$limit $(cat /sys/block/xvda/queue/$limit)"
+    done
+}
+
+# verify_end SECTORS: writes and reads the last 4 KiB.
+verify_end() {
+    last=$(($1 / 8 - 1))
+    dd if=/pattern of=$disk bs=4k count=1 seek=$last oflag=direct && dd if=$disk bs=4k count=1 skip=$last iflag=direct |
+        cmp -n 4096 - /pattern
+}
+
+serve_from_program() { back=/local/domain/0/backend/pvblk/0/51712 image=/image; }

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from pvblk import archive, paths, ui
+from pvblk import archive, matrix, matrixtable, paths, ui
 
 pytestmark = pytest.mark.needs("style")
 
@@ -136,6 +136,17 @@ def miscounted(text):
     counts = f"{len(known)} clauses, {len(known) - ours} of the headers and {ours} of ours; {len(served)} have"
     return [f"'{counts}'"] * (counts not in " ".join(end.split())) + sorted(
         clause for clause in named if f"``{clause}``" not in end)
+
+
+@pytest.mark.claim("style/matrix", "the matrix of docs/clients.rst is the one that docs/clients.toml gives")
+def test_matrix():
+    record = matrixtable.recorded()
+    unknown = [f"{entry['frontend']}:{entry['backend']}" for entry in record
+               if (entry["frontend"], entry["backend"]) not in matrix.PAIRS]
+    report(len(record), unknown, "pairs in docs/clients.toml that ./pvblk matrix does not play")
+    if matrixtable.in_page() != matrixtable.rst(record, matrix.ALL):
+        raise ui.Problem("the table in docs/clients.rst is not the one of docs/clients.toml: run ./pvblk matrix --update, or "
+                         "put the output of ./pvblk matrix --rst there")
 
 
 CXX = ("include/", "hw/xen-pvblk/core/", "providers/", "tests/", "examples/")
