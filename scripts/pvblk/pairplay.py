@@ -6,8 +6,9 @@ import re
 
 from . import contract, frontends, frontplay, userqemu, xenguest
 from .cell import YES, Cell, features, ours
-from .frontplay import BACKEND, LONG, PER_PAGE, SHORT, SIZE, LinuxPlay
+from .frontplay import LONG, PER_PAGE, SHORT, LinuxPlay
 from .hostedplay import FRONTEND, HostedPlay
+from .pluggedback import BACKEND, PERIPHERAL, SIZE, Plugged, property_of
 
 # QEMU's emulated XenStore tells which nodes its backends read and write.
 TRACE = ["-trace", "xs_node_read", "-trace", "xs_node_vprintf"]
@@ -30,7 +31,7 @@ def version_of(machine, backend):
 def ring_of(machine, backend, since):
     """(queues, pages of a ring, persistent grants) of the backend's connection. `since` is a place in QEMU's log."""
     if backend == xenguest.OURS:
-        plan = frontplay.property_of(machine, "plan")
+        plan = property_of(machine, "plan")
         return plan["queues"], plan["ring-pages"], plan["persistent"]
     nodes = _nodes(machine, since)
     return (int(nodes.get("multi-queue-num-queues", 1)), 1 << int(nodes.get("ring-page-order", 0)),
@@ -52,7 +53,7 @@ def _nodes(machine, since):
 def _connected(machine, backend):
     """Whether the backend was Connected once."""
     if backend == xenguest.OURS:
-        return frontplay.property_of(machine, "counters")["connects"] > 0
+        return property_of(machine, "counters")["connects"] > 0
     return bool(re.search(r"^xs_node_vprintf \S*/qdisk/\S*/state 4$", _log(machine, 0), re.M))
 
 
@@ -66,12 +67,23 @@ def _flushes(machine, backend):
 def _complaint(machine, backend, since):
     """Of the backend, that did not connect; "" if it says nothing."""
     if backend == xenguest.OURS:
-        return frontplay.property_of(machine, "last-error")
+        return property_of(machine, "last-error")
     said = [line for line in _log(machine, since).splitlines() if not line.startswith("xs_node_")]
     return said[-1].partition("qemu-system-x86_64: ")[2] if said else ""
 
 
 # ---- frontends in a guest that does as it is told
+
+class Named(Plugged):
+    """A backend that only has a name."""
+
+    def __init__(self, machine, folder, name):
+        super().__init__(machine, folder)
+        self._name = name
+
+    def _driver(self):
+        return {"driver": self._name}
+
 
 class Meeting:
     """What a Play is with a backend that only has a name. Who inherits says how the frontend comes back, and what it
@@ -82,13 +94,16 @@ class Meeting:
         super().__init__(machine, {"id": "", "plan": "", "act": "", "config": config}, folder)
         self.log_at = machine.errors.stat().st_size
 
-    def _backend(self):
-        return {"driver": self.backend}
+    def back_of(self, machine, folder):
+        return Named(machine, folder, self.backend)
 
     def begin(self):
         """Whether the disk comes."""
-        self._plug("")
+        self._plug()
         return self._connect() and self._disk()
+
+    def _plug(self):
+        self.back.plug(self.scenario, "")
 
     def _disk(self):
         """The same, of a frontend that connects. Once the backend complains, there is nothing to wait for."""
@@ -120,7 +135,7 @@ class Meeting:
 
     def grows(self):
         """The same, of a disk that becomes larger in use."""
-        self._qmp("block_resize", **{"node-name": "disk", "size": 2 * SIZE})
+        self.back.resize(2 * SIZE)
         status, _ = self.machine.run("await", f'[ "$(sectors {self.disk})" = {2 * SIZE // SECTOR} ]')
         if status:
             return "it keeps the old size"
@@ -147,7 +162,7 @@ class LinuxMeeting(Meeting, LinuxPlay):
 
     def _start(self):
         """Its driver leaves a device that was Closed alone until the host makes it anew."""
-        self._plug("")
+        self._plug()
         return True
 
     def features(self):
@@ -168,7 +183,7 @@ class HostedMeeting(Meeting, HostedPlay):
         return self._connect()
 
     def features(self):
-        plan = self.machine.qmp("qom-get", path=f"{frontplay.PERIPHERAL}/{FRONTEND}", property="plan")
+        plan = self.machine.qmp("qom-get", path=f"{PERIPHERAL}/{FRONTEND}", property="plan")
         return features(plan["queues"], plan["ring-pages"], plan["max-segments"], persistent_grants=plan["persistent"],
                         flush=plan["flush"], discard=plan["discard"])
 

@@ -55,7 +55,7 @@ def test_guests_used_up(name, monkeypatch):
     def no_guest(*_):
         raise ui.Problem("it does not boot")
     monkeypatch.setattr(frontends, "MOST_GUESTS", 2)
-    monkeypatch.setattr(frontends.LinuxFrontend, "_machine", no_guest)
+    monkeypatch.setattr(frontends.LinuxFrontend, "machine", no_guest)
     journal = frontends.LINUXES[0].play(["front/offer/queues-*"], lambda _: None)
     known = {one["id"]: one for one in map(json.loads, journal.results)}
     played = [one for id, one in known.items() if id.startswith("front/offer/")]

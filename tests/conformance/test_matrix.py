@@ -32,7 +32,7 @@ def test_lie(name, monkeypatch):
     folder = images.folder(name)
     lie = folder / "lie.faults"
     lie.write_text("at data op=read always: data/flipped 4242\n")
-    monkeypatch.setattr(pairplay.LinuxMeeting, "_backend", lambda self: {"driver": self.backend, "faults": str(lie)})
+    monkeypatch.setattr(pairplay.Named, "_driver", lambda self: {"driver": self._name, "faults": str(lie)})
     [pair] = PLAYED.play([xenguest.OURS], folder)
     del pair.answers["features"]
     assert pair.answers == {"connects": cell.YES, **dict.fromkeys(("io", "resize", "reconnect", "sectors-4096"),
