@@ -62,8 +62,8 @@ BAD = [
     (("--loopback", "-o", "/no/such/folder/x"), 3, "cannot be written", ""),
     (("--loopback", "--fail", "page:1"), 2, "is not like grant:7", ""),
     (("--loopback", "--fail", "grant"), 2, "is not like grant:7", ""),
-    (("--serve", "51712", "--domain", "1", "--config", "flush=maybe"), 3, "flush=maybe is no property", ""),
-    (("--serve", "51712", "--domain", "1", "--config", "max-queues=4x"), 3, "max-queues=4x is no property", ""),
+    (("--serve", "51712", "--domain", "1", "--config", "flush=maybe"), 2, "flush=maybe is no property", ""),
+    (("--serve", "51712", "--domain", "1", "--config", "max-queues=4x"), 2, "max-queues=4x is no property", ""),
 ]
 
 
