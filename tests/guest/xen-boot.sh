@@ -12,7 +12,7 @@ for disk in xvda vda; do
     done
 done
 # The kernel's command line may tell by which interrupt events have to come.
-[ -z "$expect" ] || grep "$expect" /proc/interrupts | grep -q '[1-9][0-9][0-9]' ||
+[ -z "$expect" ] || grep "$expect" /proc/interrupts | grep -q ' [1-9][0-9][0-9]* ' ||
     fail "events did not come by $expect: $(grep -E 'HYP|xen-platform' /proc/interrupts)"
 check_log
 mark "finished"
