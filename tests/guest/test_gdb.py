@@ -205,7 +205,7 @@ def _request_leaves(gdb, machine):
     _find(gdb, text, f"guest's own: frontend Connected, backend Connected; event channel {port}$")
     _find(gdb, text, rf"grant reference {ring_ref}, frame {ring // PAGE:#x}; ABI x86_64 \(protocol node\)$")
     _find(gdb, text, "req_prod 1 req_event 1 rsp_prod 0 rsp_event 1: 1 unanswered of 32 slots$")
-    _find(gdb, text, "request 0 in slot 0: WRITE id 0x0 handle 0 sector 0 segments 11$")
+    _find(gdb, text, "request 0 in slot 0: WRITE id 0x0 handle 51712 sector 0 segments 11$")
     for number, ref in enumerate(refs):
         frame = written // PAGE + number
         _find(gdb, text, rf"segment {number}: reference {ref} sectors 0 to 7 \(frame {frame:#x}\)$")
