@@ -91,6 +91,15 @@ std::optional<Facts> facts_of(const Json &j)
     return f;
 }
 
+/* As clause() reads them. */
+Json clauses_of(const Facts &f)
+{
+    Json j;
+    for (const auto &[name, c] : f.clauses)
+        j[name] = judgement(c.kept, c.broken, c.how);
+    return j;
+}
+
 /* Without the end of the line. */
 std::string line_of(const Json &j)
 {
@@ -142,8 +151,8 @@ std::string facts_line(const Facts &f)
         j["again"] = *f.again;
     if (f.fired)
         j["fired"] = *f.fired;
-    for (const auto &[name, c] : f.clauses)
-        j["judgement"][name] = judgement(c.kept, c.broken, c.how);
+    if (!f.clauses.empty())
+        j["judgement"] = clauses_of(f);
     for (const Happening &h : f.happened)
         j["happened"].push_back(h.what);
     return line_of(j) + "\n";
@@ -153,9 +162,7 @@ std::string judgement_line(BackJudge &judge, uint64_t requests, uint64_t faults)
 {
     Facts f;
     note(f, judge);
-    Json said;
-    for (const auto &[name, c] : f.clauses)
-        said[name] = judgement(c.kept, c.broken, c.how);
+    Json said = clauses_of(f);
     said["frontend-state"] = xenbus_state_name(judge.frontend_state());
     said["connections"] = judge.connections();
     said["grants-left"] = judge.grants_left();

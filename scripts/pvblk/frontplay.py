@@ -7,7 +7,8 @@ import re
 import time
 
 from . import contract, guest, images, ui
-from .pluggedback import DISK, SIZE, Gone, Plugged, config_of, read_only
+from .pluggedback import DISK, SIZE, Gone, Plugged
+from .scenarios import config_of, read_only
 from .servedback import Served
 
 # Of one call: in pages, so that disks with sectors of any size can have them.

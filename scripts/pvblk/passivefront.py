@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import freestanding, frontplay, grub, guest, images, paths, ui, xenguest
 from .pluggedback import BACKEND, Gone, Plugged
+from .scenarios import config_of, read_only
 
 # For a guest that says nothing: then the backend behaves, and the guest has its own `patience`.
 QUIET = 10
@@ -54,7 +55,7 @@ class PassivePlay:
         """As a driver of `-device`, with options."""
         self.plan.write_text(self.scenario["plan"] + "\n")
         options = [word for word in self.scenario["config"].split(",") if word and not word.startswith("read-only=")]
-        fixed = any(word in self.scenario["config"] for word in ("read-only=on", "cdrom=on"))
+        fixed = read_only(config_of(self.scenario))
         return ",".join([f"{xenguest.OURS},id={BACKEND},drive={'fixed' if fixed else 'disk'},vdev=xvda,judge=on",
                          f"faults={guest.escaped(self.plan)}", *options])
 

@@ -2,6 +2,7 @@
 """Our judging backend in the QEMU of the guest: what a scenario does to it, and what it saw of the frontend."""
 
 from . import images, qmp, ui, xenguest
+from .scenarios import config_of, read_only
 
 DISK, BACKEND = "xvdb", "judged"
 SIZE = 4 * images.MIB
@@ -84,12 +85,3 @@ def gone(machine, device, seconds):
             raise
         return False
     return True
-
-
-def config_of(scenario):
-    """Of the backend, by the names of its properties."""
-    return dict(word.split("=") for word in scenario["config"].split(",") if word)
-
-
-def read_only(config):
-    return config.get("read-only", "off") == "on" or config.get("cdrom") == "on"

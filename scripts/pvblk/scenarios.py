@@ -19,6 +19,15 @@ def scenarios_of(words):
     return [json.loads(line) for line in ask("--scenarios", *words).splitlines()]
 
 
+def config_of(scenario):
+    """Of the backend, by the names of its properties."""
+    return dict(word.split("=") for word in scenario["config"].split(",") if word)
+
+
+def read_only(config):
+    return config.get("read-only", "off") == "on" or config.get("cdrom") == "on"
+
+
 def judged(subject, facts, folder, journal):
     """A journal with the suite's verdicts."""
     file = folder / "facts.jsonl"

@@ -7,7 +7,7 @@ It has the interface of pluggedback.Plugged. tests/guest/real-xen-serve.sh has t
 import json
 
 from . import ui
-from .pluggedback import config_of, read_only
+from .scenarios import config_of, read_only
 
 SECTOR = 512
 # In domain 0: the disk that nobody can write.

@@ -56,7 +56,7 @@ def of_scenario(wanted, folder):
     if len(found) != 1:
         raise ui.Usage(f"--scenario {wanted.scenario}: {len(found) or 'no'} scenarios have this ID; "
                        "./pvblk conformance --list --frontend shows all")
-    options = dict(word.split("=") for word in found[0]["config"].split(",") if word)
+    options = scenarios.config_of(found[0])
     plan = folder / "scenario.faults"
     plan.write_text(found[0]["plan"] + "\n")
     return replace(wanted, faults=plan if found[0]["plan"] else None, hot=wanted.adds_initrd, backend={
