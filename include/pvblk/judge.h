@@ -12,8 +12,9 @@
  *
  * If a fault plan lies about a node, the frontend is judged by the lie: it may
  * believe what the backend says. A request that fails because of a fault is
- * nobody's breach. After a plan has shown a false producer or overwritten a
- * request, no request of that ring is judged until the next connection.
+ * nobody's breach. After a plan has shown a false producer, overwritten a request
+ * or lost an answer before a restart, no request of that ring is judged until the
+ * next connection.
  *
  * The clauses are those of docs/protocol.rst. The table below has the ones that
  * a backend can see.

@@ -11,8 +11,8 @@ namespace pvblk
 namespace
 {
 
-/* Requests that a frontend may have made before it saw that their kind is not
- * supported any more. */
+/* Requests that a frontend may have under way, but not on the ring, when it takes the
+ * answer that their kind is not supported any more. */
 constexpr uint32_t kUnderWay = 2;
 /* Looks in a row that have to miss an event: it may be on its way. */
 constexpr uint32_t kLooks = 2;
@@ -22,19 +22,21 @@ constexpr uint32_t kLooks = 2;
 void WatchedRing::open(HookedQueue &queue, RingIndex at)
 {
     queue_ = &queue;
-    taken_ = at;
+    bool again = std::exchange(taken_, at) != at;
     in_flight_.clear();
     in_flight_.reserve(queue.area().entries());
     losses_ = {};
     arming_ = asleep_ = rests_ = false;
     untold_looks_ = 0;
-    check_new();
+    check_new(again);
     /* A frontend that never sets it asks for nothing. */
     strange_event_ = load(SringField::RspEvent);
     strange_prod_.reset();
 }
 
-void WatchedRing::check_new()
+/* `again`: the backend has taken requests after this index before. If it is the same ring,
+ * those that were answered may not hold any more. */
+void WatchedRing::check_new(bool again)
 {
     RingIndex last = std::exchange(rsp_prod_, load(SringField::RspProd));
     RingIndex event = std::exchange(req_event_, load(SringField::ReqEvent));
@@ -42,8 +44,10 @@ void WatchedRing::check_new()
     forged_ = (std::exchange(late_, false) || forged_) && rsp_prod_ == last;
     bent_event_ = bent_event_ && req_event_ == event;
     /* Where requests were sent, the others have moved, too: another backend served them. */
-    if (load(SringField::ReqProd) != RingIndex(0))
+    if (load(SringField::ReqProd) != RingIndex(0)) {
+        forged_ |= again && rsp_prod_ == last;
         return;
+    }
     if (!forged_)
         records_.note(JudgeRule::RingInit, rsp_prod_ == RingIndex(0),
                       "rsp_prod does not begin at 0", rsp_prod_.value);
@@ -75,8 +79,10 @@ void WatchedRing::stored(SringField field, RingIndex i, bool bent)
     rsp_prod_ = found;
     forged_ |= found != i;
     for (Loss &l : losses_)
-        if (l.said && !std::exchange(l.shown, true))
-            l.from = load(SringField::ReqProd);
+        if (l.said && !std::exchange(l.shown, true)) {
+            l.answers = rsp_prod_;
+            l.asked = load(SringField::RspEvent);
+        }
 }
 
 /* A breach counts once, not as often as somebody looks. */
@@ -95,6 +101,9 @@ void WatchedRing::loaded(SringField field, RingIndex i)
         return;
     check_own(SringField::RspProd, rsp_prod_, "rsp_prod was changed");
     check_own(SringField::ReqEvent, req_event_, "req_event was changed");
+    for (Loss &l : losses_)
+        if (l.shown && !l.seen)
+            note_seen(l, i);
     if (std::exchange(arming_, false))
         asleep_ = i == taken_;
     else if (i != taken_ && std::exchange(asleep_, false))
@@ -189,11 +198,21 @@ void WatchedRing::check_id(RequestId id)
     records_.note(JudgeRule::Id, !twice, "two requests in flight have one id", id.value);
 }
 
+/* It has taken the answer if it asks for a later one, or has used the answer's entry anew. */
+void WatchedRing::note_seen(Loss &loss, RingIndex req_prod) const
+{
+    RingIndex event = load(SringField::RspEvent);
+    bool later = event != loss.asked && event != strange_event_ && event != loss.answers &&
+                 event - loss.answers < INT32_MAX;
+    loss.seen = later || req_prod - loss.answers >= queue_->area().entries();
+    loss.from = req_prod;
+}
+
 void WatchedRing::check_loss(Op op)
 {
     Feature f = feature(op);
     /* taken_ is this request's index. */
-    if (f == None || !losses_[f].shown || taken_ - losses_[f].from > INT32_MAX)
+    if (f == None || !losses_[f].seen || taken_ - losses_[f].from > INT32_MAX)
         return;
     records_.note(JudgeRule::FeatureLoss, ++losses_[f].since <= kUnderWay,
                   "it goes on to send an operation that was answered as not supported",

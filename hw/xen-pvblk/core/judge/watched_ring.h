@@ -42,21 +42,30 @@ public:
     /* Nothing happens any more; no ring is busy. */
     void look();
     bool is_busy() const { return queue_ && !in_flight_.empty(); }
-    /* A fault plan has shown a false producer, or has overwritten requests; or the ring
-     * began with answers. From then on it may hold anything. */
+    /* A fault plan has shown a false producer, has overwritten requests, or has lost answers
+     * before a restart; or the ring began with answers. From then on it may hold anything. */
     bool is_forged() const { return forged_; }
 
 private:
     /* Operations that a backend may stop supporting. */
     enum Feature : uint8_t { Barrier, Flush, Discard, kFeatures, None = kFeatures };
+    /* The backend said that it does not support a kind of request. */
+    struct Loss {
+        bool said{false}, shown{false}, seen{false};
+        RingIndex answers{}; /* rsp_prod, once the answer is shown */
+        RingIndex asked{};   /* the frontend's rsp_event of that moment */
+        RingIndex from{};    /* it made those before without the answer */
+        uint32_t since{0};   /* requests of the kind after them */
+    };
     static Feature feature(Op op);
     RingIndex load(SringField field) const { return queue_->area().load(field); }
-    void check_new();
+    void check_new(bool again);
     void check_own(SringField field, RingIndex &own, const char *how);
     void check_event(RingIndex i);
     void check_offered(Offers &offers, const WireRequest &wire);
     void check_id(RequestId id);
     void check_loss(Op op);
+    void note_seen(Loss &loss, RingIndex req_prod) const;
     uint64_t untaken(uint32_t most) const;
 
     JudgeRecords &records_;
@@ -64,12 +73,6 @@ private:
     RingIndex rsp_prod_{}, req_event_{}; /* as last stored */
     RingIndex taken_{};                  /* the index of the next request */
     std::vector<uint64_t> in_flight_{};  /* ids; as many as the ring has entries, at most */
-    /* Requests of a kind since the backend said that it does not support it. */
-    struct Loss {
-        bool said{false}, shown{false};
-        RingIndex from{}; /* requests before it were there already */
-        uint32_t since{0};
-    };
     std::array<Loss, kFeatures> losses_{};
 
     /* ---- the backend's sleep */
