@@ -4,10 +4,7 @@
 An answer is `yes`, `yes: with a restriction`, `no: why` or `not tried: why`. That of `features` names what both agreed on.
 """
 
-import re
 from dataclasses import dataclass, field
-
-from . import paths
 
 ITEMS = ("connects", "io", "features", "resize", "reconnect", "sectors-4096")
 YES, NO, NOT_TRIED = "yes", "no", "not tried"
@@ -47,8 +44,3 @@ def features(queues, ring_pages, segments, **others):
     words = [f"{count} {what}{'s' if count > 1 else ''}"
              for count, what in ((queues, "queue"), (ring_pages, "ring page"), (segments, "segment"))]
     return ", ".join(words + [name.replace("_", " ") for name, agreed in others.items() if agreed])
-
-
-def ours():
-    """The version of this project."""
-    return "xen-pvblk " + re.search(r"version: '([^']+)'", (paths.ROOT / "meson.build").read_text())[1]

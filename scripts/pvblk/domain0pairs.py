@@ -6,7 +6,8 @@ as well, meets xen-blkback.
 """
 
 from . import core, linuxfront, paths, realxen, ui
-from .cell import YES, Cell, features, ours
+from .cell import YES, Cell, features
+from .version import ours
 
 # Of the disk that real-xen-serve.sh has, and what it grows by.
 SECTORS, MORE = 32 * 2048, 2048

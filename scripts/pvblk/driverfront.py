@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import core, images, paths, ui
-from .scenarios import judged, scenarios_of
-from .subjects import Journal, Subject
+from .scenarios import FactsJournal, scenarios_of
+from .subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class DriverFrontend(Subject):
         facts = self.facts([scenario["id"] for scenario in scenarios_of(words)])
         for fact in facts:
             on_result(json.dumps(fact))
-        return judged(self, facts, images.folder(f"conformance-{self.file_name}"), Journal())
+        return FactsJournal(self, facts, images.folder(f"conformance-{self.file_name}"))
 
 
 ALL = (DriverFrontend("frontend:ovmf", "OVMF's XenPvBlkDxe, in process", "frontend-ovmf.toml", ("drivers", "core"),

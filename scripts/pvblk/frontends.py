@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from . import (driverfront, frontplay, guest, guesttools, images, initramfs, kernel, passivefront, realxen, servedback, ui,
                xenguest, xenhost)
 from .hostedplay import HostedPlay
-from .scenarios import ask, judged, scenarios_of
+from .scenarios import FactsJournal, ask, scenarios_of
 from .subjects import Journal, Subject, program
+from .version import ours
 
 MOST_GUESTS = 60
 
@@ -23,6 +24,7 @@ class GuestFrontend(Subject):
     """A frontend in a guest that does as it is told. `made` makes a Play."""
 
     which: kernel.Kernel = kernel.CLOUD
+    machines: int = 2
     role = "frontend"
     script = ""
     modules = ()
@@ -43,12 +45,12 @@ class GuestFrontend(Subject):
     def play(self, words, on_result):
         folder = images.folder(f"conformance-{self.file_name}")
         scenarios = scenarios_of(words)
-        journal, facts, guests = Journal(), [], 0
+        facts, guests, versions = [], 0, ""
         while len(facts) < len(scenarios) and guests < MOST_GUESTS:
             guests += 1
             try:
                 with self.machine(folder) as machine:
-                    journal.versions = machine.versions
+                    versions = machine.versions
                     fit = True
                     while fit and len(facts) < len(scenarios):
                         fact, fit = self.made(machine, scenarios[len(facts)], folder).run()
@@ -61,7 +63,7 @@ class GuestFrontend(Subject):
                 on_result("")
         facts += [{"id": scenario["id"], "trouble": f"{MOST_GUESTS} guests were used up before this scenario"}
                   for scenario in scenarios[len(facts):]]
-        return judged(self, facts, folder, journal)
+        return FactsJournal(self, facts, folder, versions)
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,16 @@ class HostedFrontend(GuestFrontend):
 class PassiveFrontend(Subject):
     """A frontend in a guest that nobody drives."""
 
-    guest: passivefront.Mini | passivefront.Grub | None = None
+    guest: type[passivefront.Mini] | type[passivefront.Grub] | None = None
+    machines: int = 2
     role = "frontend"
+
+    def version(self, journal):
+        return self.guest.version()
 
     def play(self, words, on_result):
         folder = images.folder(f"conformance-{self.file_name}")
-        return judged(self, passivefront.facts_of(self.guest, scenarios_of(words), folder, on_result), folder, Journal())
+        return FactsJournal(self, passivefront.facts_of(self.guest(), scenarios_of(words), folder, on_result), folder)
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,9 @@ class Ours(Subject):
     """BlockFront, in the suite's own process."""
 
     role = "frontend"
+
+    def version(self, journal):
+        return ours()
 
     def play(self, words, on_result):
         journal = Journal()
@@ -126,9 +135,9 @@ LINUX, LINUX_6_1 = "frontend-linux.toml", "frontend-linux-6.1.toml"
 OURS = Ours("frontend:ours", "our frontend, in the suite's process", "", ("core",))
 HOSTED = HostedFrontend("frontend:hosted", "our frontend in QEMU, for a guest with virtio-blk", "", NEEDS)
 MINI = PassiveFrontend("frontend:mini", "mini-blkfront, a frontend without an operating system", "frontend-mini.toml",
-                       ("freestanding", *PASSIVE_NEEDS), guest=passivefront.Mini())
+                       ("freestanding", *PASSIVE_NEEDS), guest=passivefront.Mini)
 GRUB = PassiveFrontend("frontend:grub", "GRUB's xendisk, in Debian 13's grub-xen-host", "frontend-grub.toml",
-                       ("grub", *PASSIVE_NEEDS), guest=passivefront.Grub())
+                       ("grub", *PASSIVE_NEEDS), guest=passivefront.Grub)
 LINUXES = (LinuxFrontend("frontend:linux-6.12", "Linux 6.12's xen-blkfront, in Debian 13's cloud kernel", LINUX, NEEDS),
            LinuxFrontend("frontend:linux-newest", "the newest Linux's xen-blkfront, in Debian sid's cloud kernel",
                          "frontend-linux-newest.toml", ("newest-kernel", *NEEDS), which=kernel.NEWEST),

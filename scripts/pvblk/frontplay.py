@@ -5,6 +5,7 @@ properties and plan, used, closed and unplugged. What came of it are facts.
 
 import re
 import time
+from collections import deque
 
 from . import contract, guest, images, ui
 from .pluggedback import DISK, SIZE, Gone, Plugged
@@ -16,6 +17,8 @@ PAGES = (1, 8, 32, 100)
 PER_PAGE = 8
 # For an answer, where the scenario lets the frontend wait: then the backend behaves, and the frontend has a chance more.
 SHORT, LONG = 4, 20
+# Of a console: what is kept, and how much of a line is read at once.
+LAST_LINES, LONGEST_LINE = 40, 4096
 CRASH = re.compile(r"BUG:|kernel BUG|Oops:|Kernel panic|general protection fault|KASAN:|UBSAN:|WARNING: CPU")
 
 
@@ -99,7 +102,7 @@ class Play:
         """A command's answer; None if it hangs for good."""
         patience = SHORT if self.bent else LONG
         said = self._tell("within", patience, *words, seconds=patience)
-        if said == "hung" and self.bent and not self._crashes():
+        if said == "hung" and self.bent and not self._crash():
             self._behave()
             said = self._late()
             self.facts["waited"] = said != "hung"
@@ -109,7 +112,7 @@ class Play:
         """The answer that did not come in time. A guest that crashed meanwhile gives none."""
         for _ in range(LONG // SHORT):
             said = self._tell("late", SHORT, seconds=SHORT)
-            if said != "hung" or self._crashes():
+            if said != "hung" or self._crash():
                 break
         return said
 
@@ -216,21 +219,22 @@ class Play:
     # ---- the guest's end
 
     def _told(self):
-        """Lines of the guest's console since the scenario began."""
+        """Lines of the guest's console since the scenario began. A guest may say very much."""
         with open(self.machine.console, "rb") as console:
             console.seek(self.console_at)
-            text = console.read(1 << 20).decode(errors="replace")
-        return [line.strip()[:200] for line in text.splitlines() if line.strip()]
+            while line := console.readline(LONGEST_LINE):
+                if text := line.decode(errors="replace").strip():
+                    yield text[:200]
 
-    def _crashes(self):
-        return [line for line in self._told() if CRASH.search(line)]
+    def _crash(self):
+        return next(filter(CRASH.search, self._told()), None)
 
     def _look_for_crash(self):
-        crashes = self._crashes()
-        if crashes:
-            self.facts["died"] = crashes[0]
-        if crashes or self.facts.get("hung") or self.counts["errors"]:
-            self.facts["happened"] = self._told()[-40:]
+        crash = self._crash()
+        if crash:
+            self.facts["died"] = crash
+        if crash or self.facts.get("hung") or self.counts["errors"]:
+            self.facts["happened"] = list(deque(self._told(), LAST_LINES))
 
 
 class LinuxPlay(Play):

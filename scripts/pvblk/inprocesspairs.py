@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A frontend that runs in a process of its own meets our backend there: a Cell of the matrix."""
 
-from .cell import YES, Cell, ours
+from .cell import YES, Cell
+from .version import ours
 
 LOOPBACK = "loopback"
 PLAIN, LARGE_SECTORS = "front/offer/all", "front/disk/sector-4096"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import cell, domain0pairs, driverfront, frontends, grub, images, inprocesspairs, matrixtable, pairplay, paths, \
+from . import cell, domain0pairs, driverfront, frontends, images, inprocesspairs, matrixtable, pairplay, paths, \
     setup, ui, xenguest, xenhost
 
 HELP = """\
@@ -66,8 +66,8 @@ def _blkfront(host, linux):
 HOSTS = {f"{domain0pairs.BLKBACK}-{host.version}": host for host in xenhost.ALL}
 ALL = {one.name: one for one in (
     *(_in_qemu(subject, partial(pairplay.in_guest, subject)) for subject in (*frontends.LINUXES, frontends.HOSTED)),
-    _in_qemu(frontends.MINI, partial(pairplay.passive, frontends.MINI.guest, cell.ours)),
-    _in_qemu(frontends.GRUB, partial(pairplay.passive, frontends.GRUB.guest, grub.TRIXIE.version)),
+    _in_qemu(frontends.MINI, partial(pairplay.passive, frontends.MINI.guest)),
+    _in_qemu(frontends.GRUB, partial(pairplay.passive, frontends.GRUB.guest)),
     *map(_in_process, driverfront.ALL),
     _blkfront(xenhost.BOOKWORM, "6.1"), _blkfront(xenhost.TRIXIE, "6.12"),
     Frontend("linux-front", "our frontend, a program in domain 0 of a real Xen", tuple(HOSTS),

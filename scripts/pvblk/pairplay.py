@@ -5,10 +5,11 @@ import itertools
 import re
 
 from . import contract, frontends, frontplay, userqemu, xenguest
-from .cell import YES, Cell, features, ours
+from .cell import YES, Cell, features
 from .frontplay import LONG, PER_PAGE, SHORT, LinuxPlay
 from .hostedplay import FRONTEND, HostedPlay
 from .pluggedback import BACKEND, PERIPHERAL, SIZE, Plugged, property_of
+from .version import ours
 
 # QEMU's emulated XenStore tells which nodes its backends read and write.
 TRACE = ["-trace", "xs_node_read", "-trace", "xs_node_vprintf"]
@@ -241,12 +242,13 @@ def _try_all(one, cell):
 LOOKS, LOOK_SECONDS = 12, 10
 
 
-def passive(which, version, backends, folder):
+def passive(kind, backends, folder):
     """A guest of passivefront with each of these backends; two boots for each."""
+    which = kind()
     for backend in backends:
         which.prepare(folder)
         with _passive_machine(which, backend, folder) as machine:
-            cell = Cell(backend, version(), version_of(machine, backend))
+            cell = Cell(backend, which.version(), version_of(machine, backend))
             _use(which, machine, cell)
         with _passive_machine(which, backend, folder, LARGE_SECTORS) as machine:
             cell.note("sectors-4096", _wrong(which, machine, backend))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import freestanding, frontplay, grub, guest, images, paths, ui, xenguest
 from .pluggedback import BACKEND, Gone, Plugged
 from .scenarios import config_of, read_only
+from .version import ours
 
 # For a guest that says nothing: then the backend behaves, and the guest has its own `patience`.
 QUIET = 10
@@ -101,6 +102,7 @@ class Mini:
     """mini-blkfront: it writes, reads back and closes."""
 
     closes = writes = True
+    version = staticmethod(ours)
     patience = 40  # it gives up after 30 s
 
     def lacks(self, scenario):
@@ -145,6 +147,7 @@ class Grub:
     """GRUB's xendisk: it reads, and never writes. It looks for its configuration on the disk."""
 
     closes = writes = False
+    version = grub.TRIXIE.version
     patience = 15
     data = b"".join(hashlib.sha256(bytes([i & 255, i >> 8])).digest() for i in range(16384))
 

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 from . import ui
-from .subjects import program
+from .subjects import Journal, program
 
 
 def ask(*words):
@@ -28,11 +28,20 @@ def read_only(config):
     return config.get("read-only", "off") == "on" or config.get("cdrom") == "on"
 
 
-def judged(subject, facts, folder, journal):
-    """A journal with the suite's verdicts."""
-    file = folder / "facts.jsonl"
-    file.write_text("".join(json.dumps(fact) + "\n" for fact in facts))
-    head, *results = ask("--facts", file, "--format", "jsonl", "--subject", subject.name).splitlines()
-    journal.head, journal.results = head, results
-    journal.ids = {json.loads(line)["id"] for line in results}
-    return journal
+class FactsJournal(Journal):
+    """The suite's verdicts on a frontend's facts: on each scenario, and on each clause from all scenarios together."""
+
+    def __init__(self, subject, facts, folder, versions=""):
+        super().__init__(versions=versions)
+        self.subject, self.file = subject, folder / "facts.jsonl"
+        self._judge(facts)
+
+    def _judge(self, facts):
+        self.facts = facts
+        self.file.write_text("".join(json.dumps(fact) + "\n" for fact in facts))
+        self.head, *self.results = ask("--facts", self.file, "--format", "jsonl", "--subject",
+                                       self.subject.name).splitlines()
+
+    def join(self, other, order):
+        self._judge(sorted(self.facts + other.facts, key=lambda fact: order[fact["id"]]))
+        self.versions = self.versions or other.versions

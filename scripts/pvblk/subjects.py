@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import guest, images, initramfs, kernel, operator, paths, qemu, realxen, stamp, ui, unmended, userqemu, xenhost
+from .version import ours
 
 PROGRAM = "blkif-conformance"
 DISK = 4 * images.MIB
@@ -160,6 +161,9 @@ class Subject:
 @dataclass(frozen=True)
 class Loopback(Subject):
     """Our backend, in the suite's own process."""
+
+    def version(self, journal):
+        return ours()
 
     def play(self, words, on_result):
         journal = Journal()

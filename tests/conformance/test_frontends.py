@@ -2,10 +2,12 @@
 """The conformance suite's frontends: each subject plays a chosen part, and facts become the right verdicts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pvblk import conformance, driverfront, frontends, paths, ui
+from pvblk.scenarios import scenarios_of
 from test_conformance import suite
 
 # Legal variations and lies of each group: a few minutes for a guest, also where it has to boot again.
@@ -40,6 +42,23 @@ def test_subject(subject, part, name):
 @pytest.mark.claim("conformance/{subject.name}", "{subject.title} plays all scenarios as its profile says")
 def test_driver(subject, name):
     assert conformance.command([subject.name], paths.GUEST / name) == 0
+
+
+@pytest.mark.needs("drivers", "core")
+@pytest.mark.claim("conformance/frontend-in-parts", "two machines that share a run come to the verdicts of one")
+def test_parts():
+    uboot = frontends.ALL["frontend:uboot"]
+    words = ["front/offer/*"]
+    order = {scenario["id"]: place for place, scenario in enumerate(scenarios_of(words))}
+    whole = uboot.play(words, lambda _: None)
+    one, other = (replace(uboot, part=part).play([*words, "--shard", part], lambda _: None) for part in ("1/2", "2/2"))
+    assert 0 < len(one.facts) < len(order)
+    one.join(other, order)
+
+    def verdicts_of(journal):
+        return [(result["id"], result["verdict"]) for result in map(json.loads, journal.results)]
+    assert verdicts_of(one) == verdicts_of(whole)
+    assert one.planned() == whole.planned()
 
 
 @pytest.mark.needs("core")
