@@ -33,7 +33,7 @@ bool flag(const Json &j, const char *key, bool otherwise = false)
     return it != j.end() && it->is_boolean() ? it->get<bool>() : otherwise;
 }
 
-/* As the property `judgement` has it: "kept 7", or "BROKEN 2 of 7: how (value 3)". */
+/* As the property `judgement` has it: "kept 7", or "BROKEN 2 of 7 (SHOULD): how (value 3)". */
 ClauseFacts clause(const std::string &said)
 {
     ClauseFacts c;

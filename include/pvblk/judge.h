@@ -105,8 +105,10 @@ struct JudgeRecord {
 
 /* How it was broken the first time, and the value; "" if it was not. */
 std::string first_breach(const JudgeRecord &record);
-/* "kept 152", or "BROKEN 3 of 152: how". */
-std::string judgement(uint64_t kept, uint64_t broken, const std::string &how);
+/* "kept 152", or "BROKEN 3 of 152: how"; "BROKEN 3 of 152 (SHOULD): how" of a clause that is no
+ * MUST. */
+std::string judgement(uint64_t kept, uint64_t broken, const std::string &how,
+                      JudgeLevel level = JudgeLevel::Must);
 
 /* Is told what the judge sees, as often as the frontend acts: for a trace. */
 class JudgeListener

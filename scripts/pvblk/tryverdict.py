@@ -9,17 +9,18 @@ from .trymachine import ENDED_ITSELF, FLOODED
 
 # Exit statuses, as those of ./pvblk conformance.
 GOOD, BROKEN, UNDECIDED, CRASHED = 0, 1, 3, 4
-BROKEN_TEXT = re.compile(r"BROKEN (\d+)(?: of \d+)?: (.*)")
+BROKEN_TEXT = re.compile(r"BROKEN (\d+)(?: of \d+)?(?: \((\w+)\))?: (.*)")
 # Where work() of tryguest.py leaves its last data: sector, count, seed.
 LAST_WRITTEN = (2048, 8, 2)
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One of docs/protocol.rst; `times` it was broken, and how the first time."""
+    """One of docs/protocol.rst; `times` it was broken, and how the first time. `level` is empty for a MUST."""
 
     name: str
     times: int
+    level: str = ""
     how: str = ""
 
 
@@ -32,7 +33,7 @@ def clauses(facts):
             continue
         match = BROKEN_TEXT.match(text)
         if match or text.startswith("kept"):
-            found.append(Clause(name, int(match[1]), match[2]) if match else Clause(name, 0))
+            found.append(Clause(name, int(match[1]), match[2] or "", match[3]) if match else Clause(name, 0))
     return found, numbers
 
 
@@ -139,7 +140,8 @@ class Verdict:
 
 def report(verdict):
     for clause in verdict.broken:
-        ui.say(f"  BROKEN {clause.name}, {_count(clause.times, 'time')}: {clause.how}")
+        level = f" ({clause.level})" if clause.level else ""
+        ui.say(f"  BROKEN {clause.name}{level}, {_count(clause.times, 'time')}: {clause.how}")
     for title, names in (("kept", [clause.name for clause in verdict.clauses if not clause.times]),
                          ("plan", _pairs(verdict.facts.get("plan"))), ("counters", _pairs(verdict.facts.get("counters")))):
         if names:

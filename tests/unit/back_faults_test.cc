@@ -1363,6 +1363,8 @@ TEST(BackInCServing, JudgementHasAFieldForEachClauseSeen)
             EXPECT_EQ(fields["blkif:range"],
                       "BROKEN 1 of 1: a request begins beyond the end of the "
                       "disk (value 9000)");
+            EXPECT_EQ(fields["blkif:handle"].find("BROKEN 1 of 1 (SHOULD): "), 0u)
+                << fields["blkif:handle"];
             EXPECT_EQ(fields["blkif:protocol"], "kept 1");
             EXPECT_EQ(fields["connections"], "1");
             EXPECT_EQ(fields["grants-left"], "0");

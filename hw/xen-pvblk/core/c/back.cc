@@ -351,7 +351,7 @@ void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque)
         const JudgeRecord &r = back->judge->record(rule.rule);
         if (!r.kept && !r.broken)
             continue;
-        std::string text = judgement(r.kept, r.broken, first_breach(r));
+        std::string text = judgement(r.kept, r.broken, first_breach(r), rule.level);
         pvblk_field f{rule.clause, pvblk_field::PVBLK_FIELD_TEXT, 0, text.c_str()};
         emit(opaque, &f);
     }

@@ -88,11 +88,13 @@ std::string first_breach(const JudgeRecord &record)
     return std::string(record.first) + " (value " + std::to_string(record.value) + ")";
 }
 
-std::string judgement(uint64_t kept, uint64_t broken, const std::string &how)
+std::string judgement(uint64_t kept, uint64_t broken, const std::string &how, JudgeLevel level)
 {
     if (!broken)
         return "kept " + std::to_string(kept);
-    return "BROKEN " + std::to_string(broken) + " of " + std::to_string(kept + broken) + ": " + how;
+    const char *name = level == Should ? " (SHOULD)" : level == Practice ? " (PRACTICE)" : "";
+    return "BROKEN " + std::to_string(broken) + " of " + std::to_string(kept + broken) + name +
+           ": " + how;
 }
 
 } // namespace pvblk
