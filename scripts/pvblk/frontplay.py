@@ -57,6 +57,7 @@ class Play:
                 self.facts.update({"connected": True, "fired": 1})
             else:
                 self.facts["skip"] = "the backend has gone, and with it what it saw of the frontend"
+            self.back.forget()
             fit = not self.facts.get("hung") and self._part()
         except Lost as lost:
             self.facts.update({"answers": False, "said": str(lost)})
@@ -246,6 +247,10 @@ class LinuxPlay(Play):
 
     def _stop(self):
         return self._patiently("driver", "unbind", self.vbd) is not None
+
+    def _part(self):
+        # For a request in flight it waits for ever.
+        return self._tell("left", self.vbd, SHORT, seconds=SHORT) == "ok"
 
 
 class DomainPlay(LinuxPlay):

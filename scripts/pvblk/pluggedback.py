@@ -38,6 +38,10 @@ class Plugged:
         self._qmp("device_del", id=BACKEND)
         return gone(self._machine, BACKEND, 10)
 
+    def forget(self):
+        """Of a backend that a plan took away: the news of its end are not those of the next one."""
+        gone(self._machine, BACKEND, 10)
+
     def resize(self, size):
         self._qmp("block_resize", **{"node-name": "disk", "size": size})
 
