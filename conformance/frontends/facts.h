@@ -20,6 +20,12 @@ struct ClauseFacts {
     std::string how{}; /* the first time */
 };
 
+/* What both ends agreed on, and what the frontend made use of. */
+struct Agreed {
+    uint32_t queues{0}, ring_pages{0};
+    bool persistent{false}, indirect{false}, flush{false}, discard{false};
+};
+
 struct Facts {
     std::string id{};
     std::string skip{};                  /* this subject cannot play it, and why */
@@ -38,6 +44,9 @@ struct Facts {
     std::optional<bool> again{};     /* it connected once more, and served */
     std::optional<uint64_t> fired{}; /* faults that happened */
     std::map<std::string, ClauseFacts> clauses{};
+    /* No verdict comes of these two. */
+    std::optional<Agreed> agreed{};
+    std::optional<uint64_t> shown_bytes{}; /* the disk's size at the end, as the frontend has it */
     std::chrono::milliseconds took{};
     std::vector<Happening> happened{};
 };

@@ -82,6 +82,15 @@ std::optional<Facts> facts_of(const Json &j)
         for (const auto &[name, value] : judged->items())
             if (value.is_string())
                 f.clauses[name] = clause(value.get<std::string>());
+    if (auto agreed = j.find("agreed"); agreed != j.end() && agreed->is_object())
+        f.agreed = Agreed{static_cast<uint32_t>(number(*agreed, "queues")),
+                          static_cast<uint32_t>(number(*agreed, "ring-pages")),
+                          flag(*agreed, "persistent"),
+                          flag(*agreed, "indirect"),
+                          flag(*agreed, "flush"),
+                          flag(*agreed, "discard")};
+    if (j.contains("shown-bytes"))
+        f.shown_bytes = number(j, "shown-bytes");
     auto happened = j.find("happened");
     if (happened != j.end() && happened->is_array())
         for (const Json &line : *happened)
@@ -153,6 +162,12 @@ std::string facts_line(const Facts &f)
         j["fired"] = *f.fired;
     if (!f.clauses.empty())
         j["judgement"] = clauses_of(f);
+    if (f.agreed)
+        j["agreed"] = {{"queues", f.agreed->queues},         {"ring-pages", f.agreed->ring_pages},
+                       {"persistent", f.agreed->persistent}, {"indirect", f.agreed->indirect},
+                       {"flush", f.agreed->flush},           {"discard", f.agreed->discard}};
+    if (f.shown_bytes)
+        j["shown-bytes"] = *f.shown_bytes;
     for (const Happening &h : f.happened)
         j["happened"].push_back(h.what);
     return line_of(j) + "\n";

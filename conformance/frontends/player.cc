@@ -81,6 +81,7 @@ private:
     bool finish_storage();
     void act();
     void comes_back();
+    void note_agreed();
     void make_back();
     void make_front();
 
@@ -336,6 +337,19 @@ void Player::act()
     hub_.run();
 }
 
+void Player::note_agreed()
+{
+    BackPlan plan = back_->plan();
+    facts_.agreed = Agreed{plan.queues,
+                           plan.ring_pages,
+                           plan.persistent,
+                           back_->counters().indirect != 0,
+                           hub_.storage.flushes != 0,
+                           !hub_.storage.discards.empty()};
+    FrontDisk disk = front_->disk();
+    facts_.shown_bytes = disk.sectors * disk.sector_size;
+}
+
 /* An honest backend, and the frontend once more. */
 void Player::comes_back()
 {
@@ -385,6 +399,8 @@ Facts Player::play()
     }
     hub_.run();
     facts_.connected = judge_.connections() != 0;
+    if (facts_.connected && is_honest() && going())
+        note_agreed();
     XenbusState at_end = judge_.frontend_state();
     facts_.gave_up = given_up_ || (facts_.connected && at_end != XenbusState::Connected &&
                                    at_end != XenbusState::Initialised);

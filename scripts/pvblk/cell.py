@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 ITEMS = ("connects", "io", "features", "resize", "reconnect", "sectors-4096")
 YES, NO, NOT_TRIED = "yes", "no", "not tried"
+# Of requests without indirect segments.
+DIRECT_SEGMENTS = 11
 # Of a sentence that a guest or a backend says.
 LONGEST = 160
 

@@ -5,7 +5,7 @@ import itertools
 import re
 
 from . import contract, frontends, frontplay, userqemu, xenguest
-from .cell import YES, Cell, features
+from .cell import DIRECT_SEGMENTS, YES, Cell, features
 from .frontplay import LONG, PER_PAGE, SHORT, LinuxPlay
 from .hostedplay import FRONTEND, HostedPlay
 from .pluggedback import BACKEND, PERIPHERAL, SIZE, Plugged, property_of
@@ -14,8 +14,6 @@ from .version import ours
 # QEMU's emulated XenStore tells which nodes its backends read and write.
 TRACE = ["-trace", "xs_node_read", "-trace", "xs_node_vprintf"]
 LARGE_SECTORS = {"logical_block_size": 4096, "physical_block_size": 4096}
-# Of requests without indirect segments.
-DIRECT_SEGMENTS = 11
 SECTOR = contract.SECTOR
 # Each round of I/O has data of its own, so that what an earlier one left on the disk is wrong.
 ROUNDS = itertools.count(1)
