@@ -800,6 +800,34 @@ TEST(Judge, UnreadableNodeIsNotTheFrontends)
     }
 }
 
+/* A hand-made frontend that is connected to a backend with a judge of its own. */
+struct Judged {
+    explicit Judged(BackHooks *next, JudgeListener *listener = nullptr)
+        : judge(next, nullptr, listener), ports(rig.back_ports()),
+          back({ports.store, ports.grants, ports.events, ports.storage, judge.owner()},
+               rig.setup.back, judge.hooks())
+    {
+        rig.oracle_matters = false;
+        rig.back->vanish();
+        rig.hub.attach(&back);
+        f.grant(0);
+        EXPECT_TRUE(back.start());
+        f.state(XenbusState::Initialised);
+        f.state(XenbusState::Connected);
+    }
+    ~Judged()
+    {
+        rig.hub.detach_back();
+        back.vanish();
+    }
+
+    Rig rig{judged()};
+    RigFront f{rig};
+    BackJudge judge;
+    BackPorts ports;
+    BlockBack back;
+};
+
 /* Such a frontend runs on another processor: it writes while the backend works. */
 class RacingFront final : public BackHooks
 {
@@ -831,33 +859,19 @@ TEST(Judge, FrontendThatWritesWhileTheBackendWorksIsJudged)
         {[](SharedRing &ring) { ring.store(SringField::RspEvent, RingIndex(90)); }, Rule::Batch},
     };
     for (const auto &c : cases) {
-        Rig rig(judged());
-        rig.oracle_matters = false;
-        RigFront f(rig);
-        f.grant(0);
         RacingFront racing;
-        BackJudge judge(&racing);
-        BackPorts ports = rig.back_ports();
-        rig.back->vanish();
-        BlockBack back({ports.store, ports.grants, ports.events, ports.storage, judge.owner()},
-                       rig.setup.back, judge.hooks());
-        rig.hub.attach(&back);
-        ASSERT_TRUE(back.start());
-        f.state(XenbusState::Initialised);
-        f.state(XenbusState::Connected);
+        Judged j(&racing);
         racing.write = c.write;
         for (int i = 0; i < 2; i++) {
-            WireRequest r = f.request(Op::Read, 0);
+            WireRequest r = j.f.request(Op::Read, 0);
             r.handle = i ? 1 : kHandle;
-            f.rings[0].stage(r);
+            j.f.rings[0].stage(r);
         }
-        (void)f.rings[0].publish();
-        (void)rig.hub.events.notify(0);
-        rig.hub.run();
+        (void)j.f.rings[0].publish();
+        (void)j.rig.hub.events.notify(0);
+        j.rig.hub.run();
         EXPECT_EQ(racing.write, nullptr);
-        EXPECT_EQ(judge.record(c.rule).broken, 1u) << broken(judge);
-        rig.hub.detach_back();
-        back.vanish();
+        EXPECT_EQ(j.judge.record(c.rule).broken, 1u) << broken(j.judge);
     }
 }
 
@@ -1685,29 +1699,15 @@ TEST(Judge, ListenerIsToldEachThing)
         }
         std::ostringstream told;
     } listener;
-    Rig rig(judged());
-    rig.oracle_matters = false;
-    RigFront f(rig);
-    f.grant(0);
-    BackJudge judge(nullptr, nullptr, &listener);
-    BackPorts ports = rig.back_ports();
-    rig.back->vanish();
-    BlockBack back({ports.store, ports.grants, ports.events, ports.storage, judge.owner()},
-                   rig.setup.back, judge.hooks());
-    rig.hub.attach(&back);
-    ASSERT_TRUE(back.start());
-    f.state(XenbusState::Initialised);
-    f.state(XenbusState::Connected);
-    WireRequest r = f.request(Op::Read, 9000);
+    Judged j(nullptr, &listener);
+    WireRequest r = j.f.request(Op::Read, 9000);
     r.id = RequestId(77);
     r.handle = kHandle;
-    EXPECT_EQ(f.ask(r), kError);
+    EXPECT_EQ(j.f.ask(r), kError);
     EXPECT_EQ(listener.told.str(), "Initialised\nConnected\nrequest 0 77 0 1 9000\n"
                                    "blkif:range a request begins beyond the end of the disk 9000\n"
                                    "response 0 77 0 -1\n");
-    EXPECT_EQ(judge.record(Rule::Range).value, 9000u);
-    rig.hub.detach_back();
-    back.vanish();
+    EXPECT_EQ(j.judge.record(Rule::Range).value, 9000u);
 }
 
 } // namespace
