@@ -23,10 +23,10 @@ late() {
 # driver unbind NUMBER: has Linux's xen-blkfront leave a vbd.
 driver() { echo "vbd-$2" >"/sys/bus/xen/drivers/vbd/$1" && echo ok || true; }
 
-# Whether Linux has let a vbd go within so many seconds, after its backend went away.
+# Whether Linux has let a vbd go within so many seconds, after its backend went away: the link of the bus goes at once.
 left() {
     for _ in $(seq $((5 * $2))); do
-        [ -e "/sys/bus/xen/devices/vbd-$1" ] || { echo ok; return; }
+        [ -e "/sys/devices/vbd-$1" ] || { echo ok; return; }
         usleep 200000
     done
     echo no
