@@ -210,13 +210,18 @@ void WatchedRing::note_seen(Loss &loss, RingIndex req_prod) const
 
 void WatchedRing::check_loss(Op op)
 {
-    Feature f = feature(op);
-    /* taken_ is this request's index. */
-    if (f == None || !losses_[f].seen || taken_ - losses_[f].from > INT32_MAX)
-        return;
-    records_.note(JudgeRule::FeatureLoss, ++losses_[f].since <= kUnderWay,
-                  "it goes on to send an operation that was answered as not supported",
-                  static_cast<uint64_t>(op));
+    for (uint32_t f = 0; f < kFeatures; f++) {
+        Loss &l = losses_[f];
+        /* taken_ is this request's index. */
+        if (!l.seen || taken_ - l.from > INT32_MAX)
+            continue;
+        if (f == feature(op))
+            records_.note(JudgeRule::FeatureLoss, ++l.since <= kUnderWay,
+                          "it goes on to send an operation that was answered as not supported",
+                          static_cast<uint64_t>(op));
+        else if (!std::exchange(l.kept, true))
+            records_.kept(JudgeRule::FeatureLoss); /* it does without */
+    }
 }
 
 void WatchedRing::take(Offers &offers, const WireRequest &wire, uint16_t handle)

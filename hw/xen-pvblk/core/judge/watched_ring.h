@@ -51,7 +51,7 @@ private:
     enum Feature : uint8_t { Barrier, Flush, Discard, kFeatures, None = kFeatures };
     /* The backend said that it does not support a kind of request. */
     struct Loss {
-        bool said{false}, shown{false}, seen{false};
+        bool said{false}, shown{false}, seen{false}, kept{false};
         RingIndex answers{}; /* rsp_prod, once the answer is shown */
         RingIndex asked{};   /* the frontend's rsp_event of that moment */
         RingIndex from{};    /* it made those before without the answer */
