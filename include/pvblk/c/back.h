@@ -202,8 +202,9 @@ const char *pvblk_back_last_error(const pvblk_back *back);
 void pvblk_back_look(pvblk_back *back);
 /* A field for each clause that the judge has seen kept or broken. Its text is
  * "kept N" or "BROKEN N of M: how (value V)"; of a clause that is no MUST, "BROKEN
- * N of M (SHOULD): …" or "… (PRACTICE): …". Then come "frontend-state", as last seen, and two numbers: "connections", and "grants-left" of the last connection.
- * Without a judge there are none. */
+ * N of M (SHOULD): …" or "… (PRACTICE): …". Then come "frontend-state", as last seen, and two
+ * numbers: "connections", and "grants-left" of the last connection. Without a judge there are none.
+ */
 void pvblk_back_judgement(pvblk_back *back, pvblk_emit *emit, void *opaque);
 
 /* ---- fault plans -------------------------------------------------------------------- */
