@@ -46,7 +46,7 @@ class GuestFrontend(Subject):
         folder = images.folder(f"conformance-{self.file_name}")
         scenarios = scenarios_of(words)
         facts, guests, versions = [], 0, ""
-        while len(facts) < len(scenarios) and guests < MOST_GUESTS:
+        while len(facts) < len(scenarios) and guests < MOST_GUESTS and not guest.running.over:
             guests += 1
             try:
                 with self.machine(folder) as machine:
@@ -61,8 +61,8 @@ class GuestFrontend(Subject):
                     break
                 facts.append({"id": scenarios[len(facts)]["id"], "trouble": str(problem)[:300]})
                 on_result("")
-        facts += [{"id": scenario["id"], "trouble": f"{MOST_GUESTS} guests were used up before this scenario"}
-                  for scenario in scenarios[len(facts):]]
+        why = guest.INTERRUPTED if guest.running.over else f"{MOST_GUESTS} guests were used up before this scenario"
+        facts += [{"id": scenario["id"], "trouble": why} for scenario in scenarios[len(facts):]]
         return FactsJournal(self, facts, folder, versions)
 
 

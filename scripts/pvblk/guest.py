@@ -12,6 +12,7 @@ import select
 import shlex
 import socket
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ MARK = "PVBLK: "
 QUIET_SECONDS, ANSWER_SECONDS = 5, 10
 # Where QEMU's emulation has it.
 XENSTORE_PAGE = 0xFEFF9000
+INTERRUPTED = "interrupted"
 # For a QEMU that closed its lines to end.
 END_SECONDS = 60
 
@@ -56,6 +58,32 @@ class Line:
         self.socket.sendall(text.encode() + b"\n")
 
 
+class Running:
+    """The QEMUs of this process. After Ctrl-C they end, and no other one starts, also where threads wait for them."""
+
+    def __init__(self):
+        self._lock, self._processes, self.over = threading.Lock(), set(), False
+
+    def add(self, process):
+        with self._lock:
+            self._processes.add(process)
+            if self.over:
+                process.kill()
+
+    def remove(self, process):
+        with self._lock:
+            self._processes.discard(process)
+
+    def end(self):
+        with self._lock:
+            self.over = True
+            for process in self._processes:
+                process.kill()
+
+
+running = Running()
+
+
 class Reset(ui.Problem):
     """The guest was reset where it should have gone on: QEMU ended for it, or the guest started over."""
 
@@ -79,6 +107,8 @@ class Guest:
         self.process = None
 
     def __enter__(self):
+        if running.over:
+            raise ui.Problem(f"{self.name}: {INTERRUPTED}")
         paths.LOGS.mkdir(parents=True, exist_ok=True)
         for log in (self.console, self.control_log, self.errors):
             log.unlink(missing_ok=True)
@@ -101,6 +131,7 @@ class Guest:
                                                 env=self.environment, restore_signals=False)
             except OSError as error:
                 raise ui.Problem(f"{self.name}: cannot run {self.program}: {error.strerror}") from None
+        running.add(self.process)
         for limit, most in self.limits.items():
             hard = resource.prlimit(self.process.pid, limit)[1]
             soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -116,6 +147,7 @@ class Guest:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        running.remove(self.process)
         self.control.socket.close()
         if self.monitor:
             self.monitor.close()
