@@ -568,7 +568,10 @@ int start(const Options &o)
     const auto &all = o.frontend ? all_front_cases() : all_cases();
     auto cases = o.what == Options::Do::Report ? all : select(all, o.words, unknown);
     if (!unknown.empty())
-        return refuse("no case is called " + unknown[0] + ": --list shows all");
+        return refuse("no case is called " + unknown[0] +
+                      (o.frontend ? ": --list --frontend shows all of frontends"
+                                  : ": --list shows all of backends, --list --frontend those of "
+                                    "frontends"));
     if (o.shards > 1) {
         std::vector<const Case *> part;
         for (size_t i = o.shard; i < cases.size(); i += o.shards)

@@ -8,11 +8,11 @@ import subprocess
 import threading
 import tomllib
 from collections import ChainMap
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
-from . import frontends, paths, setup, subjects, ui, userqemu
+from . import frontends, guest, paths, setup, subjects, ui, userqemu
 
 HELP = """\
 ./pvblk conformance: the clauses of blkif that a backend (docs/conformance.rst) or a frontend
@@ -46,6 +46,8 @@ was skipped, 130 interrupted.
 RESULTS = paths.BUILD / "conformance"
 # The exit status if a subject could not be judged.
 UNDECIDED = 3
+# Why a case went wrong, below the table.
+MOST_REASONS, LONGEST_REASON = 20, 200
 # Options of the suite's own, with a value.
 FOR_THE_SUITE = ("--repeat", "--seed", "--shard", "--time-limit")
 SUBJECTS = ChainMap(subjects.ALL, frontends.ALL)
@@ -245,6 +247,8 @@ def _command(words, folder):
     status = show(wanted, files, page)
     for baseline in wanted.baselines:
         show_changes(baseline, files, chosen)
+    if guest.running.over:
+        raise KeyboardInterrupt
     # A subject with trouble of its own is never green.
     return status if all_is_well or status not in (0, 77) else UNDECIDED
 
@@ -295,7 +299,13 @@ def play_all(wanted, chosen, folder):
                    for job in subject.parts([*wanted.suite, *wanted.cases], len(chosen))),
                   key=lambda job: -job[0].machines)
     with ThreadPoolExecutor(2) as pool:
-        journals = list(zip((part.name for part, _ in jobs), pool.map(play, jobs)))
+        playing = [pool.submit(play, job) for job in jobs]
+        try:
+            wait(playing)
+        except KeyboardInterrupt:
+            # What was played is reported.
+            guest.running.end()
+    journals = [(part.name, future.result()) for (part, _), future in zip(jobs, playing)]
     ui.clear_status()
     files = []
     for subject in wanted.subjects:
@@ -332,7 +342,7 @@ def show(wanted, files, page):
     if wanted.format != "text" or wanted.output:
         where = ["-o", wanted.output] if wanted.output else []
         return suite("--report", "--format", wanted.format, *where, *files).returncode
-    for line in matrix(files):
+    for line in (*matrix(files), *reasons(files)):
         ui.say(line)
     ui.say(f"the page with all of it: {paths.shown(page)}")
     return suite("--report", "-q", *files, stdout=subprocess.DEVNULL).returncode
@@ -351,6 +361,17 @@ def show_changes(baseline, files, chosen):
             verdicts = {id: result["verdict"] for id, result in results.items()}
             for line in list(baseline.changes(verdicts, chosen)) or ["no case changed"]:
                 ui.say(f"  {line}")
+
+
+def reasons(files):
+    """A line for each case that went wrong; the page has the rest."""
+    wrong = [(id, head["subject"], result) for head, results in map(read, files) for id, result in results.items()
+             if result["verdict"] not in ("PASS", "SKIP", "DEVIATION")]
+    for id, subject, result in wrong[:MOST_REASONS]:
+        text = "; ".join(filter(None, (result.get("seen"), result.get("why"))))
+        yield f"{id}, {subject}: {' '.join(text.split())[:LONGEST_REASON]}"
+    if len(wrong) > MOST_REASONS:
+        yield f"... and {len(wrong) - MOST_REASONS} more"
 
 
 def matrix(files):

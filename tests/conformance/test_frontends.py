@@ -2,11 +2,12 @@
 """The conformance suite's frontends: each subject plays a chosen part, and facts become the right verdicts."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
-from pvblk import conformance, driverfront, frontends, paths, ui
+from pvblk import conformance, driverfront, frontends, guest, paths, ui
 from pvblk.scenarios import scenarios_of
 from test_conformance import suite
 
@@ -79,6 +80,26 @@ def test_guests_used_up(name, monkeypatch):
     known = {one["id"]: one for one in map(json.loads, journal.results)}
     played = [one for id, one in known.items() if id.startswith("front/offer/")]
     assert len(played) == 4 and all(one["verdict"] == "INCONCLUSIVE" for one in played), known
+
+
+@pytest.mark.needs(*frontends.LINUXES[0].steps)
+@pytest.mark.claim("conformance/interrupted", "a run that the user interrupts ends at once, and reports what was played")
+def test_interrupted(name, tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+    def machine(*_):
+        while not guest.running.over:
+            time.sleep(0.01)
+        return guest.Guest(name, [])
+    monkeypatch.setattr(guest, "running", guest.Running())
+    monkeypatch.setattr(conformance, "wait", interrupt)
+    monkeypatch.setattr(frontends.LinuxFrontend, "machine", machine)
+    report = tmp_path / "report"
+    with pytest.raises(KeyboardInterrupt):
+        conformance.command([frontends.LINUXES[0].name, "front/offer/queues-*", "--format", "jsonl", "-o", str(report)],
+                            tmp_path)
+    played = [one for one in conformance.lines_of(report)[1:] if one["id"].startswith("front/offer/")]
+    assert len(played) == 4 and all(guest.INTERRUPTED in one["why"] for one in played), played
 
 
 def verdicts(tmp_path, *facts, words=()):
