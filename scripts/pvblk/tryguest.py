@@ -90,6 +90,8 @@ def follow(machine, wanted):
                 _ask(machine, answers, "end", ANSWER_SECONDS)
             else:
                 _use_disk(machine, answers)
+                if machine.contract.pending and wanted.faults:
+                    answers[-1] = answers[-1][0], machine.wait_honestly(HONEST_SECONDS)
             machine.run(END_SECONDS)
     return _answers(machine, all_of_it)
 
@@ -102,9 +104,9 @@ def follow_plan(machine, wanted):
             raise contract.Broken("the guest does not keep the contract, and so got no disk: leave --hot out")
         machine.plug(wanted, wanted.faults)
         _try_to_use_disk(machine, answers)
-        machine.make_honest()
-        if machine.contract.pending:
-            answers[-1] = answers[-1][0], machine.late(HONEST_SECONDS)
+        late = machine.wait_honestly(HONEST_SECONDS)
+        if late:
+            answers[-1] = answers[-1][0], late
         if not machine.contract.pending and _await_disk(machine, answers, HONEST_SECONDS):
             for line in (contract.write(64, 8, 4), contract.read(64, 8, 4)):
                 if not _ask(machine, answers, line, HONEST_SECONDS):

@@ -111,6 +111,8 @@ class Machine(guest.Guest):
         self.facts, self.crash, self.end = {}, None, None
         # The words of a guest that ends its part of the contract.
         self.gave_up = None
+        # A command had its answer only when the backend had become honest.
+        self.waited = False
         self.contract, self.said_ready, self.seconds = None, None, 0.0
         self._honest = False
         # Where in the console the next search for a crash begins.
@@ -229,6 +231,15 @@ class Machine(guest.Guest):
 
     def is_plugged(self):
         return any(entry["name"] == DISK for entry in self.qmp("qom-list", path="/machine/peripheral"))
+
+    def wait_honestly(self, seconds):
+        """The answer to a command that has none yet, by an honest backend; None if it does not come then, either."""
+        self.make_honest()
+        if not self.contract.pending:
+            return None
+        answer = self.late(seconds)
+        self.waited = answer is not None
+        return answer
 
     def make_honest(self):
         """Empties the plan; what it did stays in the facts."""

@@ -10,6 +10,8 @@ from .trymachine import ENDED_ITSELF, FLOODED
 # Exit statuses, as those of ./pvblk conformance.
 GOOD, BROKEN, UNDECIDED, CRASHED = 0, 1, 3, 4
 BROKEN_TEXT = re.compile(r"BROKEN (\d+)(?: of \d+)?(?: \((\w+)\))?: (.*)")
+# Faults that change the data of a request: no frontend can tell.
+LIES = re.compile(r"data/|response/rewritten$|grants/map-late$|grants/unmap-early$")
 # Where work() of tryguest.py leaves its last data: sector, count, seed.
 LAST_WRITTEN = (2048, 8, 2)
 
@@ -46,7 +48,7 @@ class Verdict:
         self.facts, self.crash, self.end = machine.facts, machine.crash, machine.end
         self.seconds, self.console = machine.seconds, machine.console
         self.answers, self.ready, self.wanted = answers, machine.said_ready, wanted
-        self.gave_up = machine.gave_up
+        self.gave_up, self.waited = machine.gave_up, machine.waited
         self.clauses, self.numbers = clauses(machine.facts)
         self.broken = [clause for clause in self.clauses if clause.times]
         self.connected = bool(self.numbers.get("connections"))
@@ -102,19 +104,24 @@ class Verdict:
             return self._unconnected()
         if self.gave_up:
             return BROKEN, self.gave_up
-        wrong = next((f"'{line}': {answer}" for line, answer in self.answers
-                      if answer is not None and answer.verdict in self._bad), None)
-        if wrong:
+        if wrong := self._wrong():
             return BROKEN, f"the guest's disk went wrong: {wrong}"
         return GOOD, f"the frontend kept {_count(len(self.clauses), 'clause')}"
 
-    @property
-    def _bad(self):
-        """Answers that an honest backend never makes true."""
-        return () if self.wanted.bent else (contract.ERROR, contract.WRONG)
+    def _wrong(self):
+        """The first answer that this backend does not excuse, or None. What could not be written need not be there."""
+        for line, answer in self.answers:
+            if answer is None:
+                continue
+            if answer.verdict == contract.WRONG and not any(map(LIES.match, self.fired)) or \
+                    answer.verdict == contract.ERROR and not self.wanted.bent:
+                return f"'{line}': {answer}"
+            if answer.verdict == contract.ERROR:
+                return None
+        return None
 
     def _unconnected(self):
-        if self.wanted.bent and self.found_xen and not self.gave_up:
+        if self.fired and self.found_xen and not self.gave_up:
             return GOOD, "no frontend connected to this backend, and the guest lives"
         error = self.facts.get("last-error")
         if error:
@@ -124,7 +131,8 @@ class Verdict:
                                "CONFIG_XEN_PVHVM_GUEST), and did it boot at all? See its console")
         said = f"; {self.gave_up}" if self.gave_up else ""
         return UNDECIDED, (f"the guest found Xen, but no frontend connected to {self.wanted.vdev}{said}; does it have a block "
-                           "frontend (Linux: CONFIG_XEN_BLKDEV_FRONTEND), and was --seconds long enough? See its console")
+                           "frontend (Linux: CONFIG_XEN_BLKDEV_FRONTEND, or the module in /lib/modules), and was --seconds "
+                           "long enough? See its console")
 
     def complain_of_image(self, disk):
         """The frontend said ok; is the data on the disk?"""
@@ -163,6 +171,8 @@ def _report_guest(verdict):
     done = sum(answer is not None and answer.verdict == contract.OK for _, answer in verdict.answers)
     if done:
         ui.say(f"  contract: {_count(done, 'command')} ok")
+    if verdict.waited:
+        ui.say("  a command was answered only when the backend had become honest")
     if verdict.owed:
         ui.say(f"  the backend never answered {_count(verdict.owed, 'request')}")
     ui.say(f"  the guest {verdict.end or 'was ended'} after {verdict.seconds:.0f} s; console: "

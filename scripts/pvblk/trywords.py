@@ -89,7 +89,7 @@ class Words:
     @property
     def bent(self):
         """Whether an I/O error may be the backend's doing."""
-        return bool(self.faults or self.backend)
+        return bool(self.faults or self.backend.get("read-only") or self.backend.get("cdrom"))
 
     @property
     def steps(self):

@@ -4,10 +4,12 @@
 import hashlib
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from pvblk import contract, freestanding, grubdisk, images, initramfs, kernel, paths, qemu, triage, tryguest, trymachine, tryseeds, trywords, ui
+from pvblk import contract, freestanding, grubdisk, images, initramfs, kernel, paths, qemu, triage, tryguest, trymachine, tryseeds, \
+    tryverdict, trywords, ui
 
 LINUX = str(kernel.CLOUD.image)
 PATIENCE = ["--seconds", 400]
@@ -105,6 +107,43 @@ def test_faults(name, tried):
     status, said = tried("--kernel", LINUX, "--faults", plan, "--hot", "--append", "quiet")
     assert status == 4 and "the guest crashed: bug: kernel BUG at drivers/block/xen-blkfront.c" in last_line(said), said
     assert "fault 1: at respond nth=6: response/operation 20: 1 time" in said, said
+
+
+@pytest.mark.claim("xen/try-lost-event", "./pvblk try --faults: a frontend that waits for a lost event goes on when the backend is "
+                   "honest, and is not blamed")
+@linux_guest
+def test_lost_event(name, tried, monkeypatch):
+    monkeypatch.setattr(tryguest, "ANSWER_SECONDS", 5)
+    monkeypatch.setattr(tryguest, "HONEST_SECONDS", 100)
+    plan = images.folder(f"{name}-plan") / "plan.faults"
+    plan.write_text("at notify nth=9 every=1 always: notify/lost\n")
+    status, said = tried("--kernel", LINUX, "--faults", plan, "--append", "quiet")
+    assert status == 0 and "only when the backend had become honest" in said, said
+
+
+@pytest.mark.claim("xen/try-no-frontend-{what}", "./pvblk try: a guest without a frontend has no verdict, also {claim}")
+@pytest.mark.needs("qemu", "guest", "core")
+@pytest.mark.parametrize(("what", "claim", "words"), [
+    ("offer", "if the backend only offers something else", ["--scenario", "front/offer/queues-2"]),
+    ("fault", "if no fault could happen", ["--scenario", "front/notify/lost/notify"])])
+def test_no_frontend(tried, what, claim, words):
+    status, said = tried("--kernel", LINUX, *words, "--append", "quiet module_blacklist=xen_blkfront")
+    assert status == 3, said
+
+
+@pytest.mark.claim("command/try-wrong-data", "./pvblk try: wrong data is the frontend's, unless a fault changed it or a write failed")
+def test_wrong_data():
+    def status(fault, *answers):
+        facts = {"judgement": {"connections": 1, "xenbus:state": "kept 1"}, "fault-counters": {f"1: at take: {fault}": 1}}
+        machine = SimpleNamespace(end="was ended", facts=facts, crash=None, seconds=1, console=None, said_ready="", gave_up=None,
+                                  waited=False, found_xen=lambda: True)
+        wanted = trywords.Words(faults="plan")
+        return tryverdict.Verdict(machine, [("", contract.Answer(answer)) for answer in answers], wanted).status
+    assert status("response/replayed", "ok", "wrong sector 8") == 1
+    assert status("response/status -1", "error 5", "wrong sector 8") == 0
+    assert status("data/flipped 77", "ok", "wrong sector 8") == 0
+    assert status("grants/unmap-early", "ok", "wrong sector 8") == 0
+    assert status("response/replayed", "ok", "unsupported") == 0
 
 
 @pytest.mark.claim("xen/try-scenario", "./pvblk try --scenario: Linux meets the backend of a scenario of the suite, by its ID")
