@@ -90,7 +90,8 @@ class Foreign:
     def load_order(self, wanted):
         if not self.folder:
             return []
-        return _load_order(self.folder, self.version, wanted, "Build the kernel with it, or give an initrd of your own")
+        return _load_order(self.folder, self.version, wanted, f"If it is in {self.folder / 'lib' / 'modules'}, run depmod "
+                           f"{self.version}. Else build the kernel with it, or give an initrd of your own")
 
 
 def is_linux(path):

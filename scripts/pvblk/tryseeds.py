@@ -121,7 +121,8 @@ class Campaign:
         """What nothing before explains is looked into."""
         known = next((finding for finding in self.findings if finding.explains(verdict)), None)
         if known:
-            ui.say(f"  as seed {known.seed}: {', '.join(sorted(known.faults)) or verdict.signature}")
+            what = ", ".join(sorted(known.faults)) if verdict.hung else verdict.signature
+            ui.say(f"  as seed {known.seed}: {what or verdict.signature}")
             return
         ui.say(f"  again: {self.wanted.command(seed=seed, minutes=None, hot=False)}")
         faults = self._shrink(seed, plan, verdict) if verdict.status == CRASHED else frozenset()
