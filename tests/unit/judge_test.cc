@@ -1129,6 +1129,15 @@ TEST(Judge, FrontendThatSkipsInitialisedUsesItsConnection)
     EXPECT_GT(s.judge().record(Rule::GrantLifetime).kept, 0u);
 }
 
+TEST(Judge, ConnectionThatAPlanRefusesIsNobodysBreach)
+{
+    Session s;
+    s.rig.obey("at connect always: lifecycle/connect-refused");
+    EXPECT_FALSE(s.connect());
+    EXPECT_EQ(broken(s.judge()), "");
+    EXPECT_EQ(s.judge().connections(), 0u);
+}
+
 TEST(Judge, RefusedFrontendHasTheGrantsThatItNeeds)
 {
     Session s;
@@ -1672,6 +1681,16 @@ TEST(Judge, HostileFrontMakesNothingGrow)
     EXPECT_EQ(allocations, 0u);
     rig.hub.detach_back();
     back.vanish();
+}
+
+/* As QEMU's property has it, and `pvblk try` reads it. */
+TEST(Judge, JudgementNamesTheLevelOfWhatIsNoMust)
+{
+    EXPECT_EQ(judgement(2, 0, ""), "kept 2");
+    EXPECT_EQ(judgement(1, 2, "why"), "BROKEN 2 of 3: why");
+    EXPECT_EQ(judgement(0, 1, "why", JudgeLevel::Should), "BROKEN 1 of 1 (SHOULD): why");
+    EXPECT_EQ(judgement(0, 1, "why", JudgeLevel::Practice), "BROKEN 1 of 1 (PRACTICE): why");
+    EXPECT_EQ(first_breach({}), "");
 }
 
 /* What the judge sees, for a trace. */
