@@ -240,17 +240,21 @@ def _command(words, folder):
                                "--args", subjects.program(), "--loopback", *wanted.suite, wanted.gdb]).returncode
     folder.mkdir(parents=True, exist_ok=True)
     files, all_is_well = play_all(wanted, chosen, folder)
-    if not files:
-        return UNDECIDED
+    status = report(wanted, files, chosen, folder) if files else UNDECIDED
+    if guest.running.over:
+        raise KeyboardInterrupt
+    # A subject with trouble of its own is never green.
+    return status if all_is_well or status not in (0, 77) else UNDECIDED
+
+
+def report(wanted, files, chosen, folder):
+    """The page, and what was asked for; the exit status."""
     page = folder / "index.html"
     suite("--report", "--format", "html", "-o", page, *files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     status = show(wanted, files, page)
     for baseline in wanted.baselines:
         show_changes(baseline, files, chosen)
-    if guest.running.over:
-        raise KeyboardInterrupt
-    # A subject with trouble of its own is never green.
-    return status if all_is_well or status not in (0, 77) else UNDECIDED
+    return status
 
 
 def check_by_suite(wanted):

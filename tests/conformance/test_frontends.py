@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pvblk import conformance, driverfront, frontends, guest, paths, ui
+from pvblk import conformance, driverfront, frontends, guest, paths, subjects, ui
 from pvblk.scenarios import scenarios_of
 from test_conformance import suite
 
@@ -80,6 +80,20 @@ def test_guests_used_up(name, monkeypatch):
     known = {one["id"]: one for one in map(json.loads, journal.results)}
     played = [one for id, one in known.items() if id.startswith("front/offer/")]
     assert len(played) == 4 and all(one["verdict"] == "INCONCLUSIVE" for one in played), known
+
+
+@pytest.mark.needs("core")
+@pytest.mark.claim("conformance/interrupted-early", "... and it is interrupted also where nothing was played yet")
+def test_interrupted_early(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+    def play(*_):
+        raise ui.Problem("the machine ended")
+    monkeypatch.setattr(guest, "running", guest.Running())
+    monkeypatch.setattr(conformance, "wait", interrupt)
+    monkeypatch.setattr(subjects.Loopback, "play", play)
+    with pytest.raises(KeyboardInterrupt):
+        conformance.command([subjects.LOOPBACK.name], tmp_path)
 
 
 @pytest.mark.needs(*frontends.LINUXES[0].steps)
