@@ -250,7 +250,7 @@ class LinuxPlay(Play):
 
     def _part(self):
         # For a request in flight it waits for ever.
-        return self._tell("left", self.vbd, SHORT, seconds=SHORT) == "ok"
+        return self._tell("left", self.vbd, seconds=SHORT) == "ok"
 
 
 class DomainPlay(LinuxPlay):

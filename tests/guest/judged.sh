@@ -23,14 +23,8 @@ late() {
 # driver unbind NUMBER: has Linux's xen-blkfront leave a vbd.
 driver() { echo "vbd-$2" >"/sys/bus/xen/drivers/vbd/$1" && echo ok || true; }
 
-# Whether Linux has let a vbd go within so many seconds, after its backend went away: the link of the bus goes at once.
-left() {
-    for _ in $(seq $((5 * $2))); do
-        [ -e "/sys/devices/vbd-$1" ] || { echo ok; return; }
-        usleep 200000
-    done
-    echo no
-}
+# left NUMBER: whether Linux lets a vbd go after its backend went away. The link of the bus goes at once.
+left() { await "[ ! -e /sys/devices/vbd-$1 ]" && echo ok || echo no; }
 
 # The disk's sectors of 512 bytes, their real size, and whether it is read-only; "none" after so many seconds.
 there() { [ -b "/dev/$1" ] && read -r size <"/sys/block/$1/size" && [ "$size" != 0 ]; }
